@@ -1,0 +1,79 @@
+"""What emqtwist is: its name and version, what it needs, and how its core is compiled on request.
+
+With EMQTWIST_COMPILE=1 in the environment, a wheel (`pip wheel .`, `pip install .`) carries `emqtwist.mqtt` and `emqtwist.core`
+compiled by mypyc. Pure Python is the default, and always what an editable install gives.
+"""
+import os
+import runpy
+import sys
+from pathlib import Path
+
+from setuptools import Extension, find_packages, setup
+
+COMPILE = os.environ.get("EMQTWIST_COMPILE") == "1"
+MYPYC = "mypy>=1.15"
+
+PACKAGES = [
+    "twisted>=24.3",
+    "autobahn>=24.4",
+    "zope.interface>=6.0",
+]
+
+EXTRAS = {
+    "compile": [MYPYC, "setuptools>=65", "wheel"],
+    "test": [
+        "pytest>=9", "pytest-twisted>=1.14", "hypothesis>=6.100",
+        "paho-mqtt>=2.0", "gmqtt>=0.7", "aiomqtt>=2.0",
+        "setuptools>=65", "wheel",
+    ],
+    "dev": [MYPYC, "mypy-zope>=1.0.9", "types-setuptools", "ruff>=0.9", "py-spy>=0.4"],
+}
+
+
+def compiled_modules() -> list[Extension]:
+    """The sans-IO layers as extension modules, when a wheel that shall carry them is being built."""
+    if not COMPILE:
+        return []
+    if "editable_wheel" in sys.argv or "develop" in sys.argv:
+        sys.exit("EMQTWIST_COMPILE=1 builds wheels only: in an editable install a stale .so would win over an edited .py")
+    if "bdist_wheel" not in sys.argv:
+        return []  # only metadata is asked for, perhaps before mypyc is there
+    from mypyc.build import mypycify
+    sources = sorted(str(path) for part in ("mqtt", "core") for path in Path("emqtwist", part).rglob("*.py"))
+    options = ["--config-file=", "--cache-dir=build/mypy", "--follow-imports=skip", "--strict"]
+    return mypycify([*options, *sources], opt_level="3", group_name="emqtwist", target_dir="build/mypyc")
+
+
+setup(
+    name="emqtwist",
+    version=runpy.run_path("emqtwist/_version.py")["__version__"],
+    description="An MQTT 3.1, 3.1.1 and 5.0 broker on Twisted: a server, a library, a fixture",
+    license="Apache-2.0",
+    classifiers=[
+        "Framework :: Twisted",
+        "Intended Audience :: Developers",
+        "Intended Audience :: System Administrators",
+        "Operating System :: POSIX :: Linux",
+        "Programming Language :: Python :: 3",
+        "Programming Language :: Python :: 3.11",
+        "Programming Language :: Python :: 3.12",
+        "Programming Language :: Python :: 3.13",
+        "Programming Language :: Python :: Implementation :: CPython",
+        "Topic :: Communications",
+        "Topic :: System :: Networking",
+        "Typing :: Typed",
+    ],
+    keywords=["mqtt", "broker", "twisted", "pubsub", "iot"],
+    python_requires=">=3.11",
+    install_requires=PACKAGES,
+    extras_require=EXTRAS,
+    # pip asks for this before it builds in an environment of its own; a build without isolation finds mypyc or fails.
+    setup_requires=[MYPYC] if COMPILE and "egg_info" in sys.argv else [],
+    # With this one root setuptools makes an editable install a plain path entry, where Twisted looks for `twisted/plugins`;
+    # its import hook would not be seen there. The plug-in's folder has no `__init__.py`, so it is listed by hand.
+    package_dir={"": "."},
+    packages=[*find_packages(include=["emqtwist", "emqtwist.*"]), "twisted.plugins"],
+    package_data={"emqtwist": ["py.typed"]},
+    ext_modules=compiled_modules(),
+    zip_safe=False,
+)
