@@ -7,15 +7,23 @@ from emqtwist.mqtt import constants as c
 
 
 class MQTTError(Exception):
-    """A reason to end a connection: `reason_code` of table 2.4 and words for the log and the Reason String."""
+    """A reason to end a connection: `reason_code` of table 2.4 and words for the log and the Reason String.
+
+    `position` is where in the bytes being decoded the rule was broken, -1 where that has no meaning; the decoder turns it
+    into words.
+    """
 
     reason_code: int = c.UNSPECIFIED_ERROR
 
-    def __init__(self, reason: str, reason_code: int = 0) -> None:
+    def __init__(self, reason: str, reason_code: int = 0, position: int = -1) -> None:
         super().__init__(reason)
         self.reason = reason
+        self.position = position
         if reason_code:
             self.reason_code = reason_code
+
+    def __str__(self) -> str:
+        return self.reason
 
 
 class MalformedPacket(MQTTError):
