@@ -1,7 +1,7 @@
 """What emqtwist is: its name and version, what it needs, and how its core is compiled on request.
 
-With EMQTWIST_COMPILE=1 in the environment, a wheel (`pip wheel .`, `pip install .`) carries `emqtwist.mqtt` and `emqtwist.core`
-compiled by mypyc. Pure Python is the default, and always what an editable install gives.
+With EMQTWIST_COMPILE=1 in the environment, a wheel (`pip wheel .`, `pip install .`) carries `emqtwist.mqtt` and
+`emqtwist.core` compiled by mypyc. Pure Python is the default, and always what an editable install gives.
 """
 import os
 import runpy
@@ -35,7 +35,7 @@ def compiled_modules() -> list[Extension]:
     if not COMPILE:
         return []
     if "editable_wheel" in sys.argv or "develop" in sys.argv:
-        sys.exit("EMQTWIST_COMPILE=1 builds wheels only: in an editable install a stale .so would win over an edited .py")
+        sys.exit("EMQTWIST_COMPILE=1 builds wheels only: in an editable install a stale .so would win over a new .py")
     if "bdist_wheel" not in sys.argv:
         return []  # only metadata is asked for, perhaps before mypyc is there
     from mypyc.build import mypycify
@@ -69,8 +69,8 @@ setup(
     extras_require=EXTRAS,
     # pip asks for this before it builds in an environment of its own; a build without isolation finds mypyc or fails.
     setup_requires=[MYPYC] if COMPILE and "egg_info" in sys.argv else [],
-    # With this one root setuptools makes an editable install a plain path entry, where Twisted looks for `twisted/plugins`;
-    # its import hook would not be seen there. The plug-in's folder has no `__init__.py`, so it is listed by hand.
+    # With this one root setuptools makes an editable install a plain path entry, where Twisted finds `twisted/plugins`;
+    # an import hook instead would hide it. The plug-in's folder has no `__init__.py`, so it is listed by hand.
     package_dir={"": "."},
     packages=[*find_packages(include=["emqtwist", "emqtwist.*"]), "twisted.plugins"],
     package_data={"emqtwist": ["py.typed"]},

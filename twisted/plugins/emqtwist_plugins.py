@@ -1,4 +1,4 @@
-"""What `twistd --help` lists: the broker. There is no `__init__.py` beside this file or above it: they are Twisted's."""
+"""What `twistd --help` lists: the broker. No `__init__.py` stands beside this file or above it: those are Twisted's."""
 from twisted.application.service import ServiceMaker
 
 emqtt = ServiceMaker("emqtt", "emqtwist.app", "An MQTT broker", "emqtt")
