@@ -1,7 +1,7 @@
 """Control packets to bytes, for MQTT 3.1, 3.1.1 and 5.0; and the shared beginning of a PUBLISH.
 
-ValueError means that the caller asked for what the wire cannot express: a string with U+0000, a packet without form in that
-version.
+ValueError means that the caller asked for what the wire cannot express: a string with U+0000, a packet without form in
+that version.
 """
 from typing import Final
 
@@ -55,10 +55,10 @@ def encode(packet: Packet, version: int) -> bytes:
 
 
 def encode_within(packet: Packet, version: int, maximum: int) -> bytes | None:
-    """The packet in at most `maximum` bytes, without its User Properties and then its Reason String where these are too much.
+    """The packet in at most `maximum` bytes, None when that cannot be.
 
-    None when it cannot be sent. The same rule for each packet that may hold a Reason String: [MQTT-3.2.2-19]
-    [MQTT-3.2.2-20] [MQTT-3.4.2-2] [MQTT-3.4.2-3] [MQTT-3.5.2-2] [MQTT-3.5.2-3] [MQTT-3.6.2-2] [MQTT-3.6.2-3]
+    User Properties go first, then the Reason String. The same rule for each packet that may hold a Reason String:
+    [MQTT-3.2.2-19] [MQTT-3.2.2-20] [MQTT-3.4.2-2] [MQTT-3.4.2-3] [MQTT-3.5.2-2] [MQTT-3.5.2-3] [MQTT-3.6.2-2] [MQTT-3.6.2-3]
     [MQTT-3.7.2-2] [MQTT-3.7.2-3] [MQTT-3.9.2-1] [MQTT-3.9.2-2] [MQTT-3.11.2-1] [MQTT-3.11.2-2] [MQTT-3.14.2-3]
     [MQTT-3.14.2-4] [MQTT-3.15.2-2] [MQTT-3.15.2-3]. A PUBLISH keeps what its publisher said [MQTT-3.3.2-17].
     """

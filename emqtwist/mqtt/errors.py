@@ -9,8 +9,8 @@ from emqtwist.mqtt import constants as c
 class MQTTError(Exception):
     """A reason to end a connection: `reason_code` of table 2.4 and words for the log and the Reason String.
 
-    `position` is where in the bytes being decoded the rule was broken, -1 where that has no meaning; the decoder turns it
-    into words.
+    `position` is where in the bytes being decoded the rule was broken, -1 where that has no meaning; the decoder turns
+    it into words.
     """
 
     reason_code: int = c.UNSPECIFIED_ERROR

@@ -1,8 +1,8 @@
 """A plain class for each control packet: what the decoder gives and the encoder takes.
 
-Topic Names and Topic Filters are `bytes` (UTF-8), as the route tables are keyed by them; client identifiers, user names and
-other strings are `str`; payloads, passwords and authentication data are `bytes`. `properties` is `Properties`, or None when
-the packet has none (always so before MQTT 5.0).
+Topic Names and Topic Filters are `bytes` (UTF-8), as the route tables are keyed by them; client identifiers, user names
+and other strings are `str`; payloads, passwords and authentication data are `bytes`. `properties` is `Properties`, or
+None when the packet has none (always so before MQTT 5.0).
 """
 from typing import ClassVar
 
@@ -34,7 +34,8 @@ class Will:
 class Connect(Packet):
     """CONNECT; `version` is 3, 4 or 5, `bridge` the bit 0x80 of the level byte; `keep_alive` in seconds."""
 
-    __slots__ = ("version", "client_id", "clean_start", "keep_alive", "user_name", "password", "will", "bridge", "properties")
+    __slots__ = ("version", "client_id", "clean_start", "keep_alive", "user_name", "password", "will", "bridge",
+                 "properties")
     type: ClassVar[int] = c.CONNECT
 
     def __init__(self, version: int, client_id: str, clean_start: bool = True, keep_alive: int = 0,
@@ -55,7 +56,8 @@ class Connack(Packet):
     __slots__ = ("session_present", "reason_code", "properties")
     type: ClassVar[int] = c.CONNACK
 
-    def __init__(self, session_present: bool = False, reason_code: int = 0, properties: Properties | None = None) -> None:
+    def __init__(self, session_present: bool = False, reason_code: int = 0,
+                 properties: Properties | None = None) -> None:
         self.session_present = session_present
         self.reason_code = reason_code
         self.properties = properties

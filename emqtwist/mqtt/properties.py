@@ -154,8 +154,8 @@ _BY_IDENTIFIER: Final = {row.identifier: row for row in PROPERTIES}
 def decode_properties(data: bytes, pos: int, end: int, holder: int) -> tuple[Properties | None, int]:
     """The Property Length and the properties at `pos`, None when the length is 0; and the position after them.
 
-    `holder` is a packet type or WILL. Raises MalformedPacket for what cannot be parsed or does not belong to the holder,
-    ProtocolError for duplicates and forbidden values, TopicAliasInvalid for the Topic Alias 0 [MQTT-3.3.2-8].
+    `holder` is a packet type or WILL. Raises MalformedPacket for what cannot be parsed or does not belong to the
+    holder, ProtocolError for duplicates and forbidden values, TopicAliasInvalid for the Topic Alias 0 [MQTT-3.3.2-8].
     """
     length, pos = decode_variable(data, pos, end, "Property Length")
     if length == 0:
@@ -244,7 +244,8 @@ def encode_properties(properties: Properties | None) -> bytes:
 def _encode_one(row: PropertyRow, properties: Properties) -> bytes:
     """All occurrences of one property, nothing where it is absent."""
     if row.type == STRING_PAIR:
-        return b"".join([b"\x26" + encode_string(name) + encode_string(value) for name, value in properties.user_properties])
+        pairs = properties.user_properties
+        return b"".join([b"\x26" + encode_string(name) + encode_string(value) for name, value in pairs])
     if row.type == NONZERO_VARIABLE:
         return b"".join([b"\x0B" + encode_variable(number) for number in properties.subscription_identifiers])
     value = getattr(properties, row.name)

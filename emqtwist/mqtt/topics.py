@@ -1,7 +1,8 @@
 """Topic Names and Topic Filters, section 4.7: check, split, match; shared subscriptions, section 4.8.
 
-Topics are `bytes` throughout. The decoder hands Topic Names and Topic Filters over unchecked, so that a topic is checked
-once, when it is first met, and not with each packet. `max_levels` bounds the levels of a topic, 0 for no bound.
+Topics are `bytes` throughout. The decoder hands Topic Names and Topic Filters over unchecked, so that a topic is
+checked once, when it is first met, and not with each packet. `max_levels` bounds the levels of a topic, 0 for no bound.
+Raised are TopicNameInvalid or TopicFilterInvalid, and MalformedPacket for what is no UTF-8 string.
 """
 from typing import Final
 
@@ -14,7 +15,7 @@ QUEUE_GROUP: Final = b"$queue"
 
 
 def check_topic_name(topic: bytes, max_levels: int) -> None:
-    """Raise TopicNameInvalid, or MalformedPacket for what is no UTF-8 string, unless messages may be published to `topic`."""
+    """Raise unless messages may be published to `topic`."""
     if not topic:
         raise TopicNameInvalid("a Topic Name has at least one character [MQTT-4.7.3-1]")
     if len(topic) > MAX_STRING:
@@ -27,7 +28,7 @@ def check_topic_name(topic: bytes, max_levels: int) -> None:
 
 
 def check_topic_filter(topic_filter: bytes, max_levels: int) -> None:
-    """Raise TopicFilterInvalid, or MalformedPacket for what is no UTF-8 string, unless one may subscribe to `topic_filter`."""
+    """Raise unless one may subscribe to `topic_filter`."""
     if not topic_filter:
         raise TopicFilterInvalid("a Topic Filter has at least one character [MQTT-4.7.3-1]")
     if len(topic_filter) > MAX_STRING:
@@ -86,8 +87,8 @@ def matches(topic_filter: bytes, topic_name: bytes) -> bool:
 def parse_share(topic_filter: bytes) -> tuple[bytes, bytes]:
     """The group and the Topic Filter proper: `(b"", topic_filter)` when it is not shared.
 
-    `$share/g/f` gives `(b"g", b"f")` and `$queue/f` gives `(b"$queue", b"f")`. Raises TopicFilterInvalid for a group or a
-    filter that is missing, and for a group with a wildcard. The filter proper is left to `check_topic_filter`.
+    `$share/g/f` gives `(b"g", b"f")` and `$queue/f` gives `(b"$queue", b"f")`. Raises TopicFilterInvalid for a group or
+    a filter that is missing, and for a group with a wildcard. The filter proper is left to `check_topic_filter`.
     """
     if topic_filter.startswith(QUEUE_PREFIX):
         return QUEUE_GROUP, _unshared(topic_filter[len(QUEUE_PREFIX):])

@@ -1,7 +1,7 @@
 """The data representations of section 1.5: integers, UTF-8 strings, binary data.
 
-Each `decode_` function takes `(data, pos, end, name)`: the bytes, where the value begins, the end it must not pass, and what
-to call it in an error; and gives the value and the position after it. They raise MalformedPacket with the position.
+Each `decode_` function takes `(data, pos, end, name)`: the bytes, where the value begins, the end it must not pass, and
+what to call it in an error; and gives the value and the position after it. They raise MalformedPacket.
 """
 from typing import Final
 
