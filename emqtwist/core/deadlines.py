@@ -1,0 +1,45 @@
+"""What falls due when, for as many keys as there are clients."""
+from collections.abc import Hashable
+from heapq import heapify, heappop, heappush
+from typing import Generic, TypeVar
+
+Key = TypeVar("Key", bound=Hashable)
+
+
+class Deadlines(Generic[Key]):
+    """Keys that fall due, in seconds on the caller's clock; no timer inside. Keys due at one time are compared."""
+
+    __slots__ = ("_due", "_heap")
+
+    def __init__(self) -> None:
+        self._due: dict[Key, float] = {}
+        self._heap: list[tuple[float, Key]] = []  # stale entries wait to be popped
+
+    def __len__(self) -> int:
+        return len(self._due)
+
+    def set(self, key: Key, due: float) -> None:
+        """Let `key` fall due then, instead of when it would have."""
+        if self._due.get(key) != due:
+            self._due[key] = due
+            heappush(self._heap, (due, key))
+            self._sweep()
+
+    def clear(self, key: Key) -> None:
+        if self._due.pop(key, None) is not None:
+            self._sweep()
+
+    def take(self, now: float) -> list[Key]:
+        """Remove and return the keys due by `now`, earliest first."""
+        taken: list[Key] = []
+        while self._heap and self._heap[0][0] <= now:
+            due, key = heappop(self._heap)
+            if self._due.get(key) == due:
+                del self._due[key]
+                taken.append(key)
+        return taken
+
+    def _sweep(self) -> None:
+        if len(self._heap) > 2 * len(self._due) + 64:  # stale ones never outgrow the live
+            self._heap = [(due, key) for key, due in self._due.items()]
+            heapify(self._heap)

@@ -1,0 +1,199 @@
+"""Retained messages: one a topic, found by Topic Filter, replayed a few at a time.
+
+Beside the dictionary, the Topic Names stand in byte order, in blocks. That order is the topic tree without its nodes:
+what lies below a level is one stretch of it, and a search leaps over the stretches that cannot match. A replay is no
+more than its filter and the Topic Name where it goes on: it costs nothing while it waits, and whatever is stored and
+deleted meanwhile, it sees each topic once at most, and each that stays exactly once.
+"""
+from bisect import bisect_left, bisect_right, insort
+from typing import Final
+
+from emqtwist.core.causes import RETAINED_TOO_LARGE, RETAINED_TOO_MANY
+from emqtwist.core.deadlines import Deadlines
+from emqtwist.core.message import NEVER, Message
+from emqtwist.mqtt.topics import is_wildcard
+
+BLOCK: Final = 512  # topics a block holds at most; half of it after a split
+STEPS: Final = 8  # topics a replay looks at for each message that it may give
+
+
+class Topics:
+    """Topic Names in byte order. `firsts` holds the first name of each block."""
+
+    __slots__ = ("blocks", "firsts")
+
+    def __init__(self) -> None:
+        self.blocks: list[list[bytes]] = []
+        self.firsts: list[bytes] = []
+
+    def add(self, topic: bytes) -> None:
+        if not self.blocks:
+            self.blocks.append([topic])
+            self.firsts.append(topic)
+            return
+        at = max(0, bisect_right(self.firsts, topic) - 1)
+        block = self.blocks[at]
+        insort(block, topic)
+        if len(block) > BLOCK:
+            half = len(block) // 2
+            self.blocks.insert(at + 1, block[half:])
+            self.firsts.insert(at + 1, block[half])
+            del block[half:]
+        self.firsts[at] = block[0]
+
+    def seek(self, topic: bytes) -> tuple[int, int]:
+        """Block and place of the first name not before `topic`; the block after the last one if there is none."""
+        at = max(0, bisect_right(self.firsts, topic) - 1)
+        if not self.blocks:
+            return 0, 0
+        place = bisect_left(self.blocks[at], topic)
+        return (at, place) if place < len(self.blocks[at]) else (at + 1, 0)
+
+    def remove(self, topic: bytes) -> None:
+        at = bisect_right(self.firsts, topic) - 1
+        block = self.blocks[at]
+        del block[bisect_left(block, topic)]
+        if block:
+            self.firsts[at] = block[0]
+        else:
+            del self.blocks[at]
+            del self.firsts[at]
+
+
+class Retained:
+    """The retained messages by topic; at most `max_messages`, none with a payload above `max_payload`; 0: no limit.
+
+    `bytes` is the size of all of them.
+    """
+
+    __slots__ = ("max_messages", "max_payload", "bytes", "topics", "_messages", "_deadlines")
+
+    def __init__(self, max_messages: int, max_payload: int) -> None:
+        self.max_messages = max_messages
+        self.max_payload = max_payload
+        self.bytes = 0
+        self.topics = Topics()
+        self._messages: dict[bytes, Message] = {}
+        self._deadlines: Deadlines[bytes] = Deadlines()
+
+    def __len__(self) -> int:
+        return len(self._messages)
+
+    def store(self, message: Message) -> str:
+        """Keep `message`, or forget that of its topic if it has no payload; empty, or the cause of a refusal."""
+        if not message.payload:
+            self.delete(message.topic)  # [MQTT-3.3.1-6]
+            return ""
+        if 0 < self.max_payload < len(message.payload):
+            return RETAINED_TOO_LARGE
+        held = self._messages.get(message.topic)
+        if held is not None:
+            message.topic = held.topic  # the name in memory once
+            self.bytes -= held.size
+            self._deadlines.clear(message.topic)
+        elif 0 < self.max_messages <= len(self._messages):
+            return RETAINED_TOO_MANY
+        else:
+            self.topics.add(message.topic)
+        self._messages[message.topic] = message  # [MQTT-3.3.1-5]
+        self.bytes += message.size
+        if message.expires_at != NEVER:
+            self._deadlines.set(message.topic, message.expires_at)
+        return ""
+
+    def get(self, topic: bytes) -> Message | None:
+        return self._messages.get(topic)
+
+    def delete(self, topic: bytes) -> bool:
+        """Whether there was a message."""
+        held = self._messages.pop(topic, None)
+        if held is None:
+            return False
+        self.bytes -= held.size
+        self._deadlines.clear(topic)
+        self.topics.remove(topic)
+        return True
+
+    def take_expired(self, now: float) -> list[bytes]:
+        """Delete what expired by `now`; the topics."""
+        expired = self._deadlines.take(now)
+        for topic in expired:
+            self.delete(topic)
+        return expired
+
+    def replay(self, topic_filter: bytes) -> "Replay":
+        """The messages that a valid Topic Filter matches, to be taken a few at a time."""
+        return Replay(self, topic_filter)
+
+
+class Replay:
+    """Retained messages still to be given for one Topic Filter; `done` when there are no more."""
+
+    __slots__ = ("done", "_retained", "_filter", "_levels", "_shielded", "_next")
+
+    def __init__(self, retained: Retained, topic_filter: bytes) -> None:
+        self.done = False
+        self._retained = retained
+        self._filter = topic_filter
+        self._levels = topic_filter.split(b"/") if is_wildcard(topic_filter) else []
+        self._shielded = topic_filter[:1] in (b"+", b"#")
+        self._next = b""  # names before this one are dealt with
+
+    def take(self, limit: int, now: float) -> list[Message]:
+        """Up to `limit` messages that have not expired; fewer, even none, while many other topics lie between them."""
+        found: list[Message] = []
+        if not self._levels:
+            self.done = True
+            self._give(self._filter, now, found)
+            return found
+        names = self._retained.topics
+        at, place = names.seek(self._next)
+        for _ in range(limit * STEPS):
+            if at == len(names.blocks):
+                self.done = True
+                break
+            name = names.blocks[at][place]
+            target = self._leap(name)
+            if target is None:
+                self.done = True
+                break
+            self._next = target
+            if target == name:
+                self._give(name, now, found)
+                self._next = name + b"\0"
+                if len(found) == limit:
+                    break
+            at, place = names.seek(self._next)
+        return found
+
+    def _give(self, name: bytes, now: float, found: list[Message]) -> None:
+        message = self._retained.get(name)
+        if message is not None and message.expires_at > now:
+            found.append(message)
+
+    def _leap(self, name: bytes) -> bytes | None:
+        """The least name from `name` on that may match: `name` itself if it does, None if there is none."""
+        if self._shielded and name[:1] == b"$":
+            return b"%"  # [MQTT-4.7.2-1]
+        words = name.split(b"/")
+        start = 0  # of the level looked at
+        turn = -1  # end of the last level that a '+' took
+        for depth, level in enumerate(self._levels):
+            if level == b"#":
+                return name
+            if depth == len(words):
+                return name + b"\0"
+            if level == b"+":
+                turn = start + len(words[depth])
+            elif level != words[depth]:
+                return self._ahead(name, name[:start] + level, depth, turn)
+            start += len(words[depth]) + 1
+        return name if len(words) == len(self._levels) else name[:start - 1] + b"0"  # '0' follows '/': past all below
+
+    def _ahead(self, name: bytes, wanted: bytes, depth: int, turn: int) -> bytes | None:
+        """Where to go on from `name`, which has another level than `wanted` at `depth`."""
+        if wanted > name:
+            return wanted
+        if depth + 1 < len(self._levels) and wanted + b"/" > name:
+            return wanted + b"/"  # `a-` lies between `a` and `a/`
+        return name[:turn] + b"0" if turn >= 0 else None

@@ -1,0 +1,186 @@
+"""Topic Filters by level, so that a Topic Name finds those that match it.
+
+A node is made only where filters part: the levels that all filters below it share stand in its `skip`, and a filter
+that shares no further level with another stands alone as `bytes`, unsplit. So there are fewer nodes than filters,
+memory is in proportion to the filters' own bytes however deep they are, and a match visits a node only when the
+filters below it agree with the Topic Name so far.
+"""
+from collections.abc import Sequence
+from typing import Final
+
+NOTHING: Final[tuple[bytes, ...]] = ()
+
+
+class Node:
+    """Where filters part: `end` stops here, `hash` goes on with `#`, `plus` with `+`, `words` with a literal level."""
+
+    __slots__ = ("skip", "end", "hash", "plus", "words")
+
+    def __init__(self, skip: tuple[bytes, ...]) -> None:
+        self.skip = skip
+        self.end: bytes | None = None
+        self.hash: bytes | None = None
+        self.plus: Node | bytes | None = None
+        self.words: dict[bytes, Node | bytes] | None = None
+
+    def child(self, level: bytes) -> "Node | bytes | None":
+        if level == b"+":
+            return self.plus
+        if level == b"#":
+            return self.hash
+        return self.words.get(level) if self.words is not None else None
+
+    def put(self, level: bytes, child: "Node | bytes") -> None:
+        if level == b"+":
+            self.plus = child
+        elif self.words is None:
+            self.words = {level: child}
+        else:
+            self.words[level] = child
+
+    def place(self, topic_filter: bytes, levels: list[bytes], depth: int) -> None:
+        """Add a filter that shares no further level with another; `depth` of its levels lead here."""
+        if depth == len(levels):
+            self.end = topic_filter
+        elif levels[depth] == b"#":
+            self.hash = topic_filter
+        else:
+            self.put(levels[depth], topic_filter)
+
+    def displace(self, levels: list[bytes], depth: int) -> None:
+        """Undo `place`."""
+        if depth == len(levels):
+            self.end = None
+        elif levels[depth] == b"#":
+            self.hash = None
+        elif levels[depth] == b"+":
+            self.plus = None
+        elif self.words is not None:
+            del self.words[levels[depth]]
+            if not self.words:
+                self.words = None
+
+    def sole(self) -> "Node | bytes":
+        """What may stand here instead: the only filter or node below, or this node itself while filters part here."""
+        words = len(self.words) if self.words is not None else 0
+        if (self.end is not None) + (self.hash is not None) + (self.plus is not None) + words > 1:
+            return self
+        level = b"+"
+        child = self.end or self.hash or self.plus
+        if child is None and self.words is not None:
+            level, child = next(iter(self.words.items()))
+        if isinstance(child, Node):
+            child.skip = (*self.skip, level, *child.skip)
+        return child if child is not None else self
+
+
+class Trie:
+    """A set of Topic Filters, with wildcards or without, all taken to be valid."""
+
+    __slots__ = ("_root", "_length")
+
+    def __init__(self) -> None:
+        self._root = Node(NOTHING)
+        self._length = 0
+
+    def __len__(self) -> int:
+        return self._length
+
+    def insert(self, topic_filter: bytes) -> None:
+        levels = topic_filter.split(b"/")
+        node = self._root
+        depth = 0
+        while depth < len(levels):
+            child = node.child(levels[depth])
+            if child == topic_filter:
+                return
+            if child is None:
+                break
+            below = _fork(child, levels, depth + 1)
+            if below is not child:
+                node.put(levels[depth], below)
+            node = below
+            depth += 1 + len(below.skip)
+        if depth < len(levels) or node.end is None:
+            node.place(topic_filter, levels, depth)
+            self._length += 1
+
+    def delete(self, topic_filter: bytes) -> None:
+        levels = topic_filter.split(b"/")
+        node = above = self._root
+        depth = way = 0
+        while depth < len(levels):
+            child = node.child(levels[depth])
+            if child == topic_filter:
+                break
+            if not isinstance(child, Node) or child.skip != tuple(levels[depth + 1:depth + 1 + len(child.skip)]):
+                return
+            above, way = node, depth
+            node = child
+            depth += 1 + len(child.skip)
+        if depth == len(levels) and node.end is None:
+            return
+        node.displace(levels, depth)
+        self._length -= 1
+        if node is not self._root:
+            above.put(levels[way], node.sole())
+
+    def match(self, topic_name: bytes) -> list[bytes]:
+        """The filters that match, in no order."""
+        names = topic_name.split(b"/")
+        found: list[bytes] = []
+        pending: list[tuple[Node, int]] = [(self._root, 0)]
+        while pending:
+            node, depth = pending.pop()
+            wild = depth > 0 or topic_name[:1] != b"$"  # [MQTT-4.7.2-1]
+            if wild and node.hash is not None:
+                found.append(node.hash)  # at the parent level too
+            if depth == len(names):
+                if node.end is not None:
+                    found.append(node.end)
+                continue
+            if wild and node.plus is not None:
+                _follow(node.plus, names, depth + 1, pending, found)
+            child = node.words.get(names[depth]) if node.words is not None else None
+            if child is not None:
+                _follow(child, names, depth + 1, pending, found)
+        return found
+
+
+def _fork(child: Node | bytes, levels: list[bytes], depth: int) -> Node:
+    """The node that stands for `child` once a filter of these levels comes below; its `skip` holds for both."""
+    theirs = child.skip if isinstance(child, Node) else tuple(child.split(b"/")[depth:])
+    shared = 0
+    while shared < len(theirs) and depth + shared < len(levels) and theirs[shared] == levels[depth + shared]:
+        shared += 1
+    if isinstance(child, Node):
+        if shared == len(theirs):
+            return child
+        node = Node(theirs[:shared])
+        node.put(theirs[shared], child)
+        child.skip = theirs[shared + 1:]
+    else:
+        node = Node(theirs[:shared])
+        node.place(child, child.split(b"/"), depth + shared)
+    return node
+
+
+def _follow(child: Node | bytes, names: list[bytes], depth: int, pending: list[tuple[Node, int]],
+            found: list[bytes]) -> None:
+    if isinstance(child, Node):
+        depth = _agree(child.skip, names, depth) if child.skip else depth
+        if depth >= 0:
+            pending.append((child, depth))
+    elif _agree(child.split(b"/")[depth:], names, depth) == len(names):
+        found.append(child)
+
+
+def _agree(levels: Sequence[bytes], names: list[bytes], depth: int) -> int:
+    """How deep `levels` reach into the Topic Name from `depth`; -1 where they disagree."""
+    for level in levels:
+        if level == b"#":
+            return len(names)
+        if depth == len(names) or (level != names[depth] and level != b"+"):
+            return -1
+        depth += 1
+    return depth
