@@ -1,0 +1,149 @@
+"""The Broker: wires the parts of the core; publish and subscribe from inside the process."""
+from collections.abc import Callable
+
+from emqtwist.core import causes
+from emqtwist.core.callback import Callback
+from emqtwist.core.circle import Circle
+from emqtwist.core.link import Link, Turn
+from emqtwist.core.message import Message, WillMessage
+from emqtwist.core.metrics import Metrics
+from emqtwist.core.observer import Observer
+from emqtwist.core.pubsub import fan_out, feed
+from emqtwist.core.retained import Retained
+from emqtwist.core.router import Route, Router
+from emqtwist.core.session import Session
+from emqtwist.core.sessions import Sessions
+from emqtwist.core.settings import Settings
+from emqtwist.core.subscriber import Subscription
+from emqtwist.core.wills import Wills
+from emqtwist.mqtt.constants import OPTION_RETAIN_HANDLING
+from emqtwist.mqtt.errors import MQTTError, ServerShuttingDown
+from emqtwist.mqtt.topics import check_topic_filter, check_topic_name
+
+
+class Broker:
+    """All state of one broker, without socket, clock or randomness.
+
+    `token` gives a fresh random string for client identifiers that the broker assigns. Whoever drives the broker sets
+    `turn.now` before each call, flushes `turn.take()` after it and calls `tick` once a second.
+    """
+
+    __slots__ = ("circle", "turn", "metrics", "observer", "router", "retained", "wills", "sessions", "links", "token")
+
+    def __init__(self, settings: Settings, token: Callable[[], str], turn: Turn, observer: Observer) -> None:
+        self.turn = turn
+        self.observer = observer
+        self.metrics = Metrics()
+        self.circle = Circle(settings, turn, self.metrics, observer)
+        self.router = Router(settings.route_cache)
+        self.retained = Retained(settings.max_retained, settings.max_retained_payload)
+        self.wills = Wills()
+        self.sessions = Sessions(self.circle, self.router)
+        self.links: dict[Link, None] = {}
+        self.token = token
+
+    @property
+    def settings(self) -> Settings:
+        return self.circle.settings
+
+    def configure(self, settings: Settings) -> None:
+        """Use other settings from now on; what is already open keeps what it was promised."""
+        self.circle.settings = settings
+        self.retained.max_messages = settings.max_retained
+        self.retained.max_payload = settings.max_retained_payload
+        self.router.cache_size = settings.route_cache
+
+    def publish(self, message: Message) -> int:
+        """Retain if asked to and deliver to all subscribers; how many they are. The topic must be valid."""
+        if message.retain:
+            self.retain(message)
+        return self.deliver(message, self.router.route(message.topic))
+
+    def deliver(self, message: Message, route: Route) -> int:
+        """Fan out to a route; how many subscribers it has."""
+        if not route:
+            self.metrics.drop(causes.NO_SUBSCRIBERS)
+        else:
+            fan_out(route, message, self.circle)
+        return len(route)
+
+    def retain(self, message: Message) -> None:
+        """Store in place of the retained message of its topic; an empty payload only deletes [MQTT-3.3.1-5], [MQTT-3.3.1-6]."""
+        cause = self.retained.store(message)
+        if cause:
+            self.metrics.drop(cause)
+
+    def local_message(self, topic: str, payload: bytes, qos: int, retain: bool, properties: bytes, expiry: float) -> Message:
+        """A Message that this process publishes; `expiry` in seconds. TopicNameInvalid when `topic` is no Topic Name."""
+        name = topic.encode()
+        check_topic_name(name, self.settings.max_topic_levels)
+        return Message(name, payload, qos, retain, properties, self.turn.now + expiry)
+
+    def subscribe(self, topic_filter: str, function: Callable[[Message], object], qos: int) -> Callback:
+        """Call `function` with each message that matches; TopicFilterInvalid when `topic_filter` is none."""
+        name = topic_filter.encode()
+        check_topic_filter(name, self.settings.max_topic_levels)
+        callback = Callback(name, function, self.circle)
+        subscription = Subscription(callback, name, qos, ())
+        self.router.subscribe(subscription)
+        self.replay_retained(subscription, True)
+        return callback
+
+    def unsubscribe(self, callback: Callback) -> bool:
+        """Whether the callback was still subscribed."""
+        callback.replays.clear()
+        return self.router.unsubscribe(callback.topic_filter, callback)
+
+    def replay_retained(self, subscription: Subscription, new: bool) -> None:
+        """Queue the retained messages for a subscription as its Retain Handling says [MQTT-3.3.1-9] to [MQTT-3.3.1-11]."""
+        handling = subscription.options & OPTION_RETAIN_HANDLING
+        if (handling == 0 or (handling == 0x10 and new)) and len(self.retained):
+            subscription.subscriber.replays.append((self.retained.replay(subscription.topic_filter), subscription))
+            self.circle.feed(subscription.subscriber)
+
+    def hold_will(self, client_id: str, will: WillMessage, delay: float) -> None:
+        """Publish a Will when `delay` has passed, at once if there is none [MQTT-3.1.2-8]."""
+        if delay <= 0:
+            self._publish_will(will)
+        else:
+            self.wills.hold(client_id, will, self.turn.now + delay)
+
+    def discard_session(self, session: Session) -> None:
+        """End a session; its Will is due now at the latest [MQTT-3.1.3-9]."""
+        self.sessions.discard(session)
+        self._release_will(session.client_id)
+
+    def feed(self) -> None:
+        """Continue to hand over retained messages, a bounded number to each subscriber."""
+        feed(self.circle)
+
+    def tick(self) -> None:
+        """All that fell due by `turn.now`: Keep Alive, Wills, sessions, retained messages, retries."""
+        now = self.turn.now
+        for link in list(self.links):
+            link.check(now)
+        for will in self.wills.take_due(now):
+            self._publish_will(will)
+        for client_id in self.sessions.take_expired(now):
+            self._release_will(client_id)
+        self.retained.take_expired(now)
+        if self.settings.retry_interval > 0:
+            for session in list(self.sessions.by_id.values()):
+                session.retry(now - self.settings.retry_interval)
+
+    def shut_down(self) -> None:
+        """End every connection; 5.0 clients are told [MQTT-4.13.1-1], Wills are published as for any other end."""
+        self.end_links(ServerShuttingDown("the server is shutting down"))
+
+    def end_links(self, error: MQTTError) -> None:
+        for link in list(self.links):
+            link.fail(error)
+
+    def _release_will(self, client_id: str) -> None:
+        will = self.wills.take(client_id)
+        if will is not None:
+            self._publish_will(will)
+
+    def _publish_will(self, will: WillMessage) -> None:
+        will.expires_at = self.turn.now + will.lifetime
+        self.publish(will)

@@ -1,0 +1,54 @@
+"""The closed list of causes: why a message was dropped, why a connection ended.
+
+Every drop and every end of a connection is counted under one of these words; logs and metrics use them.
+"""
+from typing import Final
+
+from emqtwist.mqtt import constants as c
+
+# Why a message, or one delivery of it, was dropped.
+NO_SUBSCRIBERS: Final = "no_subscribers"
+QUEUE_FULL: Final = "queue_full"
+QUEUE_FULL_REFUSED: Final = "queue_full_refused"
+QOS_0_NOT_STORED: Final = "qos0_not_stored"
+EXPIRED: Final = "expired"
+TOO_LARGE_FOR_CLIENT: Final = "too_large_for_client"
+SESSION_ENDED: Final = "session_ended"
+RETAINED_TOO_MANY: Final = "retained_too_many"
+RETAINED_TOO_LARGE: Final = "retained_too_large"
+RESERVED_TOPIC: Final = "reserved_topic"
+REFUSED_BY_CLIENT: Final = "refused_by_client"
+
+DROPS: Final[dict[str, str]] = {
+    NO_SUBSCRIBERS: "nobody subscribes to the topic",
+    QUEUE_FULL: "the session's queue had no room",
+    QUEUE_FULL_REFUSED: "a persistent session's queue had no room, so the publish was refused",
+    QOS_0_NOT_STORED: "QoS 0, the client was offline or slow, and QoS 0 is not queued",
+    EXPIRED: "the Message Expiry Interval passed while it waited",
+    TOO_LARGE_FOR_CLIENT: "larger than the client's Maximum Packet Size",
+    SESSION_ENDED: "the session it waited for ended",
+    RETAINED_TOO_MANY: "not retained: as many messages as allowed are retained",
+    RETAINED_TOO_LARGE: "not retained: the payload is larger than allowed for retained messages",
+    RESERVED_TOPIC: "a client published to a topic that is the broker's own",
+    REFUSED_BY_CLIENT: "the receiver answered PUBACK or PUBREC with an error",
+}
+
+# Why a connection ended, beside the reason codes of the standard.
+NORMAL: Final = "normal"
+DISCONNECT_WITH_WILL: Final = "disconnect_with_will"
+CONNECTION_LOST: Final = "connection_lost"
+CONNECT_TIMEOUT: Final = "connect_timeout"
+INTERNAL_ERROR: Final = "internal_error"
+
+ENDS: Final[dict[str, str]] = {
+    NORMAL: "the client sent DISCONNECT",
+    DISCONNECT_WITH_WILL: "the client sent DISCONNECT and asked for its Will",
+    CONNECTION_LOST: "the network connection was closed without DISCONNECT",
+    CONNECT_TIMEOUT: "no CONNECT came in time",
+    INTERNAL_ERROR: "a defect of the broker ended this connection",
+}
+
+
+def end_cause(reason_code: int) -> str:
+    """The cause under which a connection ended by `reason_code` is counted: its name in table 2.4, in snake case."""
+    return c.REASON_NAMES.get(reason_code, "Unspecified error").lower().replace(" ", "_")

@@ -1,0 +1,167 @@
+"""CONNECT, as a list of steps: each refuses or fills in the answer, the last opens the session."""
+from collections.abc import Callable
+from typing import Final
+
+from emqtwist.core.connection import OPEN, Connection
+from emqtwist.core.message import NEVER, WillMessage
+from emqtwist.core.forwarded import check_forwarded
+from emqtwist.core.router import is_reserved
+from emqtwist.core.session import Session
+from emqtwist.mqtt import constants as c
+from emqtwist.mqtt.errors import MQTTError, NotAuthorized, SessionTakenOver
+from emqtwist.mqtt.packets import Connack, Connect
+from emqtwist.mqtt.properties import Properties, forwarded_properties
+from emqtwist.mqtt.topics import check_topic_name
+
+NOTHING: Final = Properties()  # stands for absent properties where they are only read
+
+
+def connect(connection: Connection, packet: Connect) -> None:
+    """Accept or refuse the client; the answer has been sent when this returns."""
+    connection.version = packet.version
+    answer = Properties()
+    try:
+        for step in STEPS:
+            step(connection, packet, answer)
+    except MQTTError as error:
+        connection.refuse(error)
+        return
+    _open(connection, packet, answer)
+
+
+def _read_properties(connection: Connection, packet: Connect, answer: Properties) -> None:
+    properties = packet.properties or NOTHING
+    if properties.maximum_packet_size is not None:
+        connection.max_packet = properties.maximum_packet_size
+    connection.problem_information = properties.request_problem_information != 0
+
+
+def _check_method(connection: Connection, packet: Connect, answer: Properties) -> None:
+    method = (packet.properties or NOTHING).authentication_method
+    if method is not None:
+        raise MQTTError(f"the authentication method {method!r} is not supported", c.BAD_AUTHENTICATION_METHOD)
+
+
+def _check_identifier(connection: Connection, packet: Connect, answer: Properties) -> None:
+    limit = connection.broker.settings.max_client_id
+    if len(packet.client_id.encode()) > limit:
+        raise MQTTError(f"the client identifier is longer than {limit} bytes", c.CLIENT_IDENTIFIER_NOT_VALID)
+    if not packet.client_id and (packet.version == c.MQTT_3_1 or (packet.version == c.MQTT_3_1_1 and not packet.clean_start)):
+        raise MQTTError("an empty client identifier needs a clean session", c.CLIENT_IDENTIFIER_NOT_VALID)  # [MQTT-3.1.3-8]
+
+
+def _check_access(connection: Connection, packet: Connect, answer: Properties) -> None:
+    anonymous = connection.broker.settings.allow_anonymous
+    if anonymous == "off" or (anonymous == "loopback" and not connection.loopback):
+        raise NotAuthorized("anonymous clients are not allowed here (mqtt.allow_anonymous)")
+
+
+def _check_will(connection: Connection, packet: Connect, answer: Properties) -> None:
+    will = packet.will
+    if will is None:
+        return
+    settings = connection.broker.settings
+    if will.qos > settings.max_qos:
+        raise MQTTError(f"the Will has QoS {will.qos}, the server allows {settings.max_qos}", c.QOS_NOT_SUPPORTED)  # [MQTT-3.2.2-12]
+    if will.retain and not settings.retain_available:
+        raise MQTTError("retained messages are not available", c.RETAIN_NOT_SUPPORTED)  # [MQTT-3.2.2-13]
+    check_topic_name(will.topic_name, settings.max_topic_levels)
+    if is_reserved(will.topic_name):
+        raise NotAuthorized("the topic of the Will is reserved for the broker")
+    check_forwarded(will.properties or NOTHING, will.payload, settings.max_topic_levels)
+
+
+def _assign_identifier(connection: Connection, packet: Connect, answer: Properties) -> None:
+    connection.client_id = packet.client_id
+    while not connection.client_id or (not packet.client_id and connection.client_id in connection.broker.sessions.by_id):
+        connection.client_id = answer.assigned_client_identifier = f"emqtwist-{connection.broker.token()}"  # [MQTT-3.1.3-7]
+
+
+def _set_keep_alive(connection: Connection, packet: Connect, answer: Properties) -> None:
+    connection.keep_alive = packet.keep_alive
+    ours = connection.broker.settings.server_keep_alive
+    if ours and packet.version == c.MQTT_5_0:
+        connection.keep_alive = answer.server_keep_alive = ours  # [MQTT-3.2.2-22]
+
+
+def _announce_limits(connection: Connection, packet: Connect, answer: Properties) -> None:
+    settings = connection.broker.settings
+    connection.decoder.max_packet_size = settings.max_packet_size
+    if settings.max_packet_size < c.MAX_PACKET:
+        answer.maximum_packet_size = settings.max_packet_size
+    if connection.receive_maximum < c.MAX_PACKET_ID:
+        answer.receive_maximum = connection.receive_maximum
+    if settings.max_qos < 2:
+        answer.maximum_qos = settings.max_qos  # [MQTT-3.2.2-9]
+    if not settings.retain_available:
+        answer.retain_available = 0
+    answer.shared_subscription_available = 0
+
+
+STEPS: Final[list[Callable[[Connection, Connect, Properties], None]]] = [
+    _read_properties, _check_method, _check_identifier, _check_access, _check_will, _assign_identifier, _set_keep_alive,
+    _announce_limits,
+]
+
+
+def _open(connection: Connection, packet: Connect, answer: Properties) -> None:
+    """Open or resume the session and say so; what it holds follows the CONNACK [MQTT-3.2.0-1]."""
+    broker = connection.broker
+    old = broker.sessions.by_id.get(connection.client_id)
+    if old is not None and old.link is not None:
+        old.link.fail(SessionTakenOver(f"a new connection from {connection.peer} uses this client identifier"))  # [MQTT-3.1.4-3]
+        old = broker.sessions.by_id.get(connection.client_id)
+    session = _session(connection, old, packet.clean_start)
+    session.expiry_interval = _expiry(connection, packet, answer)
+    connection.state = OPEN
+    connection.session = session
+    connection.user_name = packet.user_name
+    present = session is old
+    if not connection.send_packet(Connack(present, c.SUCCESS, answer if packet.version == c.MQTT_5_0 else None)):
+        connection.end("packet_too_large", "CONNACK exceeds the client's Maximum Packet Size")
+        return
+    connection.will = _will(connection, packet)
+    session.attach(connection, _window(connection, packet))
+    broker.metrics.connects += 1
+    broker.observer.connected(connection.client_id, connection.peer, packet.version, present)
+    session.redeliver()
+
+
+def _session(connection: Connection, old: Session | None, clean_start: bool) -> Session:
+    broker = connection.broker
+    if old is not None and clean_start:
+        broker.discard_session(old)  # [MQTT-3.1.2-4]
+    elif old is not None:
+        broker.sessions.resume(old)  # [MQTT-3.1.2-5]
+        broker.wills.cancel(old.client_id)
+        return old
+    return broker.sessions.create(connection.client_id)  # [MQTT-3.1.2-6]
+
+
+def _expiry(connection: Connection, packet: Connect, answer: Properties) -> float:
+    """The session's expiry interval in seconds, within the server's bound; before 5.0 Clean Session decides."""
+    most = connection.broker.settings.max_session_expiry
+    if packet.version != c.MQTT_5_0:
+        return 0.0 if packet.clean_start else most
+    asked = (packet.properties or NOTHING).session_expiry_interval or 0
+    wanted = NEVER if asked == c.SESSION_NEVER_EXPIRES else float(asked)
+    if wanted > most:
+        answer.session_expiry_interval = int(most)  # [MQTT-3.2.2-3] names what the server uses instead
+        return most
+    return wanted
+
+
+def _window(connection: Connection, packet: Connect) -> int:
+    theirs = (packet.properties or NOTHING).receive_maximum or c.MAX_PACKET_ID
+    ours = connection.broker.settings.max_inflight
+    return min(theirs, ours) if ours else theirs
+
+
+def _will(connection: Connection, packet: Connect) -> WillMessage | None:
+    will = packet.will
+    if will is None:
+        return None
+    properties = will.properties or NOTHING
+    expiry = properties.message_expiry_interval
+    return WillMessage(will.topic_name, will.payload, will.qos, will.retain, forwarded_properties(properties),
+                       connection.client_id, properties.will_delay_interval or 0, NEVER if expiry is None else expiry)

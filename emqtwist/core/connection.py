@@ -1,0 +1,135 @@
+"""Connection: the state of one client's network connection, and how it answers and ends."""
+from typing import Final
+
+from emqtwist.core import causes
+from emqtwist.core.broker import Broker
+from emqtwist.core.link import Link
+from emqtwist.core.message import WillMessage
+from emqtwist.core.session import Session
+from emqtwist.mqtt import constants as c
+from emqtwist.mqtt.decoder import Decoder
+from emqtwist.mqtt.encoder import encode_within
+from emqtwist.mqtt.errors import KeepAliveTimeout, MQTTError
+from emqtwist.mqtt.packets import Acknowledgement, Connack, Disconnect, Packet, Puback, Pubcomp, Pubrec, Pubrel
+from emqtwist.mqtt.properties import Properties
+
+OPENING: Final = 0  # CONNECT has not been accepted yet
+OPEN: Final = 1
+CLOSED: Final = 2
+
+CLASSES: Final[dict[int, type[Acknowledgement]]] = {c.PUBACK: Puback, c.PUBREC: Pubrec, c.PUBREL: Pubrel, c.PUBCOMP: Pubcomp}
+
+
+class Connection(Link):
+    """One network connection. Bytes come in through `receive.receive`, leave in `out`.
+
+    `peer` is the address for the log; `loopback` says that it is one of this host's. `will` is that
+    of CONNECT until DISCONNECT takes it back. `last_seen` is when the last packet came (monotonic seconds).
+    """
+
+    __slots__ = ("broker", "decoder", "peer", "loopback", "state", "session", "client_id", "user_name", "keep_alive",
+                 "last_seen", "will", "problem_information", "receive_maximum")
+
+    def __init__(self, broker: Broker, peer: str, loopback: bool) -> None:
+        super().__init__(broker.turn)
+        settings = broker.settings
+        self.broker = broker
+        self.decoder = Decoder(min(settings.max_connect_size, settings.max_packet_size))
+        self.peer = peer
+        self.loopback = loopback
+        self.state = OPENING
+        self.session: Session | None = None
+        self.client_id = ""
+        self.user_name: str | None = None
+        self.keep_alive = 0
+        self.last_seen = broker.turn.now
+        self.will: WillMessage | None = None
+        self.problem_information = True
+        self.receive_maximum = settings.receive_maximum
+        broker.links[self] = None
+
+    # Answers.
+
+    def send_packet(self, packet: Packet) -> bool:
+        """Send within the client's Maximum Packet Size; whether it could [MQTT-3.1.2-24]."""
+        data = encode_within(packet, self.version, self.max_packet)
+        if data is not None:
+            self.send(data)
+        return data is not None
+
+    def acknowledge(self, packet_type: int, packet_id: int, reason_code: int = 0, reason: str = "") -> None:
+        """Send PUBACK, PUBREC, PUBREL or PUBCOMP; the reason only to those who can take one and asked [MQTT-3.1.2-29]."""
+        if not reason_code or self.version != c.MQTT_5_0:
+            flags = 2 if packet_type == c.PUBREL else 0
+            self.send(bytes((packet_type << 4 | flags, 2, packet_id >> 8, packet_id & 0xFF)))
+        else:
+            properties = None
+            if reason and self.problem_information:
+                properties = Properties()
+                properties.reason_string = reason
+            self.send_packet(CLASSES[packet_type](packet_id, reason_code, properties))
+
+    # Ends.
+
+    def fail(self, error: MQTTError) -> None:
+        """Tell the client why, as far as its version can be told, and close [MQTT-4.13.2-1]."""
+        if self.state == CLOSED:
+            return
+        if self.version == c.MQTT_5_0:
+            properties = Properties()
+            properties.reason_string = error.reason
+            packet = Disconnect(error.reason_code, properties) if self.state == OPEN else Connack(False, error.reason_code, properties)
+            self.send_packet(packet)
+        self.end(causes.end_cause(error.reason_code), error.reason)
+
+    def refuse(self, error: MQTTError) -> None:
+        """Answer CONNECT with the reason and close; all versions can be told [MQTT-3.2.2-6]."""
+        properties = None
+        if self.version == c.MQTT_5_0:
+            properties = Properties()
+            properties.reason_string = error.reason
+        self.send_packet(Connack(False, error.reason_code, properties))
+        self.end(causes.end_cause(error.reason_code), error.reason)
+
+    def lost(self, reason: str) -> None:
+        """The network connection is gone without DISCONNECT."""
+        self.end(causes.CONNECTION_LOST, reason)
+
+    def end(self, cause: str, reason: str) -> None:
+        """Close, whatever the cause: the session goes on or ends, the Will is published or held."""
+        if self.state == CLOSED:
+            return
+        self.state = CLOSED
+        del self.broker.links[self]
+        self.broker.metrics.end(cause)
+        self.broker.observer.disconnected(self.client_id, self.peer, cause, reason)
+        session = self.session
+        if session is not None:
+            self.session = None
+            self._leave(session)
+        self.close()
+
+    def _leave(self, session: Session) -> None:
+        will, self.will = self.will, None
+        expiry = session.expiry_interval
+        self.broker.sessions.leave(session)
+        if will is not None:
+            self.broker.hold_will(session.client_id, will, min(will.delay, expiry))  # [MQTT-3.1.3-9]
+
+    # What time and the adapter tell.
+
+    def check(self, now: float) -> None:
+        """Close when CONNECT or the next packet is overdue [MQTT-3.1.2-22]."""
+        silent = now - self.last_seen
+        if self.state == OPENING:
+            limit = self.broker.settings.connect_timeout
+            if silent >= limit:
+                self.end(causes.CONNECT_TIMEOUT, f"no CONNECT within {limit:g} s")
+        elif self.keep_alive and silent > self.keep_alive * self.broker.settings.keep_alive_backoff * 2:
+            self.fail(KeepAliveTimeout(f"no packet for {silent:.1f} s, Keep Alive is {self.keep_alive} s"))
+
+    def relieved(self) -> None:
+        """What waited to be sent is sent: the session may go on."""
+        self.congested = False
+        if self.session is not None:
+            self.session.pump()

@@ -1,0 +1,62 @@
+"""What was sent to a client at QoS 1 and 2 and is not acknowledged, in the order it was sent."""
+from emqtwist.core.message import Delivery
+from emqtwist.mqtt.constants import MAX_PACKET_ID
+
+
+class Inflight:
+    """Packet Identifier -> Delivery until PUBACK or PUBREC, None from PUBREC until PUBCOMP.
+
+    `window` is how many may be unacknowledged on this connection: the client's Receive Maximum or our own bound. After a
+    resume, `resend` holds those that were not yet sent again; they do not count against the window [MQTT-4.9.0-1].
+    `sent_at` (identifier -> monotonic seconds, oldest first) is kept only where `retries` is set.
+    """
+
+    __slots__ = ("held", "window", "resend", "retries", "sent_at", "_last_id")
+
+    def __init__(self) -> None:
+        self.held: dict[int, Delivery | None] = {}
+        self.window = 0
+        self.resend: dict[int, None] = {}
+        self.retries = False
+        self.sent_at: dict[int, float] = {}
+        self._last_id = 0
+
+    def free(self) -> int:
+        """How many more may be sent now."""
+        return self.window - len(self.held) + len(self.resend)
+
+    def add(self, delivery: Delivery) -> int:
+        """A fresh Packet Identifier under which `delivery` is held [MQTT-2.2.1-4]."""
+        packet_id = self._last_id % MAX_PACKET_ID + 1
+        while packet_id in self.held:
+            packet_id = packet_id % MAX_PACKET_ID + 1
+        self._last_id = packet_id
+        self.held[packet_id] = delivery
+        return packet_id
+
+    def remove(self, packet_id: int) -> None:
+        """The flow ended: its identifier and its place in the window are free."""
+        del self.held[packet_id]
+        if self.resend:
+            self.resend.pop(packet_id, None)
+        if self.retries:
+            self.sent_at.pop(packet_id, None)
+
+    def released(self, packet_id: int) -> None:
+        """PUBREC came: the message is the client's, only the identifier is still in use."""
+        self.held[packet_id] = None
+        self.resend.pop(packet_id, None)
+
+    def note_sent(self, packet_id: int, now: float) -> None:
+        self.sent_at.pop(packet_id, None)
+        self.sent_at[packet_id] = now
+
+    def begin_resend(self) -> list[int]:
+        """Every Delivery is to be sent again; the identifiers that wait for PUBCOMP instead."""
+        self.sent_at.clear()
+        self.resend = dict.fromkeys([packet_id for packet_id, delivery in self.held.items() if delivery is not None])
+        return [packet_id for packet_id, delivery in self.held.items() if delivery is None]
+
+    def unfinished(self) -> int:
+        """How many messages the client has not said to have."""
+        return len([delivery for delivery in self.held.values() if delivery is not None])

@@ -1,0 +1,78 @@
+"""The sending side of a connection, and the turn in which many of them are flushed at once."""
+from collections.abc import Callable
+
+from emqtwist.mqtt.constants import MAX_PACKET
+from emqtwist.mqtt.errors import MQTTError
+
+
+def nobody() -> None:
+    """Wake nobody: whoever drives the broker flushes by itself."""
+
+
+class Turn:
+    """The links with bytes to send, and the time `now` (monotonic seconds) at which this turn began.
+
+    `wake` is called when the first link joins, so that bytes produced at any moment schedule exactly one flush.
+    """
+
+    __slots__ = ("links", "now", "wake")
+
+    def __init__(self, now: float = 0.0, wake: Callable[[], None] = nobody) -> None:
+        self.links: list[Link] = []
+        self.now = now
+        self.wake = wake
+
+    def add(self, link: "Link") -> None:
+        if not self.links:
+            self.wake()
+        self.links.append(link)
+
+    def take(self) -> "list[Link]":
+        """The links to flush now; the next turn begins."""
+        links = self.links
+        self.links = []
+        return links
+
+
+class Link:
+    """Where packets for one client go: a list of bytes that the adapter writes once a turn.
+
+    `version` is the protocol level, 0 before CONNECT; `max_packet` the client's Maximum Packet Size; `congested` is set by
+    the adapter while too much waits to be sent; `closing` asks the adapter to close after the flush; `owner` belongs to it.
+    """
+
+    __slots__ = ("turn", "out", "version", "max_packet", "congested", "closing", "owner")
+
+    def __init__(self, turn: Turn) -> None:
+        self.turn = turn
+        self.out: list[bytes] = []
+        self.version = 0
+        self.max_packet = MAX_PACKET
+        self.congested = False
+        self.closing = False
+        self.owner: object = None
+
+    def send(self, data: bytes) -> None:
+        if not self.out:
+            self.turn.add(self)
+        self.out.append(data)
+
+    def take(self) -> bytes:
+        """All that is to be written now."""
+        out = self.out
+        self.out = []
+        return out[0] if len(out) == 1 else b"".join(out)
+
+    def close(self) -> None:
+        """Close when what has been sent is flushed; nothing follows."""
+        if not self.closing:
+            self.closing = True
+            if not self.out:
+                self.turn.add(self)
+
+    def fail(self, error: MQTTError) -> None:
+        """End the connection because of `error`."""
+        self.close()
+
+    def check(self, now: float) -> None:
+        """Notice what fell due on this connection by `now`."""

@@ -1,0 +1,84 @@
+"""A PUBLISH once it is inside the broker, and the bytes that its receivers share."""
+from math import ceil
+from typing import Final
+
+from emqtwist.mqtt.encoder import publish_head
+from emqtwist.mqtt.properties import publish_properties
+
+# One message on its way to one subscriber: the message, the first byte of its PUBLISH (QoS and RETAIN as granted) and the
+# Subscription Identifiers that matched. Queues and in-flight windows hold these; a journal can store them as they are.
+Delivery = tuple["Message", int, tuple[int, ...]]
+
+PUBLISH_BYTE: Final = 0x30
+QOS_BITS: Final = 0x06
+RETAIN_BIT: Final = 0x01
+DUP_BIT: Final = 0x08
+MQTT_5_BIT: Final = 0x100  # beside the first byte in a shape: the receiver speaks MQTT 5.0
+NO_IDENTIFIERS: Final[tuple[int, ...]] = ()
+NEVER: Final = float("inf")
+
+
+class Message:
+    """An Application Message as the broker keeps it.
+
+    `topic` is the Topic Name as bytes; `properties` are the encoded PUBLISH properties that are forwarded unaltered
+    [MQTT-3.3.2-4], without length; `expires_at` is on the monotonic clock, NEVER without Message Expiry Interval;
+    `publisher` is the client identifier it came from, empty when the broker itself or its host published.
+    """
+
+    __slots__ = ("topic", "payload", "qos", "retain", "properties", "expires_at", "publisher", "head", "tail", "_shape", "_expiry")
+
+    def __init__(self, topic: bytes, payload: bytes, qos: int = 0, retain: bool = False, properties: bytes = b"",
+                 expires_at: float = NEVER, publisher: str = "") -> None:
+        self.topic = topic
+        self.payload = payload
+        self.qos = qos
+        self.retain = retain
+        self.properties = properties
+        self.expires_at = expires_at
+        self.publisher = publisher
+        self.head = b""
+        self.tail = b""
+        self._shape = -1
+        self._expiry = -1
+
+    def encode(self, shape: int, identifiers: tuple[int, ...], now: float) -> None:
+        """Make `head` and `tail`, the PUBLISH before and after the Packet Identifier; at QoS 0 `head` is all of it.
+
+        `shape` is the first byte of the packet, plus MQTT_5_BIT. Receivers of one shape find the bytes ready, so a fan-out
+        encodes once; the Message Expiry Interval counts down while a message waits [MQTT-3.3.2-6].
+        """
+        expiry = -1 if self.expires_at == NEVER else max(0, ceil(self.expires_at - now))
+        if shape == self._shape and expiry == self._expiry and not identifiers:
+            return
+        if shape & MQTT_5_BIT:
+            if expiry >= 0 or identifiers or self.properties:
+                tail = publish_properties(self.properties, expiry, identifiers) + self.payload
+            else:
+                tail = b"\0" + self.payload
+        else:
+            tail = self.payload
+        head = publish_head(shape & 0xFF, self.topic, len(tail))
+        if shape & QOS_BITS:
+            self.head, self.tail = head, tail
+        else:
+            self.head, self.tail = head + tail, b""
+        self._shape = -1 if identifiers else shape
+        self._expiry = expiry
+
+    @property
+    def size(self) -> int:
+        """Bytes that the message itself holds."""
+        return len(self.topic) + len(self.payload) + len(self.properties)
+
+
+class WillMessage(Message):
+    """A Will: `delay` seconds after the connection it is due; its `lifetime` in seconds begins when it is published."""
+
+    __slots__ = ("delay", "lifetime")
+
+    def __init__(self, topic: bytes, payload: bytes, qos: int, retain: bool, properties: bytes, publisher: str,
+                 delay: float, lifetime: float) -> None:
+        super().__init__(topic, payload, qos, retain, properties, NEVER, publisher)
+        self.delay = delay
+        self.lifetime = lifetime

@@ -1,0 +1,154 @@
+"""PUBLISH from a client, and the acknowledgements of both directions."""
+from emqtwist.core import causes
+from emqtwist.core.connection import Connection
+from emqtwist.core.message import NEVER, Message
+from emqtwist.core.pubsub import refused_by
+from emqtwist.core.router import Route, is_reserved
+from emqtwist.core.session import Session
+from emqtwist.mqtt import constants as c
+from emqtwist.mqtt.errors import (
+    MQTTError,
+    NotAuthorized,
+    PayloadFormatInvalid,
+    ProtocolError,
+    QuotaExceeded,
+    ReceiveMaximumExceeded,
+    TopicAliasInvalid,
+)
+from emqtwist.mqtt.packets import Acknowledgement, Publish
+from emqtwist.mqtt.properties import Properties, forwarded_properties
+from emqtwist.mqtt.topics import check_topic_name
+from emqtwist.core.forwarded import check_forwarded
+
+
+def publish(connection: Connection, session: Session, packet: Publish) -> None:
+    """Pass a PUBLISH on and acknowledge it as its QoS asks [MQTT-3.3.4-1]."""
+    qos = packet.qos
+    if qos == 2 and packet.packet_id in session.received:
+        connection.acknowledge(c.PUBREC, packet.packet_id)  # known already: not passed on again [MQTT-4.3.3-10]
+        return
+    if qos == 2 and len(session.received) >= connection.receive_maximum and connection.version == c.MQTT_5_0:
+        raise ReceiveMaximumExceeded(f"more than {connection.receive_maximum} QoS 2 messages unfinished")  # [MQTT-3.3.4-7]
+    try:
+        reason_code = _pass_on(connection, packet)
+    except NotAuthorized as error:
+        _reject(connection, packet, error)
+        return
+    except QuotaExceeded as error:
+        _reject_or_close(connection, packet, error)
+        return
+    except PayloadFormatInvalid as error:
+        if not qos:
+            raise
+        _reject(connection, packet, error)
+        return
+    if qos == 1:
+        connection.acknowledge(c.PUBACK, packet.packet_id, reason_code)
+    elif qos == 2:
+        session.received[packet.packet_id] = None
+        connection.acknowledge(c.PUBREC, packet.packet_id, reason_code)
+
+
+def _pass_on(connection: Connection, packet: Publish) -> int:
+    """Route the message; the reason code of success. The errors raised are refusals."""
+    broker = connection.broker
+    settings = broker.settings
+    if packet.qos > settings.max_qos:
+        raise MQTTError(f"QoS {packet.qos} is not supported", c.QOS_NOT_SUPPORTED)  # [MQTT-3.2.2-11]
+    if packet.retain and not settings.retain_available:
+        raise MQTTError("retained messages are not available", c.RETAIN_NOT_SUPPORTED)  # [MQTT-3.2.2-14]
+    route = broker.router.cache.get(packet.topic_name)
+    if route is None:
+        route = _new_route(connection, packet)
+    properties = packet.properties
+    if properties is None:
+        message = Message(packet.topic_name, packet.payload, packet.qos, packet.retain, b"", NEVER, connection.client_id)
+    else:
+        message = _message(connection, packet, properties)
+    if packet.qos:
+        _check_room(connection, message, route)
+    if packet.retain:
+        broker.retain(message)
+    if broker.deliver(message, route) or connection.version != c.MQTT_5_0:
+        return c.SUCCESS
+    return c.NO_MATCHING_SUBSCRIBERS
+
+
+def _new_route(connection: Connection, packet: Publish) -> Route:
+    """Check a Topic Name that is not in the cache; what is in it was checked before."""
+    broker = connection.broker
+    if not packet.topic_name and connection.version == c.MQTT_5_0:
+        raise ProtocolError("an empty Topic Name without Topic Alias")
+    check_topic_name(packet.topic_name, broker.settings.max_topic_levels)  # [MQTT-3.3.2-2]
+    if is_reserved(packet.topic_name):
+        broker.metrics.drop(causes.RESERVED_TOPIC)
+        raise NotAuthorized("this topic is the broker's own: clients may not publish to it")
+    return broker.router.route(packet.topic_name)
+
+
+def _message(connection: Connection, packet: Publish, properties: Properties) -> Message:
+    """A Message from a PUBLISH with properties, after the checks that these ask for."""
+    broker = connection.broker
+    if properties.topic_alias is not None:
+        raise TopicAliasInvalid("Topic Alias without a Topic Alias Maximum of the server")  # [MQTT-3.3.2-9]
+    if properties.subscription_identifiers:
+        raise ProtocolError("a client may not send a Subscription Identifier in PUBLISH")  # [MQTT-3.3.4-6]
+    check_forwarded(properties, packet.payload, broker.settings.max_topic_levels)
+    expiry = properties.message_expiry_interval
+    expires_at = NEVER if expiry is None else broker.turn.now + expiry
+    return Message(packet.topic_name, packet.payload, packet.qos, packet.retain, forwarded_properties(properties),
+                   expires_at, connection.client_id)
+
+
+def _check_room(connection: Connection, message: Message, route: Route) -> None:
+    """Refuse what could not be kept: an acknowledged message is not dropped for want of room."""
+    broker = connection.broker
+    full = refused_by(route, message, broker.circle)
+    if full is not None:
+        broker.metrics.drop(causes.QUEUE_FULL_REFUSED)
+        raise QuotaExceeded("the queue of a subscriber's session is full")
+    if message.retain and connection.version == c.MQTT_5_0:
+        cause = broker.retained.refusal(message)
+        if cause:
+            broker.metrics.drop(cause)
+            raise QuotaExceeded(f"not retained: {causes.DROPS[cause]}")
+
+
+def _reject(connection: Connection, packet: Publish, error: MQTTError) -> None:
+    """Acknowledge with the reason: 3.x clients, which cannot be told, only see that it is done with."""
+    if packet.qos == 1:
+        connection.acknowledge(c.PUBACK, packet.packet_id, error.reason_code, error.reason)
+    elif packet.qos == 2:
+        if connection.version != c.MQTT_5_0 and connection.session is not None:
+            connection.session.received[packet.packet_id] = None
+        connection.acknowledge(c.PUBREC, packet.packet_id, error.reason_code, error.reason)
+
+
+def _reject_or_close(connection: Connection, packet: Publish, error: MQTTError) -> None:
+    """A 3.x client would take the acknowledgement for a promise: close, so that it tries again."""
+    if connection.version != c.MQTT_5_0:
+        raise error
+    _reject(connection, packet, error)
+
+
+def puback(connection: Connection, session: Session, packet: Acknowledgement) -> None:
+    session.puback(packet.packet_id, packet.reason_code)
+
+
+def pubrec(connection: Connection, session: Session, packet: Acknowledgement) -> None:
+    if session.pubrec(packet.packet_id, packet.reason_code):
+        session.send_pubrel(packet.packet_id)
+    elif packet.reason_code < 0x80:
+        connection.acknowledge(c.PUBREL, packet.packet_id, c.PACKET_IDENTIFIER_NOT_FOUND, "no such Packet Identifier in flight")
+
+
+def pubrel(connection: Connection, session: Session, packet: Acknowledgement) -> None:
+    if packet.packet_id in session.received:
+        del session.received[packet.packet_id]
+        connection.acknowledge(c.PUBCOMP, packet.packet_id)  # [MQTT-4.3.3-11]
+    else:
+        connection.acknowledge(c.PUBCOMP, packet.packet_id, c.PACKET_IDENTIFIER_NOT_FOUND, "no such Packet Identifier received")
+
+
+def pubcomp(connection: Connection, session: Session, packet: Acknowledgement) -> None:
+    session.pubcomp(packet.packet_id)

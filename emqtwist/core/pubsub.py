@@ -1,0 +1,64 @@
+"""From one message to all who receive it."""
+from emqtwist.core.circle import Circle
+from emqtwist.core.message import RETAIN_BIT, Message
+from emqtwist.core.router import Route
+from emqtwist.core.subscriber import Subscriber, Subscription, granted
+from emqtwist.mqtt.constants import OPTION_NO_LOCAL, OPTION_RETAIN_AS_PUBLISHED
+
+
+def fan_out(route: Route, message: Message, circle: Circle) -> None:
+    """Deliver to everybody on the route; a receiver that fails costs itself, not the publisher."""
+    publisher = message.publisher
+    for subscription in route:
+        subscriber = subscription.subscriber
+        options = subscription.options
+        identifiers = subscription.identifiers
+        if options & OPTION_NO_LOCAL and publisher == subscriber.client_id:
+            own = subscription.for_own()  # [MQTT-3.8.3-3]
+            if own is None:
+                continue
+            options, identifiers = own.options, own.identifiers
+        first_byte = granted(message, options)
+        if message.retain and options & OPTION_RETAIN_AS_PUBLISHED:
+            first_byte |= RETAIN_BIT  # [MQTT-3.3.1-13]
+        try:
+            subscriber.deliver(message, first_byte, identifiers)
+        except Exception as error:
+            subscriber.broken(error)
+
+
+def refused_by(route: Route, message: Message, circle: Circle) -> Subscriber | None:
+    """A persistent session on the route that could not keep `message` if it were acknowledged."""
+    if circle.crowded and message.qos:
+        for subscription in route:
+            if granted(message, subscription.options) & ~RETAIN_BIT != 0x30 and subscription.subscriber.refuses(message):
+                return subscription.subscriber
+    return None
+
+
+def feed(circle: Circle) -> None:
+    """Hand every hungry subscriber its next few retained messages."""
+    hungry, circle.hungry = circle.hungry, []
+    for subscriber in hungry:
+        _feed_one(subscriber, circle)
+
+
+def _feed_one(subscriber: Subscriber, circle: Circle) -> None:
+    room = min(subscriber.room(), circle.settings.replay_batch)
+    if not subscriber.replays or room <= 0:
+        return
+    replay, subscription = subscriber.replays[0]
+    for message in replay.take(room, circle.turn.now):
+        _replay_one(subscription, message, circle)
+    if replay.done:
+        del subscriber.replays[0]
+    if subscriber.replays and subscriber.room() > 0:
+        circle.feed(subscriber)
+
+
+def _replay_one(subscription: Subscription, message: Message, circle: Circle) -> None:
+    first_byte = granted(message, subscription.options) | RETAIN_BIT  # [MQTT-3.3.1-8]
+    try:
+        subscription.subscriber.deliver(message, first_byte, subscription.identifiers)
+    except Exception as error:
+        subscription.subscriber.broken(error)

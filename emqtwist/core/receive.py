@@ -1,0 +1,121 @@
+"""Bytes in: every packet of a chunk to the function that serves it."""
+from collections.abc import Callable
+from typing import Final, cast
+
+from emqtwist.core import causes, publishing
+from emqtwist.core.connecting import connect
+from emqtwist.core.connection import CLOSED, OPENING, Connection
+from emqtwist.core.message import NEVER
+from emqtwist.core.publishing import publish
+from emqtwist.core.session import Session
+from emqtwist.core.subscribing import subscribe, unsubscribe
+from emqtwist.mqtt import constants as c
+from emqtwist.mqtt.errors import MQTTError, ProtocolError
+from emqtwist.mqtt.packets import Acknowledgement, Connect, Disconnect, Packet, Publish, Subscribe, Unsubscribe
+
+PINGRESP: Final = b"\xd0\x00"
+
+
+def receive(connection: Connection, data: bytes) -> None:
+    """Serve all packets in `data`, in order; `turn.now` is set. After a broken packet the connection is closed.
+
+    What an exception that is no MQTTError leaves behind is a defect of the broker: the caller logs it and closes this
+    connection alone.
+    """
+    packets = connection.decoder.feed(data)
+    if packets:
+        connection.last_seen = connection.turn.now
+    try:
+        for packet in packets:
+            if connection.state == CLOSED:
+                return  # what follows a DISCONNECT or an error is not processed [MQTT-4.13.2-1]
+            session = connection.session
+            if session is None:
+                _first(connection, packet)
+            elif packet.type == c.PUBLISH:
+                publish(connection, session, cast(Publish, packet))
+            else:
+                _serve(connection, session, packet)
+        if connection.decoder.error is not None:
+            _broken(connection, connection.decoder.error)
+    except MQTTError as error:
+        connection.fail(error)
+
+
+def _first(connection: Connection, packet: Packet) -> None:
+    if packet.type != c.CONNECT:
+        raise ProtocolError(f"the first packet is {c.PACKET_NAMES[packet.type]}, not CONNECT")  # [MQTT-3.1.0-1]
+    connect(connection, cast(Connect, packet))
+
+
+def _broken(connection: Connection, error: MQTTError) -> None:
+    if connection.state == OPENING:
+        connection.version = connection.decoder.version
+        if error.reason_code == c.UNSUPPORTED_PROTOCOL_VERSION:
+            connection.refuse(error)  # [MQTT-3.1.2-2]
+            return
+    connection.fail(error)
+
+
+def _serve(connection: Connection, session: Session, packet: Packet) -> None:
+    serve = SERVERS.get(packet.type)
+    if serve is None:
+        raise ProtocolError(f"{c.PACKET_NAMES[packet.type]} from a client")
+    serve(connection, session, packet)
+
+
+def _connect_again(connection: Connection, session: Session, packet: Packet) -> None:
+    raise ProtocolError("a second CONNECT on one connection")  # [MQTT-3.1.0-2]
+
+
+def _subscribe(connection: Connection, session: Session, packet: Packet) -> None:
+    subscribe(connection, session, cast(Subscribe, packet))
+
+
+def _unsubscribe(connection: Connection, session: Session, packet: Packet) -> None:
+    unsubscribe(connection, session, cast(Unsubscribe, packet))
+
+
+def _puback(connection: Connection, session: Session, packet: Packet) -> None:
+    publishing.puback(connection, session, cast(Acknowledgement, packet))
+
+
+def _pubrec(connection: Connection, session: Session, packet: Packet) -> None:
+    publishing.pubrec(connection, session, cast(Acknowledgement, packet))
+
+
+def _pubrel(connection: Connection, session: Session, packet: Packet) -> None:
+    publishing.pubrel(connection, session, cast(Acknowledgement, packet))
+
+
+def _pubcomp(connection: Connection, session: Session, packet: Packet) -> None:
+    publishing.pubcomp(connection, session, cast(Acknowledgement, packet))
+
+
+def _pingreq(connection: Connection, session: Session, packet: Packet) -> None:
+    connection.send(PINGRESP)  # [MQTT-3.12.4-1]
+
+
+def _disconnect(connection: Connection, session: Session, packet: Packet) -> None:
+    disconnect = cast(Disconnect, packet)
+    if disconnect.properties is not None and disconnect.properties.session_expiry_interval is not None:
+        _change_expiry(connection, session, disconnect.properties.session_expiry_interval)
+    if disconnect.reason_code == c.SUCCESS:
+        connection.will = None  # [MQTT-3.14.4-3]
+        connection.end(causes.NORMAL, "the client disconnected")
+    else:
+        name = c.REASON_NAMES[disconnect.reason_code]
+        connection.end(causes.DISCONNECT_WITH_WILL, f"the client disconnected: {name}")
+
+
+def _change_expiry(connection: Connection, session: Session, interval: int) -> None:
+    if interval and not session.expiry_interval:
+        raise ProtocolError("DISCONNECT sets a Session Expiry Interval that CONNECT left at 0")  # [MQTT-3.14.2-2]
+    wanted = NEVER if interval == c.SESSION_NEVER_EXPIRES else float(interval)
+    session.expiry_interval = min(wanted, connection.broker.settings.max_session_expiry)
+
+
+SERVERS: Final[dict[int, Callable[[Connection, Session, Packet], None]]] = {
+    c.CONNECT: _connect_again, c.SUBSCRIBE: _subscribe, c.UNSUBSCRIBE: _unsubscribe, c.PUBACK: _puback, c.PUBREC: _pubrec,
+    c.PUBREL: _pubrel, c.PUBCOMP: _pubcomp, c.PINGREQ: _pingreq, c.DISCONNECT: _disconnect,
+}

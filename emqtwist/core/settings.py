@@ -1,0 +1,57 @@
+"""What a Broker is told: the numbers of its behaviour, without a default among them; `config` holds those."""
+
+
+class QueueSettings:
+    """How a session's queue behaves; rows `[mqtt.mqueue]`."""
+
+    __slots__ = ("kind", "priorities", "max_length", "max_bytes", "low_watermark", "high_watermark", "store_qos0", "on_full")
+
+    def __init__(self, kind: str, priorities: dict[bytes, int], max_length: int, max_bytes: int, low_watermark: float,
+                 high_watermark: float, store_qos0: bool, on_full: str) -> None:
+        self.kind = kind
+        self.priorities = priorities
+        self.max_length = max_length
+        self.max_bytes = max_bytes
+        self.low_watermark = low_watermark
+        self.high_watermark = high_watermark
+        self.store_qos0 = store_qos0
+        self.on_full = on_full
+
+
+class Settings:
+    """Limits and choices; seconds and bytes. A live change is a new Settings in `Broker.settings`."""
+
+    __slots__ = ("max_packet_size", "max_connect_size", "max_client_id", "max_topic_levels", "max_qos", "retain_available",
+                 "allow_anonymous",
+                 "keep_alive_backoff", "server_keep_alive", "connect_timeout", "max_subscriptions", "upgrade_qos",
+                 "max_inflight", "receive_maximum", "retry_interval", "max_session_expiry", "no_own_messages", "queue",
+                 "max_retained", "max_retained_payload", "retained_expiry", "replay_batch", "route_cache")
+
+    def __init__(self, *, max_packet_size: int, max_connect_size: int, max_client_id: int, max_topic_levels: int,
+                 max_qos: int, retain_available: bool, allow_anonymous: str, keep_alive_backoff: float, server_keep_alive: int, connect_timeout: float,
+                 max_subscriptions: int, upgrade_qos: bool, max_inflight: int, receive_maximum: int, retry_interval: float,
+                 max_session_expiry: float, no_own_messages: bool, queue: QueueSettings, max_retained: int,
+                 max_retained_payload: int, retained_expiry: float, replay_batch: int, route_cache: int) -> None:
+        self.max_packet_size = max_packet_size
+        self.max_connect_size = max_connect_size
+        self.max_client_id = max_client_id
+        self.max_topic_levels = max_topic_levels
+        self.max_qos = max_qos
+        self.retain_available = retain_available
+        self.allow_anonymous = allow_anonymous
+        self.keep_alive_backoff = keep_alive_backoff
+        self.server_keep_alive = server_keep_alive
+        self.connect_timeout = connect_timeout
+        self.max_subscriptions = max_subscriptions
+        self.upgrade_qos = upgrade_qos
+        self.max_inflight = max_inflight
+        self.receive_maximum = receive_maximum
+        self.retry_interval = retry_interval
+        self.max_session_expiry = max_session_expiry
+        self.no_own_messages = no_own_messages
+        self.queue = queue
+        self.max_retained = max_retained
+        self.max_retained_payload = max_retained_payload
+        self.retained_expiry = retained_expiry
+        self.replay_batch = replay_batch
+        self.route_cache = route_cache

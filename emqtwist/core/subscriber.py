@@ -1,0 +1,72 @@
+"""Who receives, and what it subscribed to."""
+from typing import Final
+
+from emqtwist.core.message import PUBLISH_BYTE, Message
+from emqtwist.core.retained import Replay
+from emqtwist.mqtt.constants import OPTION_NO_LOCAL, OPTION_QOS
+
+OPTION_UPGRADE_QOS: Final = 0x40  # ours, in a bit that is reserved on the wire: deliver at the higher of both QoS
+
+
+def granted(message: Message, options: int) -> int:
+    """The first byte of the PUBLISH that `message` becomes under these Subscription Options, RETAIN 0 [MQTT-3.8.4-8]."""
+    qos = options & OPTION_QOS
+    if (message.qos > qos) == (options & OPTION_UPGRADE_QOS != 0):
+        qos = message.qos
+    return PUBLISH_BYTE | qos << 1
+
+
+class Subscriber:
+    """Where messages go: a Session, or a callback of this process. `client_id` is empty for what is no client."""
+
+    __slots__ = ("client_id", "replays")
+
+    def __init__(self, client_id: str) -> None:
+        self.client_id = client_id
+        self.replays: list[tuple[Replay, Subscription]] = []  # retained messages still to be handed over
+
+    def deliver(self, message: Message, first_byte: int, identifiers: tuple[int, ...]) -> None:
+        """Take `message` as a PUBLISH with this first byte and these Subscription Identifiers."""
+
+    def room(self) -> int:
+        """How many messages it can take at once."""
+        return 0
+
+    def refuses(self, message: Message) -> bool:
+        """Whether taking `message` would break the promise to keep it."""
+        return False
+
+    def broken(self, error: Exception) -> None:
+        """Serving this subscriber raised `error`, a defect of ours: it alone bears the consequences."""
+
+
+class Subscription:
+    """One Topic Filter of one subscriber; `options` is the Subscription Options byte."""
+
+    __slots__ = ("subscriber", "topic_filter", "options", "identifiers")
+
+    def __init__(self, subscriber: Subscriber, topic_filter: bytes, options: int, identifiers: tuple[int, ...]) -> None:
+        self.subscriber = subscriber
+        self.topic_filter = topic_filter
+        self.options = options
+        self.identifiers = identifiers
+
+    def for_own(self) -> "Subscription | None":
+        """What applies to messages that the subscriber itself published."""
+        return None if self.options & OPTION_NO_LOCAL else self
+
+
+class Overlap(Subscription):
+    """Several subscriptions of one subscriber that match one topic: one PUBLISH, the highest QoS, all identifiers."""
+
+    __slots__ = ("own",)
+
+    def __init__(self, first: Subscription, second: Subscription) -> None:
+        options = (first.options | second.options) & ~OPTION_QOS
+        options |= max(first.options & OPTION_QOS, second.options & OPTION_QOS)
+        super().__init__(first.subscriber, first.topic_filter, options, first.identifiers + second.identifiers)
+        mine, other = first.for_own(), second.for_own()
+        self.own = Overlap(mine, other) if mine and other and options & OPTION_NO_LOCAL else mine or other
+
+    def for_own(self) -> Subscription | None:
+        return self.own if self.options & OPTION_NO_LOCAL else self

@@ -1,0 +1,76 @@
+"""SUBSCRIBE and UNSUBSCRIBE, a result for each Topic Filter."""
+from emqtwist.core.connection import Connection
+from emqtwist.core.message import NO_IDENTIFIERS
+from emqtwist.core.session import Session
+from emqtwist.core.settings import Settings
+from emqtwist.core.subscriber import OPTION_UPGRADE_QOS, Subscription
+from emqtwist.mqtt import constants as c
+from emqtwist.mqtt.errors import MQTTError, QuotaExceeded
+from emqtwist.mqtt.packets import Suback, Subscribe, Unsuback, Unsubscribe
+from emqtwist.mqtt.properties import Properties
+from emqtwist.mqtt.topics import check_topic_filter, parse_share
+
+
+def subscribe(connection: Connection, session: Session, packet: Subscribe) -> None:
+    """Answer each filter; retained messages follow the SUBACK [MQTT-3.8.4-1], [MQTT-3.8.4-6]."""
+    broker = connection.broker
+    identifiers = tuple(packet.properties.subscription_identifiers) if packet.properties else NO_IDENTIFIERS
+    reason_codes: list[int] = []
+    reasons: list[str] = []
+    made: list[tuple[Subscription, bool]] = []
+    for topic_filter, options in packet.filters:
+        try:
+            _check(connection, session, topic_filter)
+        except MQTTError as error:
+            if error.reason_code == c.MALFORMED_PACKET:
+                raise
+            reason_codes.append(error.reason_code)
+            reasons.append(error.reason)
+        else:
+            options = _options(options, broker.settings)
+            subscription = Subscription(session, topic_filter, options, identifiers)
+            made.append((subscription, broker.sessions.subscribe(session, subscription)))
+            reason_codes.append(options & c.OPTION_QOS)  # [MQTT-3.9.3-1]
+    connection.send_packet(Suback(packet.packet_id, reason_codes, _explain(connection, reasons)))
+    for subscription, new in made:
+        broker.replay_retained(subscription, new)
+
+
+def unsubscribe(connection: Connection, session: Session, packet: Unsubscribe) -> None:
+    """Answer each filter [MQTT-3.10.4-1], [MQTT-3.10.4-5]."""
+    broker = connection.broker
+    reason_codes: list[int] = []
+    for topic_filter in packet.filters:
+        removed = broker.sessions.unsubscribe(session, topic_filter)
+        reason_codes.append(c.SUCCESS if removed else c.NO_SUBSCRIPTION_EXISTED)
+    connection.send_packet(Unsuback(packet.packet_id, reason_codes))
+
+
+def _check(connection: Connection, session: Session, topic_filter: bytes) -> None:
+    settings = connection.broker.settings
+    group, _ = parse_share(topic_filter)
+    if group:
+        raise MQTTError("shared subscriptions are not supported", c.SHARED_SUBSCRIPTIONS_NOT_SUPPORTED)
+    check_topic_filter(topic_filter, settings.max_topic_levels)
+    most = settings.max_subscriptions
+    if most and len(session.subscriptions) >= most and topic_filter not in session.subscriptions:
+        raise QuotaExceeded(f"a session may have {most} subscriptions")
+
+
+def _options(options: int, settings: Settings) -> int:
+    """What is granted of the Subscription Options."""
+    if options & c.OPTION_QOS > settings.max_qos:
+        options = options & ~c.OPTION_QOS | settings.max_qos
+    if settings.upgrade_qos:
+        options |= OPTION_UPGRADE_QOS
+    if settings.no_own_messages:
+        options |= c.OPTION_NO_LOCAL
+    return options
+
+
+def _explain(connection: Connection, reasons: list[str]) -> Properties | None:
+    if not reasons or connection.version != c.MQTT_5_0 or not connection.problem_information:
+        return None
+    properties = Properties()
+    properties.reason_string = "; ".join(reasons)
+    return properties
