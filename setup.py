@@ -7,8 +7,9 @@ import os
 import runpy
 import sys
 from pathlib import Path
+from typing import Any
 
-from setuptools import Extension, find_packages, setup
+from setuptools import find_packages, setup
 
 COMPILE = os.environ.get("EMQTWIST_COMPILE") == "1"
 MYPYC = "mypy>=1.15"
@@ -30,7 +31,7 @@ EXTRAS = {
 }
 
 
-def compiled_modules() -> list[Extension]:
+def compiled_modules() -> list[Any]:
     """The sans-IO layers as extension modules, when a wheel that shall carry them is being built."""
     if not COMPILE:
         return []

@@ -51,7 +51,7 @@ def named_by(node: ast.AST, package: str) -> list[tuple[str, str]]:
 
 
 def read_imports(package: Path) -> Imports:
-    """What each module imports, in functions and under TYPE_CHECKING too; `from package import module` is the module."""
+    """What each module imports, in functions and under TYPE_CHECKING too; `from package import module` is module."""
     paths = {module_name(package, path): path for path in package.rglob("*.py")}
     found: Imports = {}
     for module, path in paths.items():
@@ -137,7 +137,7 @@ def test_no_module_is_longer_than_400_lines() -> None:
 
 
 def plant(root: Path, **files: str) -> Imports:
-    """The imports of a package `p` with these modules; `core__broker` is core/broker.py. Folders get an `__init__.py`."""
+    """The imports of a package `p` with these modules; `core__broker` is core/broker.py, folders get `__init__.py`."""
     for name, text in files.items():
         path = root.joinpath("p", *name.split("__")).with_suffix(".py")
         path.parent.mkdir(parents=True, exist_ok=True)
