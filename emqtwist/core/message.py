@@ -67,6 +67,10 @@ class Message:
         self._expiry = expiry
 
     @property
+    def topic_name(self) -> str:
+        return self.topic.decode()
+
+    @property
     def size(self) -> int:
         """Bytes that the message itself holds."""
         return len(self.topic) + len(self.payload) + len(self.properties)

@@ -1,8 +1,8 @@
 """The messages that a session waits to send.
 
-Each waits in a line: one for all (`simple`), or one a topic (`priority`). The lines of one priority share a rank, where
-all stand in the order of their arrival. What leaves from the middle, because its line was full or it expired, leaves an
-empty place behind, until the head of the rank reaches it or half of the rank is such.
+What waits at one priority stands in one rank, in the order of its arrival; kind `simple` has one rank only. Kind
+`priority` also threads the places of each topic into a line, since a topic that is full loses its oldest. What leaves
+from the middle, as that or as expired, leaves an empty place, until the head of the rank comes there or half are empty.
 """
 from collections import deque
 from heapq import heapify, heappop, heappush
@@ -25,18 +25,18 @@ class Place:
 
 
 class Line:
-    """`length` messages from `first` to `last`; the first place is never empty."""
+    """The `length` messages of a topic from `first` to `last`; the first place is never empty."""
 
-    __slots__ = ("priority", "first", "last", "length")
+    __slots__ = ("first", "last", "length", "priority")
 
-    def __init__(self, priority: int, place: Place) -> None:
-        self.priority = priority
+    def __init__(self, place: Place, priority: int) -> None:
         self.first = self.last = place
         self.length = 0
+        self.priority = priority
 
 
 class Rank:
-    """What waits at one priority: `length` messages of `size` bytes in `places`, of which the first is never empty."""
+    """`length` messages of one priority, `size` bytes in all; the first place is never empty."""
 
     __slots__ = ("places", "length", "size")
 
@@ -55,7 +55,7 @@ class MQueue:
     """
 
     __slots__ = ("max_length", "max_bytes", "bytes", "above_high", "_by_topic", "_priorities", "_low", "_high",
-                 "_lines", "_ranks", "_mortal", "_length", "_arrivals")
+                 "_ranks", "_lines", "_mortal", "_length", "_arrivals")
 
     def __init__(self, kind: str, priorities: dict[bytes, int], max_length: int, max_bytes: int, low_watermark: float,
                  high_watermark: float) -> None:
@@ -67,8 +67,8 @@ class MQueue:
         self._priorities = priorities
         self._low = max(1, int(max_length * low_watermark + 0.5))  # an empty queue is below any mark
         self._high = int(max_length * high_watermark + 0.5)
-        self._lines: dict[bytes, Line] = {}
         self._ranks: dict[int, Rank] = {}
+        self._lines: dict[bytes, Line] = {}
         self._mortal: list[tuple[float, int, Place]] = []  # a heap by expiry; stale entries wait to be popped
         self._length = 0
         self._arrivals = 0
@@ -80,34 +80,33 @@ class MQueue:
         """Whether a message of this topic and `Message.size` would drop another, or itself."""
         if 0 < self.max_bytes < self.bytes + size + OVERHEAD:
             return True
-        line = self._lines.get(topic if self._by_topic else b"")
-        return line is not None and 0 < self.max_length <= line.length
+        return 0 < self.max_length <= self._length and self._crowded(topic)
 
     def put(self, delivery: Delivery) -> list[Delivery]:
         """Append, and return what was dropped for it, oldest first.
 
-        A line of `max_length` loses its oldest. For `max_bytes` the oldest of the lowest priority goes, but nothing of
-        a higher priority than the new message: it is returned itself when it cannot fit.
+        A topic, or `simple` queue, of `max_length` loses its oldest. For `max_bytes` the oldest of the lowest priority
+        goes, but nothing of a higher priority than the new message: it is returned itself when it cannot fit.
         """
         message = delivery[0]
-        key = message.topic if self._by_topic else b""
-        priority = self._priorities.get(key, 0) if self._by_topic else 0
+        topic = message.topic
+        size = message.size
         dropped: list[Delivery] = []
-        if self.full(message.topic, message.size):
-            if not self._fits(priority, message.size + OVERHEAD):
+        if self.full(topic, size):
+            if not self._fits(topic, size):
                 return [delivery]
-            dropped = self._make_room(key, message.size + OVERHEAD)
-        self._append(delivery, key, priority)
+            dropped = self._make_room(topic, size)
+        self._append(Place(delivery), message, topic, size + OVERHEAD)
         self._mark()
         return dropped
 
     def peek(self) -> Delivery:
         """What `take` would give; only while something waits."""
-        return self._ranks[max(self._ranks)].places[0].delivery
+        return self._head().delivery
 
     def take(self) -> Delivery:
         """Remove what is sent next; only while something waits."""
-        delivery = self._leave(self._ranks[max(self._ranks)].places[0])
+        delivery = self._leave(self._head())
         self._mark()
         return delivery
 
@@ -118,7 +117,8 @@ class MQueue:
             place = heappop(self._mortal)[2]
             if place.delivery is not GONE:
                 dropped.append(self._leave(place))
-        self._mark()
+        if dropped:
+            self._mark()
         return dropped
 
     def waiting(self) -> list[Delivery]:
@@ -131,78 +131,114 @@ class MQueue:
     def clear(self) -> list[Delivery]:
         """Remove all, in the order of sending."""
         found = self.waiting()
-        self._lines, self._ranks, self._mortal = {}, {}, []
+        self._ranks, self._lines, self._mortal = {}, {}, []
         self._length = self.bytes = 0
         self._mark()
         return found
 
-    def _fits(self, priority: int, size: int) -> bool:
-        """Whether `size` bytes find room once nothing waits but what has a higher priority."""
-        above = [rank.size for other, rank in self._ranks.items() if other > priority]
-        return not self.max_bytes or sum(above) + size <= self.max_bytes
+    # Inside.
 
-    def _make_room(self, key: bytes, size: int) -> list[Delivery]:
+    def _head(self) -> Place:
+        return self._ranks[max(self._ranks) if self._by_topic else 0].places[0]
+
+    def _crowded(self, topic: bytes) -> bool:
+        """Whether what counts with `topic` has reached `max_length`."""
+        if not self._by_topic:
+            return self._length >= self.max_length
+        line = self._lines.get(topic)
+        return line is not None and line.length >= self.max_length
+
+    def _priority(self, topic: bytes) -> int:
+        """That of the messages of `topic` that wait already, so that they stay in order, else of the table."""
+        line = self._lines.get(topic)
+        return line.priority if line is not None else self._priorities.get(topic, 0)
+
+    def _fits(self, topic: bytes, size: int) -> bool:
+        """Whether there is room once nothing waits but what has a higher priority."""
+        priority = self._priority(topic) if self._by_topic else 0
+        above = sum([rank.size for other, rank in self._ranks.items() if other > priority])
+        return not self.max_bytes or above + size + OVERHEAD <= self.max_bytes
+
+    def _make_room(self, topic: bytes, size: int) -> list[Delivery]:
         dropped: list[Delivery] = []
-        line = self._lines.get(key)
-        while line is not None and 0 < self.max_length <= line.length:
-            dropped.append(self._leave(line.first))
-        while 0 < self.max_bytes < self.bytes + size:
+        while 0 < self.max_length <= self._length and self._crowded(topic):
+            dropped.append(self._leave(self._lines[topic].first if self._by_topic else self._head()))
+        while 0 < self.max_bytes < self.bytes + size + OVERHEAD:
             dropped.append(self._leave(self._ranks[min(self._ranks)].places[0]))
         return dropped
 
-    def _append(self, delivery: Delivery, key: bytes, priority: int) -> None:
-        message = delivery[0]
-        place = Place(delivery)
-        line = self._lines.get(key)
+    def _append(self, place: Place, message: Message, topic: bytes, size: int) -> None:
+        priority = self._line_up(place, topic) if self._by_topic else 0
+        rank = self._ranks.get(priority)
+        if rank is None:
+            rank = self._ranks[priority] = Rank()
+        rank.places.append(place)
+        rank.length += 1
+        rank.size += size
+        self._length += 1
+        self.bytes += size
+        if message.expires_at != NEVER:
+            self._arrivals += 1
+            heappush(self._mortal, (message.expires_at, self._arrivals, place))
+            if len(self._mortal) > 2 * self._length + 64:  # stale ones never outgrow the live
+                self._mortal = [entry for entry in self._mortal if entry[2].delivery is not GONE]
+                heapify(self._mortal)
+
+    def _line_up(self, place: Place, topic: bytes) -> int:
+        """Append to the line of `topic`; its priority."""
+        line = self._lines.get(topic)
         if line is None:
-            line = self._lines[key] = Line(priority, place)
+            line = self._lines[topic] = Line(place, self._priorities.get(topic, 0))
         else:
             line.last.after = place
             line.last = place
         line.length += 1
-        rank = self._ranks.get(line.priority)
-        if rank is None:
-            rank = self._ranks[line.priority] = Rank()
-        rank.places.append(place)
-        rank.length += 1
-        size = message.size + OVERHEAD
-        rank.size += size
-        self.bytes += size
-        self._length += 1
-        if message.expires_at != NEVER:
-            self._arrivals += 1
-            heappush(self._mortal, (message.expires_at, self._arrivals, place))
-            if len(self._mortal) > 2 * self._length + 64:
-                self._mortal = [entry for entry in self._mortal if entry[2].delivery is not GONE]
-                heapify(self._mortal)
+        return line.priority
 
     def _leave(self, place: Place) -> Delivery:
-        """Empty a place; lines and ranks without messages go."""
+        """Empty a place; a line or rank without messages goes."""
         delivery = place.delivery
-        place.delivery = GONE
         message = delivery[0]
-        key = message.topic if self._by_topic else b""
-        line = self._lines[key]
+        size = message.size + OVERHEAD
+        place.delivery = GONE
+        priority = self._leave_line(message.topic) if self._by_topic else 0
+        rank = self._ranks[priority]
+        rank.length -= 1
+        rank.size -= size
+        self._length -= 1
+        self.bytes -= size
+        if not rank.length:
+            del self._ranks[priority]
+            return delivery
+        places = rank.places
+        while places[0].delivery is GONE:
+            places.popleft()
+        if len(places) > 2 * rank.length + 64:
+            self._close_up(rank)
+        return delivery
+
+    def _leave_line(self, topic: bytes) -> int:
+        line = self._lines[topic]
         line.length -= 1
         if not line.length:
-            del self._lines[key]
+            del self._lines[topic]
         while line.first.delivery is GONE and line.first.after is not None:
             line.first = line.first.after
-        rank = self._ranks[line.priority]
-        rank.length -= 1
-        size = message.size + OVERHEAD
-        rank.size -= size
-        self.bytes -= size
-        self._length -= 1
-        if not rank.length:
-            del self._ranks[line.priority]
-        else:
-            while rank.places[0].delivery is GONE:
-                rank.places.popleft()
-        return delivery
+        return line.priority
+
+    def _close_up(self, rank: Rank) -> None:
+        """Remove the empty places of a rank, and from its lines."""
+        rank.places = deque([place for place in rank.places if place.delivery is not GONE])
+        if self._by_topic:
+            for place in rank.places:
+                place.after = None
+                line = self._lines[place.delivery[0].topic]
+                if line.first is not place:
+                    line.last.after = place
+                line.last = place
 
     def _mark(self) -> None:
         if self._length < self._low:
             self.above_high = False
-        elif self._high and self._length > self._high:
+        elif 0 < self._high < self._length:
             self.above_high = True

@@ -1,0 +1,1 @@
+from emqtwist.app.service import BrokerService

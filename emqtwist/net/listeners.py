@@ -1,0 +1,48 @@
+"""Listeners: services that own a port."""
+from typing import cast
+
+from twisted.application.service import Service
+from twisted.internet.defer import Deferred, maybeDeferred
+from twisted.internet.interfaces import IListeningPort, IReactorCore, IReactorTCP
+from twisted.logger import Logger
+
+from emqtwist.config import TcpListener
+from emqtwist.net.address import describe
+from emqtwist.net.protocol import MQTTFactory
+
+
+class Listener(Service):
+    """A TCP port where MQTT clients connect. Starting raises CannotListenError when the port cannot be had."""
+
+    log = Logger()
+
+    def __init__(self, section: TcpListener, factory: MQTTFactory, reactor: IReactorTCP) -> None:
+        self.section = section
+        self.factory = factory
+        self.setName(f"tcp.{section.name}")
+        self._reactor = reactor
+        self._port: IListeningPort | None = None
+
+    @property
+    def port(self) -> int:
+        """The port in use, 0 while there is none; what the system chose when the configuration says 0."""
+        return cast(int, self._port.getHost().port) if self._port is not None else 0
+
+    def privilegedStartService(self) -> None:
+        super().privilegedStartService()
+        self._bind()
+
+    def startService(self) -> None:
+        super().startService()
+        self._bind()
+
+    def stopService(self) -> Deferred[None]:
+        super().stopService()
+        port, self._port = self._port, None
+        return maybeDeferred(port.stopListening) if port is not None else maybeDeferred(str)
+
+    def _bind(self) -> None:
+        if self._port is None:
+            bind = self.section.bind
+            self._port = self._reactor.listenTCP(bind.port, self.factory, self.section.backlog, bind.host)
+            self.log.info("listening on {listener} at {address}", listener=self.name, address=describe(self._port.getHost()))

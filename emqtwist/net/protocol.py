@@ -1,0 +1,107 @@
+"""MQTT as a Twisted Protocol and Factory: the transport of a Connection."""
+from twisted.internet.defer import Deferred, succeed
+from twisted.internet.interfaces import IDelayedCall, IPushProducer, IReactorTime, ITCPTransport
+from twisted.internet.protocol import Factory, Protocol, connectionDone
+from twisted.logger import Logger
+from twisted.python.failure import Failure
+from zope.interface import implementer
+
+from emqtwist.core.connection import Connection
+from emqtwist.core.receive import receive
+from emqtwist.mqtt.constants import IMPLEMENTATION_SPECIFIC_ERROR
+from emqtwist.mqtt.errors import MQTTError
+from emqtwist.net.address import describe, is_loopback
+from emqtwist.net.turns import Turns
+
+LINGER = 5.0  # seconds that a closing connection has to take its last bytes
+
+
+@implementer(IPushProducer)
+class MQTTProtocol(Protocol):
+    """Carries bytes between a transport and a Connection; towards the transport it is the producer that can be paused."""
+
+    log = Logger()
+    factory: "MQTTFactory"
+    connection: Connection
+    transport: ITCPTransport
+    _deadline: IDelayedCall | None = None
+
+    def connectionMade(self) -> None:
+        turns = self.factory.turns
+        turns.begin()
+        peer = self.transport.getPeer()
+        self.connection = Connection(turns.broker, describe(peer), is_loopback(peer))
+        self.connection.owner = self
+        self.transport.setTcpNoDelay(self.factory.no_delay)
+        self.transport.setTcpKeepAlive(True)
+        self.transport.bufferSize = self.factory.max_unsent
+        self.transport.registerProducer(self, True)
+        self.factory.protocols[self] = None
+
+    def dataReceived(self, data: bytes) -> None:
+        self.factory.turns.begin()
+        try:
+            receive(self.connection, data)
+        except Exception:
+            self.log.failure("defect while serving {client_id} from {peer}", client_id=self.connection.client_id,
+                             peer=self.connection.peer)
+            self.connection.fail(MQTTError("a defect of the broker ended this connection", IMPLEMENTATION_SPECIFIC_ERROR))
+
+    def connectionLost(self, reason: Failure = connectionDone) -> None:
+        self.factory.turns.begin()
+        if self._deadline is not None and self._deadline.active():
+            self._deadline.cancel()
+        self.connection.owner = None
+        self.connection.lost(reason.getErrorMessage())
+        self.factory.gone(self)
+
+    def flush(self) -> None:
+        """Write all that the turn produced; after the last bytes close, by force when the peer does not take them."""
+        connection = self.connection
+        if connection.out:
+            self.transport.write(connection.take())
+        if connection.closing and self._deadline is None:
+            self.transport.unregisterProducer()
+            self.transport.loseConnection()
+            self._deadline = self.factory.clock.callLater(LINGER, self.transport.abortConnection)
+
+    def pauseProducing(self) -> None:
+        """Too much waits in the transport: messages go to the session's queue until it is gone."""
+        self.connection.congested = True
+
+    def resumeProducing(self) -> None:
+        self.factory.turns.begin()
+        self.connection.relieved()
+
+    def stopProducing(self) -> None:
+        """The transport is gone; connectionLost follows."""
+
+
+class MQTTFactory(Factory):
+    """Makes an MQTTProtocol for each network connection of a listener."""
+
+    noisy = False
+    protocol = MQTTProtocol
+
+    def __init__(self, turns: Turns, clock: IReactorTime, no_delay: bool, max_unsent: int) -> None:
+        self.turns = turns
+        self.clock = clock
+        self.no_delay = no_delay
+        self.max_unsent = max_unsent
+        self.protocols: dict[MQTTProtocol, None] = {}
+        self._empty: list[Deferred[None]] = []
+
+    def when_empty(self) -> Deferred[None]:
+        """Fires when no connection is left."""
+        if not self.protocols:
+            return succeed(None)
+        self._empty.append(Deferred())
+        return self._empty[-1]
+
+    def gone(self, protocol: MQTTProtocol) -> None:
+        """`protocol` has lost its connection."""
+        self.protocols.pop(protocol, None)
+        if not self.protocols:
+            waiting, self._empty = self._empty, []
+            for deferred in waiting:
+                deferred.callback(None)

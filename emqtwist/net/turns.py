@@ -1,0 +1,44 @@
+"""The turns of a Broker in a reactor: one flush for all that was produced since the last."""
+from collections.abc import Callable
+from typing import Protocol, cast
+
+from twisted.internet.interfaces import IReactorTime
+
+from emqtwist.core.broker import Broker
+
+
+class Owner(Protocol):
+    """What holds the transport of a Link; it is the Link's `owner`."""
+
+    def flush(self) -> None:
+        """Write what the Link has to send; close the transport when the Link is closing."""
+
+
+class Turns:
+    """Begins turns with `begin`, and flushes once after the first bytes appear, however many chunks make the turn."""
+
+    def __init__(self, broker: Broker, clock: IReactorTime, now: Callable[[], float]) -> None:
+        self.broker = broker
+        self._turn = broker.turn
+        self._clock = clock
+        self._now = now
+        self._scheduled = False
+        self._turn.wake = self._wake
+
+    def begin(self) -> None:
+        """Tell the broker the time; call it before any other call to the broker."""
+        self._turn.now = self._now()
+
+    def flush(self) -> None:
+        """Continue replays of retained messages, then write each link's bytes once."""
+        self._scheduled = False
+        self.begin()
+        self.broker.feed()
+        for link in self._turn.take():
+            if link.owner is not None:
+                cast(Owner, link.owner).flush()
+
+    def _wake(self) -> None:
+        if not self._scheduled:
+            self._scheduled = True
+            self._clock.callLater(0, self.flush)
