@@ -210,13 +210,12 @@ def _reason_codes(packet_type: int, data: bytes, pos: int, end: int, version: in
     """One or more reason codes up to `end`."""
     if pos == end:
         raise ProtocolError("no reason code", position=pos)
-    codes = list(data[pos:end])
-    for code in codes:
+    for place in range(pos, end):
+        code = data[place]
         if version < c.MQTT_5_0 and code > c.GRANTED_QOS_2 and code != c.SUBSCRIBE_FAILURE:
-            raise ProtocolError(f"return code 0x{code:02X} is reserved", position=pos)
-        _check_reason(packet_type, code, pos)
-        pos += 1
-    return codes
+            raise ProtocolError(f"return code 0x{code:02X} is reserved [MQTT-3.9.3-2]", position=place)
+        _check_reason(packet_type, code, place)
+    return list(data[pos:end])
 
 
 def _disconnect(data: bytes, pos: int, end: int, version: int) -> Disconnect:

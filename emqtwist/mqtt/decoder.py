@@ -29,14 +29,16 @@ SMALL_CHUNK: Final = 4096
 class Decoder:
     """The packets of one connection in one direction.
 
-    `max_packet_size` limits whole packets, fixed header included. `version` is 0 until a CONNECT tells it, unless it is
-    passed in. `error` is what was wrong with the first broken packet, `buffered` the kept bytes of an incomplete one.
+    `version` is 0 until a CONNECT tells it, unless it is passed in. `max_packet_size` limits whole packets, fixed header
+    included; until the version is known `max_connect_size` does, unless that is 0. `error` is what was wrong with the
+    first broken packet, `buffered` the number of bytes kept of an incomplete one.
     """
 
-    __slots__ = ("max_packet_size", "version", "error", "buffered", "_chunks", "_needed", "_stream")
+    __slots__ = ("max_packet_size", "max_connect_size", "version", "error", "buffered", "_chunks", "_needed", "_stream")
 
-    def __init__(self, max_packet_size: int, version: int = 0) -> None:
+    def __init__(self, max_packet_size: int, version: int = 0, max_connect_size: int = 0) -> None:
         self.max_packet_size = max_packet_size
+        self.max_connect_size = max_connect_size
         self.version = version
         self.error: MQTTError | None = None
         self.buffered = 0
@@ -58,27 +60,34 @@ class Decoder:
         packets: list[Packet] = []
         properties: Properties | None
         version = self.version
-        limit = self.max_packet_size
+        publish = c.PUBLISH if version else -1  # nothing is parsed in place before the version is known
+        limit = self.max_packet_size if version or not self.max_connect_size else self.max_connect_size
+        short = 0x7F if limit > 0x80 else limit - 2  # the greatest Remaining Length of one byte within the limit
         end = len(data)
+        last = end - 1
         start = 0  # of the packet
         needed = 2
         try:
-            while end - start >= 2:
+            while start < last:
                 first = data[start]
                 length = data[start + 1]
                 pos = start + 2
-                if length > 0x7F:
-                    length, pos = decode_variable(data, start + 1, end, "Remaining Length")
-                    if length < 0:
-                        needed = end - start + 1
-                        break
+                if length > short:
+                    if length > 0x7F and pos < end and 0 < data[pos] < 0x80:  # two bytes, as for most larger messages
+                        length += (data[pos] << 7) - 0x80
+                        pos += 1
+                    else:
+                        length, pos = decode_variable(data, start + 1, end, "Remaining Length")
+                        if length < 0:
+                            needed = end - start + 1
+                            break
+                    if pos + length - start > limit:
+                        raise PacketTooLarge(f"{pos + length - start} bytes, {limit} allowed", position=start)
                 stop = pos + length
-                if stop - start > limit:
-                    raise PacketTooLarge(f"{stop - start} bytes, {limit} allowed", position=start)
                 if stop > end:
                     needed = stop - start
                     break
-                if 0x30 <= first < 0x40 and version:
+                if first >> 4 == publish:
                     if length < 2:
                         raise MalformedPacket("no room for a Topic Name", position=stop)
                     topic_end = pos + 2 + (data[pos] << 8 | data[pos + 1])
@@ -87,18 +96,18 @@ class Decoder:
                     topic_name = data[pos + 2:topic_end]
                     pos = topic_end
                     packet_id = 0
-                    if first & 0x06:
-                        pos += 2
+                    properties = None
+                    if first & 0x0E:
                         if first & 0x06 == 0x06:
                             raise MalformedPacket("QoS 3 [MQTT-3.3.1-4]", position=start)
+                        if not first & 0x06:
+                            raise MalformedPacket("DUP at QoS 0 [MQTT-3.3.1-2]", position=start)
+                        pos += 2
                         if pos > stop:
                             raise MalformedPacket("no room for a Packet Identifier", position=topic_end)
                         packet_id = data[topic_end] << 8 | data[topic_end + 1]
                         if not packet_id:
                             raise ProtocolError("Packet Identifier 0 [MQTT-2.2.1-3]", position=topic_end)
-                    elif first & 0x08:
-                        raise MalformedPacket("DUP at QoS 0 [MQTT-3.3.1-2]", position=start)
-                    properties = None
                     if version == 5:
                         if pos >= stop:
                             raise MalformedPacket("no Property Length [MQTT-2.2.2-1]", position=pos)
@@ -106,16 +115,21 @@ class Decoder:
                             properties, pos = decode_properties(data, pos, stop, c.PUBLISH)
                         else:
                             pos += 1
-                    packets.append(Publish(topic_name, data[pos:stop], first >> 1 & 3, first & 1 != 0, first & 8 != 0,
-                                           packet_id, properties))
-                elif length == 2 and version and first in SHORT_ACKNOWLEDGEMENTS:
+                    if first == 0x30 and properties is None:
+                        packets.append(Publish(topic_name, data[pos:stop]))
+                    else:
+                        packets.append(Publish(topic_name, data[pos:stop], first >> 1 & 3, first & 1 != 0,
+                                               first & 8 != 0, packet_id, properties))
+                elif length == 2 and first in SHORT_ACKNOWLEDGEMENTS and version:
                     packet_id = data[pos] << 8 | data[pos + 1]
                     if not packet_id:
                         raise ProtocolError("Packet Identifier 0 [MQTT-2.2.1-3]", position=pos)
                     packets.append(SHORT_ACKNOWLEDGEMENTS[first](packet_id))
                 else:
                     packets.append(self._decode_other(first, data, pos, stop))
-                    version = self.version
+                    if not version:  # now it is known, and with it the rules for the rest
+                        self._stream += stop
+                        return packets + self.feed(data[stop:])
                 start = stop
             if start < end:
                 self._check_tail(end - start, limit)
@@ -130,7 +144,7 @@ class Decoder:
         return packets
 
     def _keep(self, data: bytes) -> None:
-        """Add to the bytes kept. Large pieces wait as they are; small ones are joined, lest they cost many times more."""
+        """Add to the bytes kept. Large pieces wait as they are; small ones are joined, as each costs 40 bytes more."""
         chunks = self._chunks
         chunks.append(data)
         self.buffered += len(data)

@@ -12,6 +12,7 @@ from emqtwist.mqtt.packets import (
     Connack,
     Connect,
     Disconnect,
+    Explained,
     Packet,
     Publish,
     Pubrel,
@@ -21,7 +22,7 @@ from emqtwist.mqtt.packets import (
     Unsubscribe,
     Will,
 )
-from emqtwist.mqtt.properties import Properties, encode_properties
+from emqtwist.mqtt.properties import NO_PROPERTIES, Properties, encode_properties
 from emqtwist.mqtt.wire import encode_binary, encode_string, encode_two, encode_variable
 
 # Reason codes of CONNACK as return codes of MQTT 3.1 and 3.1.1; what is not listed is "server unavailable".
@@ -32,9 +33,6 @@ RETURN_CODES: Final[dict[int, int]] = {
     c.NOT_AUTHORIZED: c.REFUSED_NOT_AUTHORIZED,
     c.BANNED: c.REFUSED_NOT_AUTHORIZED,
 }
-
-# The packets that may explain themselves, and do without where the receiver has no room.
-Explained = Connack | Acknowledgement | Suback | Unsuback | Disconnect | Auth
 
 
 def encode(packet: Packet, version: int) -> bytes:
@@ -58,9 +56,10 @@ def encode_within(packet: Packet, version: int, maximum: int) -> bytes | None:
     """The packet in at most `maximum` bytes, None when that cannot be.
 
     User Properties go first, then the Reason String. The same rule for each packet that may hold a Reason String:
-    [MQTT-3.2.2-19] [MQTT-3.2.2-20] [MQTT-3.4.2-2] [MQTT-3.4.2-3] [MQTT-3.5.2-2] [MQTT-3.5.2-3] [MQTT-3.6.2-2] [MQTT-3.6.2-3]
-    [MQTT-3.7.2-2] [MQTT-3.7.2-3] [MQTT-3.9.2-1] [MQTT-3.9.2-2] [MQTT-3.11.2-1] [MQTT-3.11.2-2] [MQTT-3.14.2-3]
-    [MQTT-3.14.2-4] [MQTT-3.15.2-2] [MQTT-3.15.2-3]. A PUBLISH keeps what its publisher said [MQTT-3.3.2-17].
+    [MQTT-3.2.2-19] [MQTT-3.2.2-20] [MQTT-3.4.2-2] [MQTT-3.4.2-3] [MQTT-3.5.2-2] [MQTT-3.5.2-3] [MQTT-3.6.2-2]
+    [MQTT-3.6.2-3] [MQTT-3.7.2-2] [MQTT-3.7.2-3] [MQTT-3.9.2-1] [MQTT-3.9.2-2] [MQTT-3.11.2-1] [MQTT-3.11.2-2]
+    [MQTT-3.14.2-3] [MQTT-3.14.2-4] [MQTT-3.15.2-2] [MQTT-3.15.2-3]. A PUBLISH keeps what its publisher said
+    [MQTT-3.3.2-17].
     """
     encoded = encode(packet, version)
     if len(encoded) <= maximum:
@@ -117,17 +116,22 @@ def _explained(packet: Explained, version: int, properties: Properties | None) -
         if version < c.MQTT_5_0:
             return bytes((0xB0, 2)) + encode_two(packet.packet_id)
         return _framed(0xB0, encode_two(packet.packet_id) + encode_properties(properties) + bytes(packet.reason_codes))
-    return _farewell(packet, version, properties)
+    if isinstance(packet, Disconnect):
+        return _disconnect(packet, version, properties)
+    assert isinstance(packet, Auth)
+    return _auth(packet, version, properties)
 
 
 def _acknowledgement(packet: Acknowledgement, version: int, properties: Properties | None) -> bytes:
     first_byte = packet.type << 4 | (0x02 if isinstance(packet, Pubrel) else 0)  # [MQTT-3.6.1-1]
     packet_id = packet.packet_id
-    if version < c.MQTT_5_0 or (not packet.reason_code and properties is None):
-        return bytes((first_byte, 2, packet_id >> 8, packet_id & 0xFF))
-    if properties is None:
-        return bytes((first_byte, 3, packet_id >> 8, packet_id & 0xFF, packet.reason_code))
-    return _framed(first_byte, encode_two(packet_id) + bytes((packet.reason_code,)) + encode_properties(properties))
+    code = packet.reason_code if version == c.MQTT_5_0 else c.SUCCESS
+    encoded = encode_properties(properties) if version == c.MQTT_5_0 else NO_PROPERTIES
+    if encoded != NO_PROPERTIES:
+        return _framed(first_byte, encode_two(packet_id) + bytes((code,)) + encoded)
+    if code:
+        return bytes((first_byte, 3, packet_id >> 8, packet_id & 0xFF, code))
+    return bytes((first_byte, 2, packet_id >> 8, packet_id & 0xFF))
 
 
 def _connack(packet: Connack, version: int, properties: Properties | None) -> bytes:
@@ -139,15 +143,24 @@ def _connack(packet: Connack, version: int, properties: Properties | None) -> by
     return bytes((0x20, 2, packet.session_present and version > c.MQTT_3_1, code))  # 3.1 knows no Session Present
 
 
-def _farewell(packet: Disconnect | Auth, version: int, properties: Properties | None) -> bytes:
-    first_byte = packet.type << 4
-    if version < c.MQTT_5_0 and (packet.reason_code or isinstance(packet, Auth)):
-        raise ValueError(f"{c.PACKET_NAMES[packet.type]} with a reason code has no form before MQTT 5.0")
-    if version < c.MQTT_5_0 or (not packet.reason_code and properties is None):
-        return bytes((first_byte, 0))
-    if properties is None and isinstance(packet, Disconnect):
-        return bytes((first_byte, 1, packet.reason_code))
-    return _framed(first_byte, bytes((packet.reason_code,)) + encode_properties(properties))
+def _disconnect(packet: Disconnect, version: int, properties: Properties | None) -> bytes:
+    if version < c.MQTT_5_0:
+        if packet.reason_code:
+            raise ValueError("a DISCONNECT with a reason code has no form before MQTT 5.0")
+        return b"\xE0\0"
+    encoded = encode_properties(properties)
+    if encoded != NO_PROPERTIES:
+        return _framed(0xE0, bytes((packet.reason_code,)) + encoded)
+    return bytes((0xE0, 1, packet.reason_code)) if packet.reason_code else b"\xE0\0"
+
+
+def _auth(packet: Auth, version: int, properties: Properties | None) -> bytes:
+    if version < c.MQTT_5_0:
+        raise ValueError("AUTH has no form before MQTT 5.0")
+    encoded = encode_properties(properties)
+    if packet.reason_code or encoded != NO_PROPERTIES:
+        return _framed(0xF0, bytes((packet.reason_code,)) + encoded)
+    return b"\xF0\0"
 
 
 def _connect(packet: Connect) -> bytes:

@@ -17,6 +17,13 @@ class Packet:
     type: ClassVar[int] = 0
 
 
+class Explained(Packet):
+    """A packet that may hold a Reason String."""
+
+    __slots__ = ("properties",)
+    properties: Properties | None
+
+
 class Will:
     """The Will Message of a CONNECT; `properties` are the Will Properties."""
 
@@ -52,8 +59,8 @@ class Connect(Packet):
         self.properties = properties
 
 
-class Connack(Packet):
-    __slots__ = ("session_present", "reason_code", "properties")
+class Connack(Explained):
+    __slots__ = ("session_present", "reason_code")
     type: ClassVar[int] = c.CONNACK
 
     def __init__(self, session_present: bool = False, reason_code: int = 0,
@@ -80,10 +87,10 @@ class Publish(Packet):
         self.properties = properties
 
 
-class Acknowledgement(Packet):
+class Acknowledgement(Explained):
     """What PUBACK, PUBREC, PUBREL and PUBCOMP hold alike."""
 
-    __slots__ = ("packet_id", "reason_code", "properties")
+    __slots__ = ("packet_id", "reason_code")
 
     def __init__(self, packet_id: int, reason_code: int = 0, properties: Properties | None = None) -> None:
         self.packet_id = packet_id
@@ -123,10 +130,10 @@ class Subscribe(Packet):
         self.properties = properties
 
 
-class Suback(Packet):
+class Suback(Explained):
     """SUBACK; one reason code a filter, in the order of SUBSCRIBE."""
 
-    __slots__ = ("packet_id", "reason_codes", "properties")
+    __slots__ = ("packet_id", "reason_codes")
     type: ClassVar[int] = c.SUBACK
 
     def __init__(self, packet_id: int, reason_codes: list[int], properties: Properties | None = None) -> None:
@@ -145,10 +152,10 @@ class Unsubscribe(Packet):
         self.properties = properties
 
 
-class Unsuback(Packet):
+class Unsuback(Explained):
     """UNSUBACK; `reason_codes` is empty on the wire before MQTT 5.0."""
 
-    __slots__ = ("packet_id", "reason_codes", "properties")
+    __slots__ = ("packet_id", "reason_codes")
     type: ClassVar[int] = c.UNSUBACK
 
     def __init__(self, packet_id: int, reason_codes: list[int], properties: Properties | None = None) -> None:
@@ -167,8 +174,8 @@ class Pingresp(Packet):
     type: ClassVar[int] = c.PINGRESP
 
 
-class Disconnect(Packet):
-    __slots__ = ("reason_code", "properties")
+class Disconnect(Explained):
+    __slots__ = ("reason_code",)
     type: ClassVar[int] = c.DISCONNECT
 
     def __init__(self, reason_code: int = 0, properties: Properties | None = None) -> None:
@@ -176,8 +183,8 @@ class Disconnect(Packet):
         self.properties = properties
 
 
-class Auth(Packet):
-    __slots__ = ("reason_code", "properties")
+class Auth(Explained):
+    __slots__ = ("reason_code",)
     type: ClassVar[int] = c.AUTH
 
     def __init__(self, reason_code: int = 0, properties: Properties | None = None) -> None:

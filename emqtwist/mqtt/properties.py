@@ -99,6 +99,9 @@ BINARY: Final = 8
 STRING_PAIR: Final = 9
 
 
+NO_PROPERTIES: Final = b"\0"  # their length, there even without them [MQTT-2.2.2-1]
+
+
 class PropertyRow:
     """One row of table 2-4; `holders` has bit `1 << packet type` set for each packet that may hold it."""
 
@@ -236,7 +239,7 @@ def _check_number(row: PropertyRow, number: int, position: int) -> None:
 def encode_properties(properties: Properties | None) -> bytes:
     """The Property Length and the properties, in the order of their identifiers."""
     if properties is None:
-        return b"\0"  # [MQTT-2.2.2-1]
+        return NO_PROPERTIES
     encoded = b"".join([_encode_one(row, properties) for row in PROPERTIES])
     return encode_variable(len(encoded)) + encoded
 
@@ -291,5 +294,6 @@ def publish_properties(forwarded: bytes, expiry: int, subscription_identifiers: 
 
 def decode_forwarded(forwarded: bytes) -> Properties:
     """The properties that `forwarded_properties` encoded."""
-    properties, _ = decode_properties(encode_variable(len(forwarded)) + forwarded, 0, len(forwarded) + 4, c.PUBLISH)
+    encoded = encode_variable(len(forwarded)) + forwarded
+    properties, _ = decode_properties(encoded, 0, len(encoded), c.PUBLISH)
     return Properties() if properties is None else properties
