@@ -29,9 +29,9 @@ SMALL_CHUNK: Final = 4096
 class Decoder:
     """The packets of one connection in one direction.
 
-    `version` is 0 until a CONNECT tells it, unless it is passed in. `max_packet_size` limits whole packets, fixed header
-    included; until the version is known `max_connect_size` does, unless that is 0. `error` is what was wrong with the
-    first broken packet, `buffered` the number of bytes kept of an incomplete one.
+    `version` is 0 until a CONNECT tells it, unless it is passed in. `max_packet_size` limits whole packets, fixed
+    header included; until the version is known `max_connect_size` does, unless that is 0. `error` is what was wrong
+    with the first broken packet, `buffered` the number of bytes kept of an incomplete one.
     """
 
     __slots__ = ("max_packet_size", "max_connect_size", "version", "error", "buffered", "_chunks", "_needed", "_stream")

@@ -22,7 +22,7 @@ from emqtwist.mqtt.packets import (
     Unsubscribe,
     Will,
 )
-from emqtwist.mqtt.properties import NO_PROPERTIES, Properties, encode_properties
+from emqtwist.mqtt.properties import NO_PROPERTIES, PROPERTIES, Properties, encode_properties
 from emqtwist.mqtt.wire import encode_binary, encode_string, encode_two, encode_variable
 
 # Reason codes of CONNACK as return codes of MQTT 3.1 and 3.1.1; what is not listed is "server unavailable".
@@ -194,7 +194,7 @@ def _will(will: Will, version: int) -> bytes:
 
 def _without_user_properties(properties: Properties) -> Properties:
     shorter = Properties()
-    for name in Properties.__slots__:
-        setattr(shorter, name, getattr(properties, name))
+    for row in PROPERTIES:
+        setattr(shorter, row.name, getattr(properties, row.name))
     shorter.user_properties = []
     return shorter
