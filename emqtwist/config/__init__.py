@@ -1,0 +1,23 @@
+"""broker.ini and what it means: `Config`, typed sections with a default for every key.
+
+    config = load("broker.ini")   # or parse(text), or Config(mqtt=MqttSection(max_packet_size=65536))
+    config.mqtt.session.max_inflight
+
+The sections' fields are the table itself; docs/configuration.md is generated from it.
+"""
+from emqtwist.config.live import apply_live, live_changes
+from emqtwist.config.loading import load, parse, validate
+from emqtwist.config.problems import ConfigError, Problem
+from emqtwist.config.sections.listener import ListenerSection, TcpListener
+from emqtwist.config.sections.log import LogSection
+from emqtwist.config.sections.mqtt import ClientSection, MqttSection, MqueueSection, PubsubSection, SessionSection
+from emqtwist.config.sections.node import NodeSection
+from emqtwist.config.sections.retainer import RetainerSection
+from emqtwist.config.tree import Config
+from emqtwist.config.values import Address
+
+__all__ = [
+    "Address", "ClientSection", "Config", "ConfigError", "ListenerSection", "LogSection", "MqttSection",
+    "MqueueSection", "NodeSection", "Problem", "PubsubSection", "RetainerSection", "SessionSection", "TcpListener",
+    "apply_live", "live_changes", "load", "parse", "validate",
+]

@@ -1,0 +1,59 @@
+"""What must hold between rows: each rule gives the conflicts that it sees."""
+from collections.abc import Iterator
+from dataclasses import dataclass
+from itertools import combinations
+
+from emqtwist.config.tree import Config
+
+
+@dataclass(frozen=True)
+class Conflict:
+    """Values that are good alone but not together: dotted keys, the one to blame first, and why."""
+
+    keys: tuple[str, ...]
+    message: str
+
+
+def conflicts(config: Config) -> Iterator[Conflict]:
+    """All conflicts within a configuration."""
+    for rule in (watermarks, priorities, public_listeners, listener_addresses, listener_names):
+        yield from rule(config)
+
+
+def watermarks(config: Config) -> Iterator[Conflict]:
+    """An alarm is cleared below the level that raised it."""
+    if config.mqtt.mqueue.low_watermark >= config.mqtt.mqueue.high_watermark:
+        yield Conflict(("mqtt.mqueue.low_watermark", "mqtt.mqueue.high_watermark"),
+                       "mqtt.mqueue.low_watermark must be below mqtt.mqueue.high_watermark")
+
+
+def priorities(config: Config) -> Iterator[Conflict]:
+    """Nothing is configured in vain."""
+    if config.mqtt.mqueue.priority and config.mqtt.mqueue.type != "priority":
+        yield Conflict(("mqtt.mqueue.priority", "mqtt.mqueue.type"),
+                       "priorities have no effect unless mqtt.mqueue.type = priority")
+
+
+def public_listeners(config: Config) -> Iterator[Conflict]:
+    """Who opens the broker to other machines says in words whom it lets in."""
+    for listener in config.listener.tcp:
+        if not listener.bind.is_loopback() and config.mqtt.allow_anonymous == "loopback":
+            yield Conflict(
+                (f"listener.tcp.{listener.name}.bind", "mqtt.allow_anonymous"),
+                "other machines can connect here, and there is no authentication yet to tell who they are: listen at "
+                "127.0.0.1, or write allow_anonymous = on in [mqtt] to let everybody in (off lets nobody in)")
+
+
+def listener_addresses(config: Config) -> Iterator[Conflict]:
+    """The system lets only one listener have an address."""
+    for first, second in combinations(config.listener.tcp, 2):
+        if first.bind.overlaps(second.bind):
+            yield Conflict((f"listener.tcp.{second.name}.bind", f"listener.tcp.{first.name}.bind"),
+                           f"listener.tcp.{first.name} has this address already ({first.bind})")
+
+
+def listener_names(config: Config) -> Iterator[Conflict]:
+    """Names tell listeners apart; only a configuration made by a program can get this wrong."""
+    for first, second in combinations(config.listener.tcp, 2):
+        if first.name == second.name:
+            yield Conflict((f"listener.tcp.{second.name}.bind",), f"two listeners are called {second.name}")

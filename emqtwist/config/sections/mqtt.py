@@ -1,0 +1,152 @@
+"""[mqtt] and the sections below it: what clients may do, and what they cost."""
+from dataclasses import dataclass
+from math import inf
+from typing import Final, Literal
+
+from emqtwist.config.rows import row
+from emqtwist.config.values import (
+    DURATION,
+    FLAG,
+    INTEGER,
+    NUMBER_UNIT,
+    PERCENT,
+    PRIORITIES,
+    SIZE,
+    WHOLE_SECONDS,
+    Choice,
+)
+
+Anonymous = Literal["loopback", "on", "off"]
+QueueType = Literal["simple", "priority"]
+OnFull = Literal["refuse", "drop_oldest", "drop_newest"]
+
+EFFECTS: Final = "tests/unit/core/test_settings_effects.py"
+ANONYMOUS: Final = Choice[Anonymous](
+    "loopback", "on", "off", aliases={"true": "on", "yes": "on", "false": "off", "no": "off"})
+
+
+@dataclass(frozen=True, kw_only=True)
+class ClientSection:
+    """One connection."""
+
+    idle_timeout: float = row(
+        "30s", DURATION, live=True, minimum="100ms", maximum="1h", test=EFFECTS,
+        meaning="Time that a new connection has for its CONNECT.")
+    max_connect_size: int = row(
+        "256KB", SIZE, live=True, minimum="1KB", maximum="256MB", test=EFFECTS,
+        meaning="Largest CONNECT, read before it is known who sends it; `mqtt.max_packet_size` bounds it too.")
+    max_unsent: int = row(
+        "8MB", SIZE, live=True, minimum="64KB", test=EFFECTS,
+        meaning="Bytes that may wait to be sent to one connection before its further messages wait in its queue.")
+
+
+@dataclass(frozen=True, kw_only=True)
+class SessionSection:
+    """One session: what is subscribed, and what is under way."""
+
+    max_subscriptions: int = row(
+        "0", INTEGER, live=True, words={"unlimited": 0}, test=EFFECTS,
+        meaning="Subscriptions that a session may have; 0 is unlimited.")
+    upgrade_qos: bool = row(
+        "off", FLAG, live=True, test=EFFECTS,
+        meaning="Deliver with the higher QoS of publication and subscription instead of the lower.")
+    max_inflight: int = row(
+        "1000", INTEGER, live=True, minimum="1", maximum="65535", test=EFFECTS,
+        meaning="QoS 1 and 2 messages sent to a client and not yet acknowledged; the client may lower it by its "
+                "Receive Maximum.")
+    receive_maximum: int = row(
+        "1000", INTEGER, live=True, minimum="1", maximum="65535", test=EFFECTS,
+        meaning="QoS 1 and 2 messages that a 5.0 client may have sent without our acknowledgement (Receive Maximum).")
+    retry_interval: float = row(
+        "0", DURATION, live=True, words={"off": 0.0}, test=EFFECTS,
+        meaning="Time after which an unacknowledged message is sent again on a live connection, to 3.1 and 3.1.1 "
+                "clients only; 0 is never.")
+    expiry_interval: float = row(
+        "7d", DURATION, live=True, words={"never": inf}, test=EFFECTS,
+        meaning="Longest time that a session is kept without its client; 3.1 and 3.1.1 clients without clean session "
+                "get it.")
+    ignore_loop_deliver: bool = row(
+        "off", FLAG, live=True, test=EFFECTS,
+        meaning="Do not deliver to a client what it has published itself.")
+
+
+@dataclass(frozen=True, kw_only=True)
+class MqueueSection:
+    """The queue of one session: what waits for its client, or for room among the unacknowledged.
+
+    A live change holds for new sessions.
+    """
+
+    type: QueueType = row(
+        "simple", Choice[QueueType]("simple", "priority"), live=True, test=EFFECTS,
+        meaning="`simple`: first in, first out. `priority`: topics of a higher priority first.")
+    priority: tuple[tuple[str, int], ...] = row(
+        "", PRIORITIES, live=True, test=EFFECTS,
+        meaning="Priorities of topics in a queue of type `priority`; other topics have 0.")
+    max_length: int = row(
+        "1000000", INTEGER, live=True, words={"unlimited": 0}, test=EFFECTS,
+        meaning="Messages that a queue holds; 0 is unlimited, then `max_bytes` alone bounds it.")
+    max_bytes: int = row(
+        "64MB", SIZE, live=True, minimum="1KB", test=EFFECTS,
+        meaning="Bytes that a queue holds.")
+    low_watermark: float = row(
+        "20%", PERCENT, live=True, minimum="0%", maximum="100%", test=EFFECTS,
+        meaning="Share of `max_length` below which the alarm of a filling queue is cleared.")
+    high_watermark: float = row(
+        "60%", PERCENT, live=True, minimum="0%", maximum="100%", test=EFFECTS,
+        meaning="Share of `max_length` above which the alarm of a filling queue is raised.")
+    store_qos0: bool = row(
+        "on", FLAG, live=True, test=EFFECTS,
+        meaning="Queue QoS 0 messages too.")
+    on_full: OnFull = row(
+        "refuse", Choice[OnFull]("refuse", "drop_oldest", "drop_newest"), live=True, test=EFFECTS,
+        meaning="What a full queue does. `refuse`: a QoS 1 or 2 PUBLISH that a persistent session has no room for is "
+                "refused with 0x97 (3.1 and 3.1.1: the publisher's connection is closed); a transient session drops "
+                "its oldest.")
+
+
+@dataclass(frozen=True, kw_only=True)
+class PubsubSection:
+    """Routing from a topic to its subscribers."""
+
+    route_cache: int = row(
+        "65536", INTEGER, minimum="1", maximum="100000000", test=EFFECTS,
+        meaning="Topics whose route is remembered.")
+
+
+@dataclass(frozen=True, kw_only=True)
+class MqttSection:
+    """The protocol."""
+
+    max_packet_size: int = row(
+        "1MB", SIZE, live=True, minimum="1KB", maximum="256MB", test=EFFECTS,
+        meaning="Largest packet that a client may send.")
+    max_clientid_len: int = row(
+        "65535", INTEGER, live=True, minimum="23", maximum="65535", test=EFFECTS,
+        meaning="Longest Client Identifier, in bytes.")  # 1 to 23 bytes must be allowed [MQTT-3.1.3-5]
+    max_topic_levels: int = row(
+        "128", INTEGER, live=True, minimum="1", maximum="65535", test=EFFECTS,
+        meaning="Most levels of a Topic Name or Topic Filter.")
+    max_qos_allowed: int = row(
+        "2", INTEGER, live=True, minimum="0", maximum="2", test=EFFECTS,
+        meaning="Highest QoS of publications and subscriptions (Maximum QoS); a PUBLISH above it ends the connection.")
+    retain_available: bool = row(
+        "on", FLAG, live=True, test=EFFECTS,
+        meaning="Whether messages may be retained (Retain Available); a retained PUBLISH ends the connection "
+                "otherwise.")
+    allow_anonymous: Anonymous = row(
+        "loopback", ANONYMOUS, test=EFFECTS,
+        meaning="Who gets in without authentication: clients on this machine (`loopback`), everybody (`on`), nobody "
+                "(`off`). There is no authentication yet: with `off` every CONNECT is refused.")
+    keepalive_backoff: float = row(
+        "0.75", NUMBER_UNIT, live=True, minimum="0.5", maximum="10", test=EFFECTS,
+        meaning="A client is gone after Keep Alive × keepalive_backoff × 2 without a packet; 0.75 is what the standard "
+                "says.")
+    server_keep_alive: int = row(
+        "0", WHOLE_SECONDS, live=True, maximum="65535s", words={"off": 0}, test=EFFECTS,
+        meaning="Keep Alive that 5.0 clients are told to use instead of their own (Server Keep Alive); 0 leaves them "
+                "their own.")
+    client: ClientSection = ClientSection()
+    session: SessionSection = SessionSection()
+    mqueue: MqueueSection = MqueueSection()
+    pubsub: PubsubSection = PubsubSection()

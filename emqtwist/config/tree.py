@@ -1,0 +1,19 @@
+"""The whole configuration: a dotted key of broker.ini is a path of attributes here."""
+from dataclasses import dataclass
+
+from emqtwist.config.sections.listener import ListenerSection
+from emqtwist.config.sections.log import LogSection
+from emqtwist.config.sections.mqtt import MqttSection
+from emqtwist.config.sections.node import NodeSection
+from emqtwist.config.sections.retainer import RetainerSection
+
+
+@dataclass(frozen=True, kw_only=True)
+class Config:
+    """All sections; `Config()` is what holds without a file: a broker for programs on this machine."""
+
+    node: NodeSection = NodeSection()
+    log: LogSection = LogSection()
+    mqtt: MqttSection = MqttSection()
+    retainer: RetainerSection = RetainerSection()
+    listener: ListenerSection = ListenerSection()
