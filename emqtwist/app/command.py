@@ -1,25 +1,111 @@
-"""The `twistd` command `emqtt`: its options, and the service it makes."""
-import os
+"""The `twistd` command `emqtt`: its options, and the process that it runs."""
 import signal
 import sys
-from typing import Any
+from dataclasses import replace
+from typing import cast
 
-from twisted.application.service import IService, MultiService
+from twisted.application.service import IServiceCollection, MultiService
 from twisted.internet.error import CannotListenError
+from twisted.internet.interfaces import IReactorFromThreads
 from twisted.logger import Logger
 from twisted.python.usage import Options as UsageOptions
 from twisted.python.usage import UsageError
 
 from emqtwist.app.service import BrokerService
-from emqtwist.config import Config, ConfigError, load
+from emqtwist.config import Address, Config, ConfigError, ListenerSection, TcpListener, live_changes, load
+from emqtwist.services.logs import LogWriter, install
+
+GUARANTEES = "memory only: acknowledged QoS 1 and 2 messages outlive a client's absence, not the end of this process"
+
 
 class Options(UsageOptions):
-    """Command line of `twistd emqtt`."""
+    """Command line of `twistd emqtt`; after parsing, `self.configuration` is the Config."""
 
-    synopsis = "[options]"
+    synopsis = "[--config broker.ini] [--port PORT] [--check]"
     longdesc = "An MQTT 3.1, 3.1.1 and 5.0 broker. Without --config it listens at 127.0.0.1:1883."
     optParameters = [
-        ["config", "c", None, "Configuration file (broker.ini)."],
-        ["port", "p", None, "Port at 127.0.0.1 instead of the configured listeners."],
+        ["config", "c", None, "Configuration file."],
+        ["port", "p", None, "Listen at 127.0.0.1 with this port only, whatever the configuration says.", int],
     ]
-    optFlags = [["check", None, "Check the configuration, print what is wrong with it, and exit."]]
+    optFlags = [["check", None, "Check the configuration, say what is wrong with it, and exit."]]
+
+    configuration: Config
+
+    def postOptions(self) -> None:
+        """Load the configuration; a bad one ends the process with all its mistakes and status 1."""
+        if self["port"] is not None and not 0 <= self["port"] <= 65535:
+            raise UsageError(f"--port {self['port']}: a port is a number from 0 to 65535")
+        try:
+            self.configuration = self.load()
+        except ConfigError as error:
+            raise SystemExit(str(error)) from None
+        if self["check"]:
+            print(f"{self['config'] or 'the default configuration'} is good")
+            raise SystemExit(0)
+
+    def load(self) -> Config:
+        """The configuration as the file is now, with the options that go before it."""
+        config = load(self["config"]) if self["config"] else Config()
+        if self["port"] is None:
+            return config
+        listener = TcpListener(name="default", bind=Address("127.0.0.1", self["port"]))
+        return replace(config, listener=ListenerSection(tcp=(listener,)))
+
+
+class BrokerProcess(MultiService):
+    """A process of its own for one broker: its log, its signals, its ports taken before anything else happens."""
+
+    log = Logger()
+
+    def __init__(self, options: Options) -> None:
+        super().__init__()
+        from twisted.internet import reactor  # only now: importing it installs one
+        self.options = options
+        self.reactor = reactor
+        self.broker = BrokerService(options.configuration, reactor)
+        self.broker.setServiceParent(self)
+        self._writer: LogWriter | None = None
+
+    def setServiceParent(self, parent: IServiceCollection) -> None:
+        """twistd gives the application: from here on it logs as the configuration says."""
+        super().setServiceParent(parent)
+        config = self.options.configuration
+        try:
+            self._writer = install(parent, config.log, self.options.parent or {}, cast(IReactorFromThreads, self.reactor),
+                                   config.node.name)
+        except OSError as error:
+            raise SystemExit(f"the log file cannot be opened: {error}") from None
+
+    def startService(self) -> None:
+        super().startService()
+        reactor = cast(IReactorFromThreads, self.reactor)
+        signal.signal(signal.SIGHUP, lambda number, frame: reactor.callFromThread(self.reload))
+        self.log.info("{node} keeps messages in {guarantees}", node=self.options.configuration.node.name, guarantees=GUARANTEES)
+        port = next(iter(self.broker.listeners.values())).port
+        self.log.info("try: mosquitto_sub -p {port} -t 'hello/#' -v & mosquitto_pub -p {port} -t hello/world -m hi", port=port)
+
+    def reload(self) -> None:
+        """Read the configuration again and apply what is live; a bad one changes nothing."""
+        try:
+            config = self.options.load()
+        except ConfigError as error:
+            self.log.error("the configuration is not reloaded: {problems}", problems=str(error))
+            return
+        live, restart = live_changes(self.broker.config, config)
+        self.broker.reconfigure(config)
+        if self._writer is not None:
+            self._writer.set_levels(self.broker.config.log)
+        self.log.info("configuration reloaded, changed: {live}", live=", ".join(live) or "nothing")
+        if restart:
+            self.log.warn("these keys need a restart: {restart}", restart=", ".join(restart))
+
+
+def makeService(options: Options) -> BrokerProcess:
+    """What twistd runs. Ends the process with one line and status 1 when a port cannot be had."""
+    process = BrokerProcess(options)
+    try:
+        process.broker.bind()
+    except CannotListenError as error:
+        print(f"emqtwist cannot listen at {error.interface}:{error.port}: {error.socketError.strerror}", file=sys.stderr)
+        raise SystemExit(1) from None
+    return process

@@ -45,6 +45,11 @@ class BrokerService(MultiService):
         Periodic("ticker", TICK, self._tick, reactor).setServiceParent(self)
         self.listeners = {section.name: self._listener(section) for section in self.config.listener.tcp}
 
+    def bind(self) -> None:
+        """Take all ports now, before the service starts; raises CannotListenError."""
+        for listener in self.listeners.values():
+            listener.bind()
+
     def port(self, listener: str = "default") -> int:
         """The port in use by a listener; KeyError when there is none of this name."""
         return self.listeners[listener].port

@@ -63,16 +63,16 @@ class Table:
         return _closest(section, [*self.sections, *(f"{path}.{ANY_NAME}" for path in self.named)])
 
     def nearest_key(self, section: str, key: str) -> tuple[str, str]:
-        """Section and key that were perhaps meant: of this section, of the same name elsewhere, or spelled alike."""
+        """Section and key that were perhaps meant: a key spelled alike in this section, else in another."""
         if section in self.named:  # emq.conf writes `listener.tcp.external = 1883`
             return f"{section}.{key}", next(iter(self.named[section]))
         own = _closest(key, list(self.rows(section) or ()))
         if own:
             return section, own
         keys = {f"{path}.{name}": (path, name) for path, name in self._keys()}
-        namesakes = [dotted for dotted, (_, name) in keys.items() if name == key.rpartition(".")[2]]
-        dotted = f"{section}.{key}" if section else key
-        return keys.get(_closest(dotted, namesakes, 0.0) or _closest(dotted, list(keys)), ("", ""))
+        meant = _closest(key.rpartition(".")[2], [name for _, name in keys.values()], 0.75)
+        namesakes = [dotted for dotted, (_, name) in keys.items() if name == meant]
+        return keys.get(_closest(f"{section}.{key}", namesakes, 0.0), ("", ""))
 
     def _keys(self) -> Iterator[tuple[str, str]]:
         sections = [*self.sections.items(), *((f"{path}.{ANY_NAME}", rows) for path, rows in self.named.items())]

@@ -93,7 +93,7 @@ class MQueue:
         size = message.size
         dropped: list[Delivery] = []
         if self.full(topic, size):
-            if not self._fits(topic, size):
+            if self.max_bytes and not self._fits(topic, size):
                 return [delivery]
             dropped = self._make_room(topic, size)
         self._append(Place(delivery), message, topic, size + OVERHEAD)
@@ -157,7 +157,7 @@ class MQueue:
         """Whether there is room once nothing waits but what has a higher priority."""
         priority = self._priority(topic) if self._by_topic else 0
         above = sum([rank.size for other, rank in self._ranks.items() if other > priority])
-        return not self.max_bytes or above + size + OVERHEAD <= self.max_bytes
+        return above + size + OVERHEAD <= self.max_bytes
 
     def _make_room(self, topic: bytes, size: int) -> list[Delivery]:
         dropped: list[Delivery] = []

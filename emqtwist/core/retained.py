@@ -13,51 +13,43 @@ from emqtwist.core.deadlines import Deadlines
 from emqtwist.core.message import NEVER, Message
 from emqtwist.mqtt.topics import is_wildcard
 
-BLOCK: Final = 512  # topics a block holds at most; half of it after a split
-STEPS: Final = 8  # topics a replay looks at for each message that it may give
+BLOCK: Final = 512  # names in a block at most
+STEPS: Final = 4  # topics a replay looks at for each message that it may give
 
 
 class Topics:
-    """Topic Names in byte order. `firsts` holds the first name of each block."""
+    """Topic Names in byte order, in `blocks`; `bounds` are names that part them: each block begins at or after its own."""
 
-    __slots__ = ("blocks", "firsts")
+    __slots__ = ("blocks", "bounds")
 
     def __init__(self) -> None:
-        self.blocks: list[list[bytes]] = []
-        self.firsts: list[bytes] = []
+        self.blocks: list[list[bytes]] = [[]]  # only the first may be empty
+        self.bounds = [b""]
 
     def add(self, topic: bytes) -> None:
-        if not self.blocks:
-            self.blocks.append([topic])
-            self.firsts.append(topic)
-            return
-        at = max(0, bisect_right(self.firsts, topic) - 1)
+        at = bisect_right(self.bounds, topic) - 1
         block = self.blocks[at]
         insort(block, topic)
         if len(block) > BLOCK:
             half = len(block) // 2
             self.blocks.insert(at + 1, block[half:])
-            self.firsts.insert(at + 1, block[half])
+            self.bounds.insert(at + 1, block[half])
             del block[half:]
-        self.firsts[at] = block[0]
-
-    def seek(self, topic: bytes) -> tuple[int, int]:
-        """Block and place of the first name not before `topic`; the block after the last one if there is none."""
-        at = max(0, bisect_right(self.firsts, topic) - 1)
-        if not self.blocks:
-            return 0, 0
-        place = bisect_left(self.blocks[at], topic)
-        return (at, place) if place < len(self.blocks[at]) else (at + 1, 0)
 
     def remove(self, topic: bytes) -> None:
-        at = bisect_right(self.firsts, topic) - 1
+        at = bisect_right(self.bounds, topic) - 1
         block = self.blocks[at]
         del block[bisect_left(block, topic)]
-        if block:
-            self.firsts[at] = block[0]
-        else:
+        if not block and at:
             del self.blocks[at]
-            del self.firsts[at]
+            del self.bounds[at]
+
+    def seek(self, topic: bytes, at: int) -> tuple[int, int]:
+        """Block and place of the first name that is not before `topic`, from block `at` on; past the last: no name."""
+        if at + 1 < len(self.bounds) and self.bounds[at + 1] <= topic:
+            at = bisect_right(self.bounds, topic, at) - 1
+        place = bisect_left(self.blocks[at], topic)
+        return (at, place) if place < len(self.blocks[at]) else (at + 1, 0)
 
 
 class Retained:
@@ -90,7 +82,8 @@ class Retained:
         if held is not None:
             message.topic = held.topic  # the name in memory once
             self.bytes -= held.size
-            self._deadlines.clear(message.topic)
+            if held.expires_at != NEVER:
+                self._deadlines.clear(message.topic)
         elif 0 < self.max_messages <= len(self._messages):
             return RETAINED_TOO_MANY
         else:
@@ -110,7 +103,8 @@ class Retained:
         if held is None:
             return False
         self.bytes -= held.size
-        self._deadlines.clear(topic)
+        if held.expires_at != NEVER:
+            self._deadlines.clear(topic)
         self.topics.remove(topic)
         return True
 
@@ -146,24 +140,25 @@ class Replay:
             self.done = True
             self._give(self._filter, now, found)
             return found
-        names = self._retained.topics
-        at, place = names.seek(self._next)
+        topics = self._retained.topics
+        at, place = topics.seek(self._next, 0)
         for _ in range(limit * STEPS):
-            if at == len(names.blocks):
-                self.done = True
-                break
-            name = names.blocks[at][place]
-            target = self._leap(name)
+            name = topics.blocks[at][place] if at < len(topics.blocks) else b""
+            target = self._leap(name) if name else None
             if target is None:
                 self.done = True
                 break
-            self._next = target
-            if target == name:
-                self._give(name, now, found)
-                self._next = name + b"\0"
-                if len(found) == limit:
-                    break
-            at, place = names.seek(self._next)
+            if target != name:
+                self._next = target
+                at, place = topics.seek(target, at)
+                continue
+            self._next = name + b"\0"  # what comes next in byte order
+            self._give(name, now, found)
+            if len(found) == limit:
+                break
+            place += 1
+            if place == len(topics.blocks[at]):
+                at, place = at + 1, 0
         return found
 
     def _give(self, name: bytes, now: float, found: list[Message]) -> None:

@@ -5,18 +5,17 @@ that shares no further level with another stands alone as `bytes`, unsplit. So t
 memory is in proportion to the filters' own bytes however deep they are, and a match visits a node only when the
 filters below it agree with the Topic Name so far.
 """
-from collections.abc import Sequence
-from typing import Final
-
-NOTHING: Final[tuple[bytes, ...]] = ()
 
 
 class Node:
-    """Where filters part: `end` stops here, `hash` goes on with `#`, `plus` with `+`, `words` with a literal level."""
+    """Where filters part: `end` stops here, `hash` goes on with `#`, `plus` with `+`, `words` with a literal level.
+
+    `skip` holds the levels between the branch that leads here and this node, each after a slash.
+    """
 
     __slots__ = ("skip", "end", "hash", "plus", "words")
 
-    def __init__(self, skip: tuple[bytes, ...]) -> None:
+    def __init__(self, skip: bytes) -> None:
         self.skip = skip
         self.end: bytes | None = None
         self.hash: bytes | None = None
@@ -70,7 +69,7 @@ class Node:
         if child is None and self.words is not None:
             level, child = next(iter(self.words.items()))
         if isinstance(child, Node):
-            child.skip = (*self.skip, level, *child.skip)
+            child.skip = self.skip + b"/" + level + child.skip
         return child if child is not None else self
 
 
@@ -80,7 +79,7 @@ class Trie:
     __slots__ = ("_root", "_length")
 
     def __init__(self) -> None:
-        self._root = Node(NOTHING)
+        self._root = Node(b"")
         self._length = 0
 
     def __len__(self) -> int:
@@ -100,7 +99,7 @@ class Trie:
             if below is not child:
                 node.put(levels[depth], below)
             node = below
-            depth += 1 + len(below.skip)
+            depth += 1 + below.skip.count(b"/")
         if depth < len(levels) or node.end is None:
             node.place(topic_filter, levels, depth)
             self._length += 1
@@ -113,11 +112,13 @@ class Trie:
             child = node.child(levels[depth])
             if child == topic_filter:
                 break
-            if not isinstance(child, Node) or child.skip != tuple(levels[depth + 1:depth + 1 + len(child.skip)]):
+            if not isinstance(child, Node):
                 return
             above, way = node, depth
             node = child
-            depth += 1 + len(child.skip)
+            depth += 1 + child.skip.count(b"/")
+            if child.skip != _joined(levels[way + 1:depth]):
+                return
         if depth == len(levels) and node.end is None:
             return
         node.displace(levels, depth)
@@ -149,35 +150,41 @@ class Trie:
 
 def _fork(child: Node | bytes, levels: list[bytes], depth: int) -> Node:
     """The node that stands for `child` once a filter of these levels comes below; its `skip` holds for both."""
-    theirs = child.skip if isinstance(child, Node) else tuple(child.split(b"/")[depth:])
+    theirs = child.skip.split(b"/")[1:] if isinstance(child, Node) else child.split(b"/")[depth:]
     shared = 0
     while shared < len(theirs) and depth + shared < len(levels) and theirs[shared] == levels[depth + shared]:
         shared += 1
     if isinstance(child, Node):
         if shared == len(theirs):
             return child
-        node = Node(theirs[:shared])
+        node = Node(_joined(theirs[:shared]))
         node.put(theirs[shared], child)
-        child.skip = theirs[shared + 1:]
+        child.skip = _joined(theirs[shared + 1:])
     else:
-        node = Node(theirs[:shared])
-        node.place(child, child.split(b"/"), depth + shared)
+        node = Node(_joined(theirs[:shared]))
+        node.place(child, theirs, shared)
     return node
+
+
+def _joined(levels: list[bytes]) -> bytes:
+    return b"/" + b"/".join(levels) if levels else b""
 
 
 def _follow(child: Node | bytes, names: list[bytes], depth: int, pending: list[tuple[Node, int]],
             found: list[bytes]) -> None:
     if isinstance(child, Node):
-        depth = _agree(child.skip, names, depth) if child.skip else depth
+        if child.skip:
+            depth = _agree(child.skip.split(b"/"), 1, names, depth)
         if depth >= 0:
             pending.append((child, depth))
-    elif _agree(child.split(b"/")[depth:], names, depth) == len(names):
+    elif _agree(child.split(b"/"), depth, names, depth) == len(names):
         found.append(child)
 
 
-def _agree(levels: Sequence[bytes], names: list[bytes], depth: int) -> int:
-    """How deep `levels` reach into the Topic Name from `depth`; -1 where they disagree."""
-    for level in levels:
+def _agree(levels: list[bytes], start: int, names: list[bytes], depth: int) -> int:
+    """How deep the levels from `start` on reach into the Topic Name from `depth` on; -1 where they disagree."""
+    for at in range(start, len(levels)):
+        level = levels[at]
         if level == b"#":
             return len(names)
         if depth == len(names) or (level != names[depth] and level != b"+"):

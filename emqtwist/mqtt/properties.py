@@ -202,8 +202,6 @@ def _decode_into(properties: Properties, row: PropertyRow, data: bytes, start: i
         raise _duplicate(row, start)
     if row.type == STRING:
         text, pos = decode_string(data, pos, end, row.name)
-        if row.identifier == 0x08 and (not text or "#" in text or "+" in text):
-            raise ProtocolError("response_topic: not a Topic Name [MQTT-3.3.2-14]", position=start)
         setattr(properties, row.name, text)
     elif row.type == BINARY:
         binary, pos = decode_binary(data, pos, end, row.name)

@@ -2,8 +2,9 @@
 from typing import cast
 
 from twisted.application.service import Service
-from twisted.internet.defer import Deferred, maybeDeferred
-from twisted.internet.interfaces import IListeningPort, IReactorCore, IReactorTCP
+from twisted.internet.address import IPv4Address, IPv6Address
+from twisted.internet.defer import Deferred, succeed
+from twisted.internet.interfaces import IListeningPort, IReactorTCP
 from twisted.logger import Logger
 
 from emqtwist.config import TcpListener
@@ -26,22 +27,24 @@ class Listener(Service):
     @property
     def port(self) -> int:
         """The port in use, 0 while there is none; what the system chose when the configuration says 0."""
-        return cast(int, self._port.getHost().port) if self._port is not None else 0
+        return cast(IPv4Address | IPv6Address, self._port.getHost()).port if self._port is not None else 0
 
     def privilegedStartService(self) -> None:
         super().privilegedStartService()
-        self._bind()
+        self.bind()
 
     def startService(self) -> None:
         super().startService()
-        self._bind()
+        self.bind()
 
     def stopService(self) -> Deferred[None]:
         super().stopService()
         port, self._port = self._port, None
-        return maybeDeferred(port.stopListening) if port is not None else maybeDeferred(str)
+        stopped = None if port is None else port.stopListening()
+        return succeed(None) if stopped is None else stopped
 
-    def _bind(self) -> None:
+    def bind(self) -> None:
+        """Take the port, unless it is taken already."""
         if self._port is None:
             bind = self.section.bind
             self._port = self._reactor.listenTCP(bind.port, self.factory, self.section.backlog, bind.host)

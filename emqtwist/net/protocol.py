@@ -1,7 +1,10 @@
 """MQTT as a Twisted Protocol and Factory: the transport of a Connection."""
+from typing import Any, cast
+
 from twisted.internet.defer import Deferred, succeed
-from twisted.internet.interfaces import IDelayedCall, IPushProducer, IReactorTime, ITCPTransport
-from twisted.internet.protocol import Factory, Protocol, connectionDone
+from twisted.internet.interfaces import IDelayedCall, IPushProducer, IReactorTime
+from twisted.internet.protocol import Protocol, ServerFactory, connectionDone
+from twisted.internet.tcp import Server as Connected
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 from zope.interface import implementer
@@ -23,7 +26,7 @@ class MQTTProtocol(Protocol):
     log = Logger()
     factory: "MQTTFactory"
     connection: Connection
-    transport: ITCPTransport
+    transport: Connected
     _deadline: IDelayedCall | None = None
 
     def connectionMade(self) -> None:
@@ -77,17 +80,17 @@ class MQTTProtocol(Protocol):
         """The transport is gone; connectionLost follows."""
 
 
-class MQTTFactory(Factory):
+class MQTTFactory(ServerFactory):
     """Makes an MQTTProtocol for each network connection of a listener."""
 
     noisy = False
-    protocol = MQTTProtocol
 
     def __init__(self, turns: Turns, clock: IReactorTime, no_delay: bool, max_unsent: int) -> None:
         self.turns = turns
         self.clock = clock
         self.no_delay = no_delay
         self.max_unsent = max_unsent
+        self.protocol = cast(Any, MQTTProtocol)
         self.protocols: dict[MQTTProtocol, None] = {}
         self._empty: list[Deferred[None]] = []
 

@@ -159,21 +159,21 @@ def observer(section: LogSection, stdout: Stream | None, node: str = "") -> LogW
 def log_file(path: str, size: int | None = None, count: int | None = None) -> LogFile:
     """A file put aside when it has `size` bytes, as often as twistd does it when there is no size."""
     rotation = {} if size is None else {"rotateLength": size, "maxRotatedFiles": count}
-    return LogFile.fromFullPath(path, **rotation)  # type: ignore[no-any-return, no-untyped-call]
+    return LogFile.fromFullPath(path, **rotation)  # type: ignore[no-any-return]
 
 
 def install(application: object, section: LogSection, options: Mapping[str, object], reactor: IReactorFromThreads,
             node: str = "") -> LogWriter | None:
     """Let twistd log as `section` says; for `setServiceParent`, which twistd calls before it begins to log.
 
-    `application` is the parent that twistd gives, `options` are twistd's own, the parent of the subcommand's. None, with
-    nothing changed, when this is not twistd or its `--logger` is in charge. OSError if the log file cannot be opened.
+    `application` is the parent that twistd gives, `options` are twistd's own, the parent of the subcommand's. None,
+    with nothing changed, when this is not twistd or its `--logger` is in charge. OSError if the file cannot be opened.
     """
     if not isinstance(application, Componentized) or "nodaemon" not in options or options.get("logger"):
         return None
     section, stdout = as_told(section, options)
     writer = observer(section, stdout, node)
-    application.setComponent(ILogObserver, writer)  # type: ignore[no-untyped-call]
+    application.setComponent(ILogObserver, writer)
     if writer.file is not None:
         _rotate_on_signal(writer.file, reactor)
     return writer

@@ -2,7 +2,6 @@
 from collections.abc import Callable
 
 from twisted.application.service import Service
-from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IReactorTime
 from twisted.internet.task import LoopingCall
 from twisted.logger import Logger
@@ -34,7 +33,7 @@ class Periodic(Service):
     def _begin(self) -> None:
         self._loop = LoopingCall(self._function)
         self._loop.clock = self._clock
-        ended: Deferred[LoopingCall] = self._loop.start(self.interval, now=False)
+        ended = self._loop.start(self.interval, now=False)
         ended.addErrback(self._failed)
 
     def _failed(self, failure: Failure) -> None:
