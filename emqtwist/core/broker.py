@@ -69,7 +69,7 @@ class Broker:
 
     def retain(self, message: Message) -> None:
         """Store in place of the retained message of its topic; an empty payload only deletes [MQTT-3.3.1-5], [MQTT-3.3.1-6]."""
-        cause = self.retained.store(message)
+        cause = self.retained.store(message.copy(), self.turn.now + self.settings.retained_expiry)
         if cause:
             self.metrics.drop(cause)
 

@@ -66,6 +66,10 @@ class Message:
         self._shape = -1 if identifiers else shape
         self._expiry = expiry
 
+    def copy(self) -> "Message":
+        """The same message without the bytes made for receivers: for those who keep it long."""
+        return Message(self.topic, self.payload, self.qos, self.retain, self.properties, self.expires_at, self.publisher)
+
     @property
     def topic_name(self) -> str:
         return self.topic.decode()

@@ -71,27 +71,37 @@ class Retained:
     def __len__(self) -> int:
         return len(self._messages)
 
-    def store(self, message: Message) -> str:
-        """Keep `message`, or forget that of its topic if it has no payload; empty, or the cause of a refusal."""
+    def refusal(self, message: Message) -> str:
+        """Why `message` would not be kept; empty if it would."""
+        if 0 < self.max_payload < len(message.payload):
+            return RETAINED_TOO_LARGE
+        if 0 < self.max_messages <= len(self._messages) and message.payload and message.topic not in self._messages:
+            return RETAINED_TOO_MANY
+        return ""
+
+    def store(self, message: Message, until: float = NEVER) -> str:
+        """Keep `message`, or forget that of its topic if it has no payload; empty, or the cause of a refusal.
+
+        It is deleted when it expires, or at `until` (monotonic seconds) if that is earlier.
+        """
         if not message.payload:
             self.delete(message.topic)  # [MQTT-3.3.1-6]
             return ""
-        if 0 < self.max_payload < len(message.payload):
-            return RETAINED_TOO_LARGE
+        refusal = self.refusal(message)
+        if refusal:
+            return refusal
         held = self._messages.get(message.topic)
         if held is not None:
             message.topic = held.topic  # the name in memory once
             self.bytes -= held.size
-            if held.expires_at != NEVER:
-                self._deadlines.clear(message.topic)
-        elif 0 < self.max_messages <= len(self._messages):
-            return RETAINED_TOO_MANY
+            self._deadlines.clear(message.topic)
         else:
             self.topics.add(message.topic)
         self._messages[message.topic] = message  # [MQTT-3.3.1-5]
         self.bytes += message.size
-        if message.expires_at != NEVER:
-            self._deadlines.set(message.topic, message.expires_at)
+        due = min(message.expires_at, until)
+        if due != NEVER:
+            self._deadlines.set(message.topic, due)
         return ""
 
     def get(self, topic: bytes) -> Message | None:
