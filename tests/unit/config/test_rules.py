@@ -1,0 +1,100 @@
+"""What must hold between rows, in a file and in a Config that a program has made."""
+from dataclasses import replace
+
+import pytest
+
+from emqtwist.config import (
+    Address,
+    Config,
+    ConfigError,
+    ListenerSection,
+    LogSection,
+    MqttSection,
+    MqueueSection,
+    TcpListener,
+    parse,
+    validate,
+)
+
+PUBLIC = "[listener.tcp.a]\nbind = 0.0.0.0:1883\n"
+
+
+def messages(text: str) -> list[str]:
+    with pytest.raises(ConfigError) as caught:
+        parse(text, "broker.ini")
+    return [str(problem) for problem in caught.value.problems]
+
+
+@pytest.mark.parametrize(("text", "line"), [
+    ("[mqtt.mqueue]\nlow_watermark = 60%", 2),
+    ("[mqtt.mqueue]\nhigh_watermark = 20%", 2),
+    ("[mqtt.mqueue]\nhigh_watermark = 50%\nlow_watermark = 51%", 3),
+])
+def test_the_low_watermark_is_below_the_high_one(text: str, line: int) -> None:
+    [message] = messages(text)
+    assert message.startswith(f"broker.ini:{line}: [mqtt.mqueue] ")
+    assert message.endswith("mqtt.mqueue.low_watermark must be below mqtt.mqueue.high_watermark")
+
+
+def test_priorities_need_a_queue_that_heeds_them() -> None:
+    [message] = messages("[mqtt.mqueue]\npriority = a=1")
+    assert message.startswith("broker.ini:2: [mqtt.mqueue] priority = a=1: priorities have no effect unless")
+    assert parse("[mqtt.mqueue]\npriority = a=1\ntype = priority").mqtt.mqueue.priority == (("a", 1),)
+
+
+@pytest.mark.parametrize("bind", ["1883", "0.0.0.0:1883", "[::]:1883", "192.168.0.1:0"])
+def test_a_public_listener_needs_a_word_on_who_gets_in(bind: str) -> None:
+    [message] = messages(f"[listener.tcp.a]\nbind = {bind}")
+    assert message.startswith(f"broker.ini:2: [listener.tcp.a] bind = {bind}: other machines can connect here")
+    assert "allow_anonymous = on in [mqtt]" in message
+
+
+@pytest.mark.parametrize("word", ["on", "off", "true", "false"])
+def test_a_public_listener_is_allowed_with_that_word(word: str) -> None:
+    config = parse(f"{PUBLIC}[mqtt]\nallow_anonymous = {word}")
+    assert config.listener.tcp[0].bind == Address("0.0.0.0", 1883)
+
+
+def test_two_listeners_cannot_have_one_address() -> None:
+    [message] = messages("[listener.tcp.a]\nbind=127.0.0.1:1883\n[listener.tcp.b]\nbind=127.0.0.1:1883")
+    assert message == ("broker.ini:4: [listener.tcp.b] bind = 127.0.0.1:1883: "
+                       "listener.tcp.a has this address already (127.0.0.1:1883)")
+
+
+def test_any_number_of_listeners_may_let_the_system_choose() -> None:
+    assert len(parse("[listener.tcp.a]\nbind=127.0.0.1:0\n[listener.tcp.b]\nbind=127.0.0.1:0").listener.tcp) == 2
+
+
+def test_a_value_that_is_bad_alone_raises_no_conflict_besides() -> None:
+    assert len(messages(f"{PUBLIC}[mqtt]\nallow_anonymous = maybe")) == 1
+    assert len(messages("[mqtt.mqueue]\nlow_watermark = 90%\nhigh_watermark = 95")) == 1
+
+
+def test_a_program_is_held_to_the_same_rules() -> None:
+    validate(Config())
+    with pytest.raises(ConfigError, match="other machines can connect here"):
+        validate(Config(listener=ListenerSection(tcp=(TcpListener(name="a", bind=Address("0.0.0.0", 0)),))))
+
+
+def test_a_program_is_held_to_the_bounds_of_each_row() -> None:
+    wrong = Config(mqtt=MqttSection(max_packet_size=1, mqueue=MqueueSection(max_length=-1)),
+                   log=LogSection(levels=(("nowhere", "debug"),)))
+    with pytest.raises(ConfigError) as caught:
+        validate(wrong)
+    assert [str(problem).partition(";")[0] for problem in caught.value.problems] == [
+        "[log.level] nowhere: unknown key",
+        "[mqtt] max_packet_size = 1: not allowed",
+        "[mqtt.mqueue] max_length = -1: not allowed",
+    ]
+
+
+def test_a_program_may_use_what_words_stand_for() -> None:
+    endless = replace(Config().mqtt.session, expiry_interval=float("inf"))
+    validate(Config(mqtt=replace(Config().mqtt, session=endless)))
+
+
+def test_a_program_may_go_without_listeners_but_not_call_two_alike() -> None:
+    validate(Config(listener=ListenerSection(tcp=())))
+    twins = tuple(TcpListener(name="a", bind=Address("127.0.0.1", port)) for port in (1, 2))
+    with pytest.raises(ConfigError, match="two listeners are called a"):
+        validate(Config(listener=ListenerSection(tcp=twins)))
