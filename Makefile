@@ -1,0 +1,99 @@
+# Run emqtwist, test it, look after it. `make` alone lists the targets.
+VENV := .venv
+COMPILED := .venv-compiled
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip install -qq -c tools/constraints.txt
+PYTEST := $(BIN)/python -m pytest
+MQTTJS := tests/integration/mqttjs/node_modules/.package-lock.json
+METADATA := setup.py tools/constraints.txt emqtwist/_version.py
+SOURCES := setup.py $(shell find emqtwist -name '*.py')
+
+.DELETE_ON_ERROR:
+.PHONY: help run test test-full lint types pytest compiled sweep test-pythons packages docs bench clean
+
+pytest compiled sweep test-pythons: export PYTHONHASHSEED := 0
+
+help:
+	@sed -n 's/^## /make /p' Makefile
+
+## run           a broker on loopback, port 1883; ARGS="--config broker.ini" for another
+run: $(VENV)/.run
+	@$(BIN)/twistd -n --pidfile= emqtt $(ARGS)
+
+## test          all that is deterministic: lint, types, the compiled core, every test but the long ones
+test: packages $(VENV)/.dev $(MQTTJS)
+	@$(MAKE) --no-print-directory --keep-going lint types compiled pytest
+
+## test-full     the same, on every Python that is here, and the long sweeps
+test-full: packages $(VENV)/.dev $(MQTTJS)
+	@$(MAKE) --no-print-directory --keep-going lint types compiled pytest test-pythons sweep
+
+## lint          ruff
+lint: $(VENV)/.dev
+	@$(BIN)/ruff check --quiet --output-format concise
+
+## types         mypy --strict
+types: $(VENV)/.dev
+	@$(BIN)/mypy
+
+## pytest        the tests but the long ones; ARGS="tests/unit -x" for some
+pytest: $(VENV)/.dev
+	@$(PYTEST) -q $(ARGS)
+
+## compiled      the core's tests on a wheel compiled by mypyc
+compiled: $(COMPILED)/.built
+	@tools/test_compiled $(COMPILED)
+
+## sweep         the long tests: many seeds, many examples
+sweep: $(VENV)/.dev
+	@EMQTWIST_SWEEP=1 $(PYTEST) -q -m sweep -o faulthandler_timeout=7200 $(ARGS)
+
+## test-pythons  the core's tests on every Python that is here
+test-pythons:
+	@tools/test_pythons
+
+## docs          the generated pages of docs/
+docs: $(VENV)/.run
+	@$(BIN)/python -m emqtwist.config.reference > $(VENV)/configuration.md
+	@mv $(VENV)/configuration.md docs/configuration.md
+
+# Needs mosquitto, a C compiler, two idle cores, and the folder of compare.py and mqload.c in BENCH.
+BENCH ?= ../shared/bench
+## bench         this broker and Mosquitto side by side; ARGS="--only stream" for some
+bench: $(VENV)/.run
+	@$(CC) -O2 -o $(VENV)/mqload $(BENCH)/mqload.c
+	@$(BIN)/python $(BENCH)/compare.py --mqload $(VENV)/mqload --suite quick --baseline mosquitto \
+	  --file 'mosquitto:m.conf=listener {port} 127.0.0.1\nallow_anonymous true\nmax_queued_messages 0\nmax_inflight_messages 0\nset_tcp_nodelay true\n' \
+	  --start 'mosquitto=mosquitto -c {dir}/m.conf' \
+	  --start 'emqtwist=$(CURDIR)/$(BIN)/twistd -n --pidfile= emqtt --port {port}' $(ARGS)
+
+## clean         remove what make has made, the environments included
+clean:
+	@rm -rf .venv .venv-* build dist *.egg-info .mypy_cache .ruff_cache tests/integration/mqttjs/node_modules
+	@rm -f twisted/plugins/dropin.cache
+	@find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+# The Debian packages that tests need: installed when root and CI=true or APT=1, else named.
+packages:
+	@tools/debian_packages
+
+$(BIN)/python:
+	@python=$$(tools/find_python) && $$python -m venv --clear $(VENV)
+
+$(VENV)/.run: $(METADATA) | $(BIN)/python
+	@echo "Installing emqtwist into $(VENV)"
+	@$(PIP) -e .
+	@touch $@
+
+$(VENV)/.dev: $(METADATA) | $(BIN)/python
+	@echo "Installing emqtwist with what its tests need into $(VENV)"
+	@$(PIP) -e '.[test,dev]'
+	@touch $@ $(VENV)/.run
+
+$(COMPILED)/.built: $(SOURCES) $(VENV)/.dev
+	@echo "Compiling emqtwist into $(COMPILED)"
+	@tools/install_compiled $(BIN)/python $(COMPILED)
+	@touch $@
+
+$(MQTTJS): tests/integration/mqttjs/package-lock.json tests/integration/mqttjs/package.json
+	@if npm --prefix tests/integration/mqttjs ci --silent; then touch $@; else echo "MQTT.js is not installed: its tests skip"; fi
