@@ -11,7 +11,9 @@ PYTHON = f'exec {sys.executable} "$@"'
 OLD_PYTHON = f"exec {sys.executable} -c 'import sys; sys.version_info = (3, 10, 13); exec(sys.argv[2])' \"$@\""
 DEAD_SHIM = "echo 'command not found' >&2; exit 127"
 APT_GET = 'echo "$DEBIAN_FRONTEND $*" >> "$LOG"; [ ! -e "$POLICY_RC_D" ] || cat "$POLICY_RC_D" >> "$LOG"'
-COMMANDS = {"mosquitto": "", "mosquitto_pub": "", "node": "", "npm": "", "cc": "", "python3": PYTHON, "apt-get": APT_GET}
+COMMANDS = {
+    "python3": PYTHON, "apt-get": APT_GET, "mosquitto": "", "mosquitto_pub": "", "node": "", "npm": "", "cc": "",
+}
 INSTALL = "install --yes --no-install-recommends mosquitto --quiet --quiet"
 NO_SERVICES = ["#!/bin/sh", "exit 101"]
 
