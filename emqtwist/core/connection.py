@@ -17,6 +17,7 @@ OPENING: Final = 0  # CONNECT has not been accepted yet
 OPEN: Final = 1
 CLOSED: Final = 2
 
+SHORT: Final = {c.PUBACK: b"\x40\x02", c.PUBREC: b"\x50\x02", c.PUBREL: b"\x62\x02", c.PUBCOMP: b"\x70\x02"}
 CLASSES: Final[dict[int, type[Acknowledgement]]] = {c.PUBACK: Puback, c.PUBREC: Pubrec, c.PUBREL: Pubrel, c.PUBCOMP: Pubcomp}
 
 
@@ -60,8 +61,7 @@ class Connection(Link):
     def acknowledge(self, packet_type: int, packet_id: int, reason_code: int = 0, reason: str = "") -> None:
         """Send PUBACK, PUBREC, PUBREL or PUBCOMP; the reason only to those who can take one and asked [MQTT-3.1.2-29]."""
         if not reason_code or self.version != c.MQTT_5_0:
-            flags = 2 if packet_type == c.PUBREL else 0
-            self.send(bytes((packet_type << 4 | flags, 2, packet_id >> 8, packet_id & 0xFF)))
+            self.send(SHORT[packet_type] + packet_id.to_bytes(2, "big"))
         else:
             properties = None
             if reason and self.problem_information:
@@ -127,6 +127,12 @@ class Connection(Link):
                 self.end(causes.CONNECT_TIMEOUT, f"no CONNECT within {limit:g} s")
         elif self.keep_alive and silent > self.keep_alive * self.broker.settings.keep_alive_backoff * 2:
             self.fail(KeepAliveTimeout(f"no packet for {silent:.1f} s, Keep Alive is {self.keep_alive} s"))
+
+    def choked(self) -> None:
+        """Too much waits to be sent: messages go to the session's queue until `relieved`."""
+        self.congested = True
+        if self.session is not None:
+            self.session.choke()
 
     def relieved(self) -> None:
         """What waited to be sent is sent: the session may go on."""

@@ -21,9 +21,12 @@ class Inflight:
         self.sent_at: dict[int, float] = {}
         self._last_id = 0
 
-    def free(self) -> int:
-        """How many more may be sent now."""
-        return self.window - len(self.held) + len(self.resend)
+    def room(self) -> int:
+        """How many new ones may be sent now; none before all is sent again."""
+        return 0 if self.resend else self.window - len(self.held)
+
+    def room_to_resend(self) -> int:
+        return self.window - len(self.held) + len(self.resend) if self.resend else 0
 
     def add(self, delivery: Delivery) -> int:
         """A fresh Packet Identifier under which `delivery` is held [MQTT-2.2.1-4]."""

@@ -23,13 +23,14 @@ class Message:
 
     `topic` is the Topic Name as bytes; `properties` are the encoded PUBLISH properties that are forwarded unaltered
     [MQTT-3.3.2-4], without length; `expires_at` is on the monotonic clock, NEVER without Message Expiry Interval;
-    `publisher` is the client identifier it came from, empty when the broker itself or its host published.
+    `publisher` is the client identifier it came from, empty when the broker itself or its host published. `head` and
+    `tail` are the bytes last made by `encode`, for receivers of that `shape`; a QoS 0 PUBLISH comes with its own.
     """
 
-    __slots__ = ("topic", "payload", "qos", "retain", "properties", "expires_at", "publisher", "head", "tail", "_shape", "_expiry")
+    __slots__ = ("topic", "payload", "qos", "retain", "properties", "expires_at", "publisher", "head", "tail", "shape", "_expiry")
 
     def __init__(self, topic: bytes, payload: bytes, qos: int = 0, retain: bool = False, properties: bytes = b"",
-                 expires_at: float = NEVER, publisher: str = "") -> None:
+                 expires_at: float = NEVER, publisher: str = "", head: bytes = b"", shape: int = -1) -> None:
         self.topic = topic
         self.payload = payload
         self.qos = qos
@@ -37,9 +38,9 @@ class Message:
         self.properties = properties
         self.expires_at = expires_at
         self.publisher = publisher
-        self.head = b""
+        self.head = head
         self.tail = b""
-        self._shape = -1
+        self.shape = shape
         self._expiry = -1
 
     def encode(self, shape: int, identifiers: tuple[int, ...], now: float) -> None:
@@ -49,7 +50,7 @@ class Message:
         encodes once; the Message Expiry Interval counts down while a message waits [MQTT-3.3.2-6].
         """
         expiry = -1 if self.expires_at == NEVER else max(0, ceil(self.expires_at - now))
-        if shape == self._shape and expiry == self._expiry and not identifiers:
+        if shape == self.shape and expiry == self._expiry and not identifiers:
             return
         if shape & MQTT_5_BIT:
             if expiry >= 0 or identifiers or self.properties:
@@ -63,7 +64,7 @@ class Message:
             self.head, self.tail = head, tail
         else:
             self.head, self.tail = head + tail, b""
-        self._shape = -1 if identifiers else shape
+        self.shape = -1 if identifiers else shape
         self._expiry = expiry
 
     def copy(self) -> "Message":

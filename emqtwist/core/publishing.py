@@ -1,7 +1,7 @@
 """PUBLISH from a client, and the acknowledgements of both directions."""
 from emqtwist.core import causes
 from emqtwist.core.connection import Connection
-from emqtwist.core.message import NEVER, Message
+from emqtwist.core.message import MQTT_5_BIT, NEVER, PUBLISH_BYTE, Message
 from emqtwist.core.pubsub import refused_by
 from emqtwist.core.router import Route, is_reserved
 from emqtwist.core.session import Session
@@ -24,6 +24,11 @@ from emqtwist.core.forwarded import check_forwarded
 def publish(connection: Connection, session: Session, packet: Publish) -> None:
     """Pass a PUBLISH on and acknowledge it as its QoS asks [MQTT-3.3.4-1]."""
     qos = packet.qos
+    if packet.frame:  # nothing to check that the route cache does not know, and nothing to answer
+        route = connection.broker.router.cache.get(packet.topic_name)
+        if route is not None:
+            _pass_frame(connection, packet, route)
+            return
     if qos == 2 and packet.packet_id in session.received:
         connection.acknowledge(c.PUBREC, packet.packet_id)  # known already: not passed on again [MQTT-4.3.3-10]
         return
@@ -47,6 +52,13 @@ def publish(connection: Connection, session: Session, packet: Publish) -> None:
     elif qos == 2:
         session.received[packet.packet_id] = None
         connection.acknowledge(c.PUBREC, packet.packet_id, reason_code)
+
+
+def _pass_frame(connection: Connection, packet: Publish, route: Route) -> None:
+    """Route a PUBLISH at QoS 0 without RETAIN and properties: its own bytes serve receivers of its version."""
+    shape = PUBLISH_BYTE | MQTT_5_BIT if connection.version == c.MQTT_5_0 else PUBLISH_BYTE
+    message = Message(packet.topic_name, packet.payload, 0, False, b"", NEVER, connection.client_id, packet.frame, shape)
+    connection.broker.deliver(message, route)
 
 
 def _pass_on(connection: Connection, packet: Publish) -> int:
@@ -129,10 +141,6 @@ def _reject_or_close(connection: Connection, packet: Publish, error: MQTTError) 
     if connection.version != c.MQTT_5_0:
         raise error
     _reject(connection, packet, error)
-
-
-def puback(connection: Connection, session: Session, packet: Acknowledgement) -> None:
-    session.puback(packet.packet_id, packet.reason_code)
 
 
 def pubrec(connection: Connection, session: Session, packet: Acknowledgement) -> None:

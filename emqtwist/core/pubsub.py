@@ -1,6 +1,6 @@
 """From one message to all who receive it."""
 from emqtwist.core.circle import Circle
-from emqtwist.core.message import RETAIN_BIT, Message
+from emqtwist.core.message import NEVER, NO_IDENTIFIERS, PUBLISH_BYTE, RETAIN_BIT, Message
 from emqtwist.core.router import Route
 from emqtwist.core.subscriber import Subscriber, Subscription, granted
 from emqtwist.mqtt.constants import OPTION_NO_LOCAL, OPTION_RETAIN_AS_PUBLISHED
@@ -8,23 +8,35 @@ from emqtwist.mqtt.constants import OPTION_NO_LOCAL, OPTION_RETAIN_AS_PUBLISHED
 
 def fan_out(route: Route, message: Message, circle: Circle) -> None:
     """Deliver to everybody on the route; a receiver that fails costs itself, not the publisher."""
-    publisher = message.publisher
+    plain = message.qos == 0 and not message.retain and message.expires_at == NEVER
     for subscription in route:
         subscriber = subscription.subscriber
-        options = subscription.options
-        identifiers = subscription.identifiers
-        if options & OPTION_NO_LOCAL and publisher == subscriber.client_id:
-            own = subscription.for_own()  # [MQTT-3.8.3-3]
-            if own is None:
+        link = subscriber.direct
+        if plain and link is not None and not subscription.special:
+            if subscriber.shape | PUBLISH_BYTE != message.shape:
+                message.encode(subscriber.shape | PUBLISH_BYTE, NO_IDENTIFIERS, 0.0)
+            if len(message.head) <= link.max_packet:
+                if not link.out:
+                    link.turn.add(link)
+                link.out.append(message.head)
                 continue
-            options, identifiers = own.options, own.identifiers
-        first_byte = granted(message, options)
-        if message.retain and options & OPTION_RETAIN_AS_PUBLISHED:
-            first_byte |= RETAIN_BIT  # [MQTT-3.3.1-13]
-        try:
-            subscriber.deliver(message, first_byte, identifiers)
-        except Exception as error:
-            subscriber.broken(error)
+        _deliver(subscription, subscriber, message)
+
+
+def _deliver(subscription: Subscription, subscriber: Subscriber, message: Message) -> None:
+    options, identifiers = subscription.options, subscription.identifiers
+    if options & OPTION_NO_LOCAL and message.publisher == subscriber.client_id:
+        own = subscription.for_own()  # [MQTT-3.8.3-3]
+        if own is None:
+            return
+        options, identifiers = own.options, own.identifiers
+    first_byte = granted(message, options)
+    if message.retain and options & OPTION_RETAIN_AS_PUBLISHED:
+        first_byte |= RETAIN_BIT  # [MQTT-3.3.1-13]
+    try:
+        subscriber.deliver(message, first_byte, identifiers)
+    except Exception as error:
+        subscriber.broken(error)
 
 
 def refused_by(route: Route, message: Message, circle: Circle) -> Subscriber | None:

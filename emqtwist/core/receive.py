@@ -34,6 +34,9 @@ def receive(connection: Connection, data: bytes) -> None:
                 _first(connection, packet)
             elif packet.type == c.PUBLISH:
                 publish(connection, session, cast(Publish, packet))
+            elif packet.type == c.PUBACK:
+                acknowledgement = cast(Acknowledgement, packet)
+                session.puback(acknowledgement.packet_id, acknowledgement.reason_code)
             else:
                 _serve(connection, session, packet)
         if connection.decoder.error is not None:
@@ -76,10 +79,6 @@ def _unsubscribe(connection: Connection, session: Session, packet: Packet) -> No
     unsubscribe(connection, session, cast(Unsubscribe, packet))
 
 
-def _puback(connection: Connection, session: Session, packet: Packet) -> None:
-    publishing.puback(connection, session, cast(Acknowledgement, packet))
-
-
 def _pubrec(connection: Connection, session: Session, packet: Packet) -> None:
     publishing.pubrec(connection, session, cast(Acknowledgement, packet))
 
@@ -116,6 +115,6 @@ def _change_expiry(connection: Connection, session: Session, interval: int) -> N
 
 
 SERVERS: Final[dict[int, Callable[[Connection, Session, Packet], None]]] = {
-    c.CONNECT: _connect_again, c.SUBSCRIBE: _subscribe, c.UNSUBSCRIBE: _unsubscribe, c.PUBACK: _puback, c.PUBREC: _pubrec,
+    c.CONNECT: _connect_again, c.SUBSCRIBE: _subscribe, c.UNSUBSCRIBE: _unsubscribe, c.PUBREC: _pubrec,
     c.PUBREL: _pubrel, c.PUBCOMP: _pubcomp, c.PINGREQ: _pingreq, c.DISCONNECT: _disconnect,
 }

@@ -11,7 +11,7 @@ from emqtwist.core.backlog import Backlog
 from emqtwist.core.circle import Circle
 from emqtwist.core.inflight import Inflight
 from emqtwist.core.link import Link
-from emqtwist.core.message import DUP_BIT, MQTT_5_BIT, QOS_BITS, Delivery, Message
+from emqtwist.core.message import DUP_BIT, MQTT_5_BIT, NEVER, QOS_BITS, Delivery, Message
 from emqtwist.core.subscriber import Subscriber, Subscription
 from emqtwist.mqtt.constants import IMPLEMENTATION_SPECIFIC_ERROR, MQTT_5_0
 from emqtwist.mqtt.errors import MQTTError, ProtocolError
@@ -24,16 +24,15 @@ PUBREL: Final = b"\x62\x02"
 class Session(Subscriber):
     """State of one client; `link` is its connection, None while it is away.
 
-    `expiry_interval` is in seconds, 0 when the session ends with its connection. `shape` is MQTT_5_BIT for a 5.0 client.
+    `expiry_interval` is in seconds, 0 when the session ends with its connection.
     """
 
-    __slots__ = ("circle", "link", "shape", "expiry_interval", "subscriptions", "inflight", "backlog", "received")
+    __slots__ = ("circle", "link", "expiry_interval", "subscriptions", "inflight", "backlog", "received")
 
     def __init__(self, client_id: str, circle: Circle) -> None:
         super().__init__(client_id)
         self.circle = circle
         self.link: Link | None = None
-        self.shape = 0
         self.expiry_interval = 0.0
         self.subscriptions: dict[bytes, Subscription] = {}
         self.inflight = Inflight()
@@ -48,7 +47,11 @@ class Session(Subscriber):
         self.inflight.retries = self.circle.settings.retry_interval > 0 and link.version < MQTT_5_0
 
     def detach(self) -> None:
-        self.link = None
+        self.link = self.direct = None
+
+    def choke(self) -> None:
+        """The connection takes no more for now: everything waits."""
+        self.direct = None
 
     def redeliver(self) -> None:
         """Send again what is in flight, in its order, under its identifiers [MQTT-4.4.0-1], [MQTT-4.6.0-1]."""
@@ -63,20 +66,20 @@ class Session(Subscriber):
         if link is None or link.congested:
             self._wait((message, first_byte, identifiers))
         elif not first_byte & QOS_BITS:
-            if backlog is not None and backlog.qos0:
+            if self.direct is None:
                 self._wait((message, first_byte, identifiers))
             else:
                 self._send_qos0(link, message, first_byte, identifiers)
-        elif (backlog is not None and backlog.queue) or self.inflight.resend or self.inflight.free() <= 0:
+        elif self.inflight.room() <= 0 or (backlog is not None and backlog.queue):
             self._wait((message, first_byte, identifiers))
         else:
             self._send(link, (message, first_byte, identifiers))
 
     def room(self) -> int:
         """How many messages could be sent now; 0 while others wait."""
-        if self.link is None or self.link.congested or self.queued() or self.inflight.resend:
+        if self.link is None or self.link.congested or self.queued():
             return 0
-        return self.inflight.free()
+        return self.inflight.room()
 
     def refuses(self, message: Message) -> bool:
         if not self.expiry_interval or self.backlog is None or self.room() > 0:
@@ -97,12 +100,14 @@ class Session(Subscriber):
         link, inflight = self.link, self.inflight
         if link is None:
             return
-        while inflight.resend and inflight.free() > 0 and not link.congested:
+        while inflight.room_to_resend() > 0 and not link.congested:
             packet_id = next(iter(inflight.resend))
             del inflight.resend[packet_id]
             self._repeat(link, packet_id)
         if self.backlog is not None and not inflight.resend:
             self._send_waiting(link, self.backlog)
+        waiting = link.congested or (self.backlog is not None and self.backlog.qos0 > 0)
+        self.direct = None if waiting else link
         if self.replays and self.room() > 0:
             self.circle.feed(self)
 
@@ -161,11 +166,13 @@ class Session(Subscriber):
         if self.backlog is None:
             self.backlog = Backlog(self.client_id, self.circle)
         self.backlog.put(delivery, self.expiry_interval > 0)
+        if self.backlog.qos0:
+            self.direct = None  # QoS 0 must not overtake QoS 0
 
     def _send_waiting(self, link: Link, backlog: Backlog) -> None:
         while backlog.queue and not link.congested:
             message, first_byte, identifiers = backlog.queue.peek()
-            if first_byte & QOS_BITS and self.inflight.free() <= 0:
+            if first_byte & QOS_BITS and self.inflight.room() <= 0:
                 return
             backlog.take()
             if message.expires_at <= self.circle.turn.now:
@@ -184,7 +191,9 @@ class Session(Subscriber):
 
     def _send(self, link: Link, delivery: Delivery) -> None:
         message = delivery[0]
-        message.encode(delivery[1] | self.shape, delivery[2], self.circle.turn.now)
+        shape = delivery[1] | self.shape
+        if shape != message.shape or message.expires_at != NEVER or delivery[2]:
+            message.encode(shape, delivery[2], self.circle.turn.now)
         if len(message.head) + 2 + len(message.tail) > link.max_packet:
             self.circle.metrics.drop(causes.TOO_LARGE_FOR_CLIENT)  # as if it had been sent [MQTT-3.1.2-25]
         else:
@@ -205,9 +214,10 @@ class Session(Subscriber):
             self._write(link, message, packet_id)
 
     def _write(self, link: Link, message: Message, packet_id: int) -> None:
-        link.send(message.head)
-        link.out.append(packet_id.to_bytes(2, "big"))
-        link.out.append(message.tail)
+        out = link.out
+        if not out:
+            link.turn.add(link)
+        out += (message.head, packet_id.to_bytes(2, "big"), message.tail)
         if self.inflight.retries:
             self.inflight.note_sent(packet_id, self.circle.turn.now)
 

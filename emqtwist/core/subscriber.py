@@ -1,11 +1,13 @@
 """Who receives, and what it subscribed to."""
 from typing import Final
 
+from emqtwist.core.link import Link
 from emqtwist.core.message import PUBLISH_BYTE, Message
 from emqtwist.core.retained import Replay
 from emqtwist.mqtt.constants import OPTION_NO_LOCAL, OPTION_QOS
 
 OPTION_UPGRADE_QOS: Final = 0x40  # ours, in a bit that is reserved on the wire: deliver at the higher of both QoS
+SPECIAL: Final = OPTION_NO_LOCAL | OPTION_UPGRADE_QOS
 
 
 def granted(message: Message, options: int) -> int:
@@ -17,12 +19,18 @@ def granted(message: Message, options: int) -> int:
 
 
 class Subscriber:
-    """Where messages go: a Session, or a callback of this process. `client_id` is empty for what is no client."""
+    """Where messages go: a Session, or a callback of this process. `client_id` is empty for what is no client.
 
-    __slots__ = ("client_id", "replays")
+    `direct` is the Link that a QoS 0 message can be put on right away, if there is one; `shape` is MQTT_5_BIT when it
+    belongs to a 5.0 client.
+    """
+
+    __slots__ = ("client_id", "replays", "direct", "shape")
 
     def __init__(self, client_id: str) -> None:
         self.client_id = client_id
+        self.direct: Link | None = None
+        self.shape = 0
         self.replays: list[tuple[Replay, Subscription]] = []  # retained messages still to be handed over
 
     def deliver(self, message: Message, first_byte: int, identifiers: tuple[int, ...]) -> None:
@@ -41,15 +49,19 @@ class Subscriber:
 
 
 class Subscription:
-    """One Topic Filter of one subscriber; `options` is the Subscription Options byte."""
+    """One Topic Filter of one subscriber; `options` is the Subscription Options byte.
 
-    __slots__ = ("subscriber", "topic_filter", "options", "identifiers")
+    `special`: it has what makes a QoS 0 PUBLISH differ between subscribers.
+    """
+
+    __slots__ = ("subscriber", "topic_filter", "options", "identifiers", "special")
 
     def __init__(self, subscriber: Subscriber, topic_filter: bytes, options: int, identifiers: tuple[int, ...]) -> None:
         self.subscriber = subscriber
         self.topic_filter = topic_filter
         self.options = options
         self.identifiers = identifiers
+        self.special = identifiers != () or options & SPECIAL != 0
 
     def for_own(self) -> "Subscription | None":
         """What applies to messages that the subscriber itself published."""

@@ -116,7 +116,7 @@ class Decoder:
                         else:
                             pos += 1
                     if first == 0x30 and properties is None:
-                        packets.append(Publish(topic_name, data[pos:stop]))
+                        packets.append(Publish(topic_name, data[pos:stop], 0, False, False, 0, None, data[start:stop]))
                     else:
                         packets.append(Publish(topic_name, data[pos:stop], first >> 1 & 3, first & 1 != 0,
                                                first & 8 != 0, packet_id, properties))

@@ -71,13 +71,16 @@ class Connack(Explained):
 
 
 class Publish(Packet):
-    """PUBLISH; `packet_id` is 0 at QoS 0."""
+    """PUBLISH; `packet_id` is 0 at QoS 0.
 
-    __slots__ = ("topic_name", "payload", "qos", "retain", "dup", "packet_id", "properties")
+    The decoder sets `frame` where all else is as by default: the whole packet, which can be sent on as it is.
+    """
+
+    __slots__ = ("topic_name", "payload", "qos", "retain", "dup", "packet_id", "properties", "frame")
     type: ClassVar[int] = c.PUBLISH
 
     def __init__(self, topic_name: bytes, payload: bytes, qos: int = 0, retain: bool = False, dup: bool = False,
-                 packet_id: int = 0, properties: Properties | None = None) -> None:
+                 packet_id: int = 0, properties: Properties | None = None, frame: bytes = b"") -> None:
         self.topic_name = topic_name
         self.payload = payload
         self.qos = qos
@@ -85,6 +88,7 @@ class Publish(Packet):
         self.dup = dup
         self.packet_id = packet_id
         self.properties = properties
+        self.frame = frame
 
 
 class Acknowledgement(Explained):

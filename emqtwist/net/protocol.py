@@ -69,8 +69,8 @@ class MQTTProtocol(Protocol):
             self._deadline = self.factory.clock.callLater(LINGER, self.transport.abortConnection)
 
     def pauseProducing(self) -> None:
-        """Too much waits in the transport: messages go to the session's queue until it is gone."""
-        self.connection.congested = True
+        """Too much waits in the transport."""
+        self.connection.choked()
 
     def resumeProducing(self) -> None:
         self.factory.turns.begin()
