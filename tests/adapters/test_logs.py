@@ -143,11 +143,11 @@ def test_no_client_forges_a_line_or_steers_a_terminal(form: str) -> None:
     assert form == "text" or len(log.lines()) == 1
 
 
-def test_text_that_the_stream_cannot_encode_is_escaped() -> None:
-    stream = TextIOWrapper(BytesIO(), encoding="ascii")
+def test_a_line_is_written_at_once_and_what_the_stream_cannot_encode_is_escaped() -> None:
+    written = BytesIO()
+    stream = TextIOWrapper(written, encoding="ascii")
     Logger("emqtwist.core", observer=observer(LogSection(), stream)).info("{a}", a="ä\udcff")
-    stream.seek(0)
-    assert stream.read().endswith(r"] \xe4\udcff" + "\n")
+    assert written.getvalue().endswith(rb"] \xe4\udcff" + b"\n")
 
 
 def test_log_file(tmp_path: Path, opened: list[LogFile]) -> None:
@@ -329,6 +329,14 @@ def test_sigusr1_puts_the_log_file_aside(
     [call] = reactor.calls
     call()
     assert sorted(path.name for path in tmp_path.iterdir()) == ["a", "a.1"]
+
+
+def test_somebody_elses_sigusr1_is_left_to_them(
+        tmp_path: Path, opened: list[LogFile], signals: dict[int, Callable[[int, None], object]],
+        monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(signal, "getsignal", lambda number: print)
+    installed(LogSection(file=str(tmp_path / "a")), opened)
+    assert signals == {}
 
 
 def test_a_log_file_that_cannot_be_opened_is_an_os_error(tmp_path: Path) -> None:
