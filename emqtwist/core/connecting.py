@@ -146,7 +146,8 @@ def _expiry(connection: Connection, packet: Connect, answer: Properties) -> floa
     asked = (packet.properties or NOTHING).session_expiry_interval or 0
     wanted = NEVER if asked == c.SESSION_NEVER_EXPIRES else float(asked)
     if wanted > most:
-        answer.session_expiry_interval = int(most)  # [MQTT-3.2.2-3] names what the server uses instead
+        longest = c.SESSION_NEVER_EXPIRES - 1  # that the property can hold
+        answer.session_expiry_interval = min(int(most), longest)  # [MQTT-3.2.2-3] names what the server uses instead
         return most
     return wanted
 
