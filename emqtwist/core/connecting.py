@@ -39,7 +39,7 @@ def _read_properties(connection: Connection, packet: Connect, answer: Properties
 def _check_method(connection: Connection, packet: Connect, answer: Properties) -> None:
     method = (packet.properties or NOTHING).authentication_method
     if method is not None:
-        raise MQTTError(f"the authentication method {method!r} is not supported", c.BAD_AUTHENTICATION_METHOD)
+        raise MQTTError(f"the authentication method {method[:40]!r} is not supported", c.BAD_AUTHENTICATION_METHOD)
 
 
 def _check_identifier(connection: Connection, packet: Connect, answer: Properties) -> None:
