@@ -26,7 +26,9 @@ class Backlog:
         """Whether a message of this size would make a session that promised to keep messages drop one."""
         if self._rules.on_full != "refuse" or not self.queue.full(topic, size):
             return False
+        above = self.queue.above_high
         self._forget(self.queue.drop_expired(self.circle.turn.now), causes.EXPIRED)
+        self._note_level(above)
         return self.queue.full(topic, size)
 
     def put(self, delivery: Delivery, persistent: bool) -> None:
@@ -42,8 +44,7 @@ class Backlog:
         self._forget(queue.put(delivery), causes.QUEUE_FULL)
         if queue.full(message.topic, self.circle.settings.max_packet_size):
             self.circle.crowded.add(self.client_id)
-        if queue.above_high and not above:
-            self.circle.observer.queue_filling(self.client_id, len(queue))
+        self._note_level(above)
 
     def take(self) -> Delivery:
         """The next to send."""
@@ -51,7 +52,7 @@ class Backlog:
         above = queue.above_high
         delivery = queue.take()
         self.qos0 -= not delivery[1] & QOS_BITS
-        self._note_fall(above)
+        self._note_level(above)
         return delivery
 
     def clear(self) -> int:
@@ -59,7 +60,7 @@ class Backlog:
         above = self.queue.above_high
         dropped = self.queue.clear()
         self.qos0 = 0
-        self._note_fall(above)
+        self._note_level(above)
         return len(dropped)
 
     def _keeps_old(self, persistent: bool) -> bool:
@@ -70,8 +71,11 @@ class Backlog:
             self.circle.metrics.drop(cause, len(dropped))
             self.qos0 -= len([one for one in dropped if not one[1] & QOS_BITS])
 
-    def _note_fall(self, above: bool) -> None:
-        if above and not self.queue.above_high:
+    def _note_level(self, above: bool) -> None:
+        """Tell when a watermark was crossed; `above` is how it was before."""
+        if self.queue.above_high and not above:
+            self.circle.observer.queue_filling(self.client_id, len(self.queue))
+        elif above and not self.queue.above_high:
             self.circle.observer.queue_relieved(self.client_id, len(self.queue))
         if not self.queue:
             self.circle.crowded.discard(self.client_id)

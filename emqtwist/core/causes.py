@@ -38,14 +38,12 @@ NORMAL: Final = "normal"
 DISCONNECT_WITH_WILL: Final = "disconnect_with_will"
 CONNECTION_LOST: Final = "connection_lost"
 CONNECT_TIMEOUT: Final = "connect_timeout"
-INTERNAL_ERROR: Final = "internal_error"
 
 ENDS: Final[dict[str, str]] = {
     NORMAL: "the client sent DISCONNECT",
     DISCONNECT_WITH_WILL: "the client sent DISCONNECT and asked for its Will",
     CONNECTION_LOST: "the network connection was closed without DISCONNECT",
     CONNECT_TIMEOUT: "no CONNECT came in time",
-    INTERNAL_ERROR: "a defect of the broker ended this connection",
 }
 
 

@@ -86,9 +86,8 @@ def _set_keep_alive(connection: Connection, packet: Connect, answer: Properties)
 
 def _announce_limits(connection: Connection, packet: Connect, answer: Properties) -> None:
     settings = connection.broker.settings
-    connection.decoder.max_packet_size = settings.max_packet_size
-    if settings.max_packet_size < c.MAX_PACKET:
-        answer.maximum_packet_size = settings.max_packet_size
+    if connection.decoder.max_packet_size < c.MAX_PACKET:
+        answer.maximum_packet_size = connection.decoder.max_packet_size
     if connection.receive_maximum < c.MAX_PACKET_ID:
         answer.receive_maximum = connection.receive_maximum
     if settings.max_qos < 2:

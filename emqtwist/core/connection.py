@@ -8,7 +8,7 @@ from emqtwist.core.message import WillMessage
 from emqtwist.core.session import Session
 from emqtwist.mqtt import constants as c
 from emqtwist.mqtt.decoder import Decoder
-from emqtwist.mqtt.encoder import encode_within
+from emqtwist.mqtt.encoder import RETURN_CODES, encode_within
 from emqtwist.mqtt.errors import KeepAliveTimeout, MQTTError
 from emqtwist.mqtt.packets import Acknowledgement, Connack, Disconnect, Packet, Puback, Pubcomp, Pubrec, Pubrel
 from emqtwist.mqtt.properties import Properties
@@ -35,7 +35,7 @@ class Connection(Link):
         super().__init__(broker.turn)
         settings = broker.settings
         self.broker = broker
-        self.decoder = Decoder(min(settings.max_connect_size, settings.max_packet_size))
+        self.decoder = Decoder(settings.max_packet_size, 0, min(settings.max_connect_size, settings.max_packet_size))
         self.peer = peer
         self.loopback = loopback
         self.state = OPENING
@@ -83,13 +83,13 @@ class Connection(Link):
         self.end(causes.end_cause(error.reason_code), error.reason)
 
     def refuse(self, error: MQTTError) -> None:
-        """Answer CONNECT with the reason and close; all versions can be told [MQTT-3.2.2-6]."""
-        properties = None
-        if self.version == c.MQTT_5_0:
-            properties = Properties()
-            properties.reason_string = error.reason
-        self.send_packet(Connack(False, error.reason_code, properties))
-        self.end(causes.end_cause(error.reason_code), error.reason)
+        """Answer CONNECT with the reason and close [MQTT-3.2.2-6]; before 5.0 not every reason has a return code."""
+        if self.version < c.MQTT_5_0:
+            if error.reason_code in RETURN_CODES:
+                self.send_packet(Connack(False, error.reason_code))
+            self.end(causes.end_cause(error.reason_code), error.reason)
+        else:
+            self.fail(error)
 
     def lost(self, reason: str) -> None:
         """The network connection is gone without DISCONNECT."""

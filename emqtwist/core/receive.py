@@ -13,6 +13,7 @@ from emqtwist.mqtt import constants as c
 from emqtwist.mqtt.errors import MQTTError, ProtocolError
 from emqtwist.mqtt.packets import Acknowledgement, Connect, Disconnect, Packet, Publish, Subscribe, Unsubscribe
 
+PROGRESS: Final = 1000  # bytes of one read that show life within a large packet, which lets no PINGREQ pass
 PINGRESP: Final = b"\xd0\x00"
 
 
@@ -22,8 +23,10 @@ def receive(connection: Connection, data: bytes) -> None:
     What an exception that is no MQTTError leaves behind is a defect of the broker: the caller logs it and closes this
     connection alone.
     """
+    if connection.state == CLOSED:
+        return
     packets = connection.decoder.feed(data)
-    if packets:
+    if packets or len(data) >= PROGRESS:
         connection.last_seen = connection.turn.now
     try:
         for packet in packets:

@@ -5,7 +5,7 @@ from emqtwist.core.session import Session
 from emqtwist.core.settings import Settings
 from emqtwist.core.subscriber import OPTION_UPGRADE_QOS, Subscription
 from emqtwist.mqtt import constants as c
-from emqtwist.mqtt.errors import MQTTError, QuotaExceeded
+from emqtwist.mqtt.errors import MQTTError, PacketTooLarge, QuotaExceeded
 from emqtwist.mqtt.packets import Suback, Subscribe, Unsuback, Unsubscribe
 from emqtwist.mqtt.properties import Properties
 from emqtwist.mqtt.topics import check_topic_filter, parse_share
@@ -31,7 +31,7 @@ def subscribe(connection: Connection, session: Session, packet: Subscribe) -> No
             subscription = Subscription(session, topic_filter, options, identifiers)
             made.append((subscription, broker.sessions.subscribe(session, subscription)))
             reason_codes.append(options & c.OPTION_QOS)  # [MQTT-3.9.3-1]
-    connection.send_packet(Suback(packet.packet_id, reason_codes, _explain(connection, reasons)))
+    _answer(connection, Suback(packet.packet_id, reason_codes, _explain(connection, reasons)))
     for subscription, new in made:
         broker.replay_retained(subscription, new)
 
@@ -43,7 +43,13 @@ def unsubscribe(connection: Connection, session: Session, packet: Unsubscribe) -
     for topic_filter in packet.filters:
         removed = broker.sessions.unsubscribe(session, topic_filter)
         reason_codes.append(c.SUCCESS if removed else c.NO_SUBSCRIPTION_EXISTED)
-    connection.send_packet(Unsuback(packet.packet_id, reason_codes))
+    _answer(connection, Unsuback(packet.packet_id, reason_codes))
+
+
+def _answer(connection: Connection, packet: Suback | Unsuback) -> None:
+    """Send it, or end a connection that does not let its own requests be answered."""
+    if not connection.send_packet(packet):
+        raise PacketTooLarge(f"{c.PACKET_NAMES[packet.type]} exceeds the client's Maximum Packet Size")
 
 
 def _check(connection: Connection, session: Session, topic_filter: bytes) -> None:

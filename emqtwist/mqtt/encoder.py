@@ -25,13 +25,20 @@ from emqtwist.mqtt.packets import (
 from emqtwist.mqtt.properties import NO_PROPERTIES, PROPERTIES, Properties, encode_properties
 from emqtwist.mqtt.wire import encode_binary, encode_string, encode_two, encode_variable
 
-# Reason codes of CONNACK as return codes of MQTT 3.1 and 3.1.1; what is not listed is "server unavailable".
+# Reason codes of CONNACK that MQTT 3.1 and 3.1.1 can tell, as their return codes.
 RETURN_CODES: Final[dict[int, int]] = {
     c.UNSUPPORTED_PROTOCOL_VERSION: c.REFUSED_PROTOCOL_VERSION,
     c.CLIENT_IDENTIFIER_NOT_VALID: c.REFUSED_IDENTIFIER,
     c.BAD_USER_NAME_OR_PASSWORD: c.REFUSED_BAD_USER_NAME_OR_PASSWORD,
     c.NOT_AUTHORIZED: c.REFUSED_NOT_AUTHORIZED,
     c.BANNED: c.REFUSED_NOT_AUTHORIZED,
+    c.SERVER_UNAVAILABLE: c.REFUSED_SERVER_UNAVAILABLE,
+    c.SERVER_BUSY: c.REFUSED_SERVER_UNAVAILABLE,
+    c.SERVER_SHUTTING_DOWN: c.REFUSED_SERVER_UNAVAILABLE,
+    c.QUOTA_EXCEEDED: c.REFUSED_SERVER_UNAVAILABLE,
+    c.USE_ANOTHER_SERVER: c.REFUSED_SERVER_UNAVAILABLE,
+    c.SERVER_MOVED: c.REFUSED_SERVER_UNAVAILABLE,
+    c.CONNECTION_RATE_EXCEEDED: c.REFUSED_SERVER_UNAVAILABLE,
 }
 
 
