@@ -240,7 +240,7 @@ class Peer:
 
     def stall(self) -> None:
         """Stop reading: too much waits in the transport."""
-        self.connection.congested = True
+        self.connection.choked()
 
     def relieve(self) -> None:
         """Read again: the transport is empty."""

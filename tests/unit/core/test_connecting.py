@@ -1,0 +1,468 @@
+"""CONNECT: what is refused and how, what is answered, and which Session it opens."""
+import pytest
+
+from emqtwist.mqtt import constants as c
+from emqtwist.mqtt.encoder import encode
+from emqtwist.mqtt.packets import Connack, Connect, Disconnect, Pingreq, Pingresp, Publish, Suback, Subscribe, Will
+from emqtwist.mqtt.properties import Properties
+from tests.peers import VERSIONS, Peer, World, before_5, every_version, properties
+
+ALLOWED = "mqtt.allow_anonymous = on"
+
+
+def answer_of(peer: Peer) -> Properties:
+    """The properties of the CONNACK."""
+    assert peer.connack is not None
+    return peer.connack.properties or Properties()
+
+
+# The answer.
+
+@every_version
+def test_a_client_is_accepted_and_told_so_first(version: int) -> None:  # [MQTT-3.2.0-1]
+    world = World()
+    peer = world.connect("alice", version=version)
+    assert peer.raw[:1] == b"\x20"
+    assert not peer.closed
+    assert world.witness.events == [("connected", "alice", version, False)]
+    assert world.broker.metrics.connects == 1
+
+
+@before_5
+def test_connack_has_two_bytes_before_5(version: int) -> None:
+    assert World().connect("alice", version=version).raw == b"\x20\x02\x00\x00"
+
+
+@every_version
+def test_packets_after_connect_in_its_chunk_are_served_without_waiting_for_connack(version: int) -> None:
+    peer = World().peer()
+    peer.send(Connect(version, "alice"), Subscribe(1, [(b"a", 1)]), Publish(b"a", b"x"), Pingreq())
+    assert [type(packet) for packet in peer.received()] == [Connack, Suback, Publish, Pingresp]
+
+
+@every_version
+def test_a_packet_behind_connect_may_be_larger_than_connect(version: int) -> None:
+    world = World("mqtt.client.max_connect_size = 1KB")
+    reader = world.connect("reader")
+    reader.subscribe("a")
+    world.peer().send(Connect(version, "alice"), Publish(b"a", bytes(3000)))
+    assert len(reader.one(Publish).payload) == 3000
+
+
+@every_version
+def test_the_bridge_bit_changes_nothing(version: int) -> None:
+    if version != c.MQTT_5_0:
+        assert World().connect("bridge", version=version, bridge=True).version == version
+    else:
+        peer = World().peer()
+        assert peer.connect("bridge", bridge=True).reason_code == c.UNSUPPORTED_PROTOCOL_VERSION
+
+
+def test_a_5_0_client_is_told_the_limits_that_are_not_the_standards() -> None:
+    answer = answer_of(World("mqtt.session.receive_maximum = 7", "mqtt.max_packet_size = 2KB").connect("alice"))
+    assert answer.receive_maximum == 7
+    assert answer.maximum_packet_size == 2048
+    assert answer.shared_subscription_available == 0
+    assert answer.maximum_qos is answer.retain_available is answer.topic_alias_maximum is None
+    assert answer.assigned_client_identifier is answer.server_keep_alive is answer.session_expiry_interval is None
+
+
+def test_limits_that_are_the_standards_own_are_not_mentioned() -> None:
+    answer = answer_of(World("mqtt.session.receive_maximum = 65535", "mqtt.max_packet_size = 256MB").connect("alice"))
+    assert answer.receive_maximum is None
+    assert answer.maximum_packet_size == 256 << 20
+
+
+def test_response_information_is_not_given_although_asked_for() -> None:  # [MQTT-3.1.2-28]
+    assert answer_of(World().connect("alice", request_response_information=1)).response_information is None
+
+
+# Refusals.
+
+@pytest.mark.parametrize(("version", "return_code"), [(3, 2), (4, 2), (5, 0x85)])
+def test_a_client_identifier_beyond_the_limit_is_refused(version: int, return_code: int) -> None:  # [MQTT-3.1.3-8]
+    world = World("mqtt.max_clientid_len = 23")
+    refused = world.peer()
+    assert refused.connect("é" * 12, version=version).reason_code == return_code
+    assert refused.closed
+    assert world.connect("é" * 11 + "x", version=version)
+    assert world.ends == {"client_identifier_not_valid": 1}
+
+
+@pytest.mark.parametrize(("version", "clean_start"), [(3, True), (3, False), (4, False)])
+def test_an_empty_identifier_without_clean_session_is_refused(version: int, clean_start: bool) -> None:
+    peer = World().peer()
+    connack = peer.connect("", version=version, clean_start=clean_start)  # [MQTT-3.1.3-8] of 3.1.1
+    assert (connack.reason_code, connack.session_present, peer.closed) == (c.REFUSED_IDENTIFIER, False, True)
+
+
+def test_a_3_1_1_client_without_identifier_gets_a_session_of_its_own() -> None:  # [MQTT-3.1.3-6] of 3.1.1
+    world = World()
+    first, second = world.connect("", version=4), world.connect("", version=4)
+    assert not first.closed
+    assert not second.closed
+    assert len(world.broker.sessions.by_id) == 2
+
+
+@pytest.mark.parametrize("clean_start", [True, False])
+def test_a_5_0_client_without_identifier_is_told_the_one_it_got(clean_start: bool) -> None:  # [MQTT-3.1.3-7]
+    world = World()
+    peer = world.connect("", clean_start=clean_start)
+    assigned = answer_of(peer).assigned_client_identifier
+    assert assigned in world.broker.sessions.by_id
+    assert assigned.isascii()
+    assert assigned.isalnum() or "-" in assigned
+
+
+def test_an_assigned_identifier_is_not_one_that_is_in_use() -> None:  # [MQTT-3.2.2-16]
+    world = World()
+    squatter = world.connect("emqtwist-00000001")
+    assert answer_of(world.connect("")).assigned_client_identifier == "emqtwist-00000002"
+    assert not squatter.closed
+
+
+@pytest.mark.parametrize(("version", "return_code"), [(3, 5), (4, 5), (5, 0x87)])
+def test_a_stranger_from_another_host_is_refused_by_default(version: int, return_code: int) -> None:
+    world = World()
+    peer = world.peer(loopback=False)
+    assert peer.connect("alice", version=version).reason_code == return_code
+    assert peer.closed
+    assert world.ends == {"not_authorized": 1}
+    assert world.broker.sessions.by_id == {}
+
+
+def test_strangers_are_let_in_where_the_operator_says_so() -> None:
+    assert World(ALLOWED).peer(loopback=False).connect("alice").reason_code == c.SUCCESS
+
+
+def test_an_authentication_method_is_refused() -> None:  # [MQTT-4.12.0-1]
+    world = World()
+    peer = world.peer()
+    assert peer.connect("alice", authentication_method="SCRAM-SHA-1").reason_code == c.BAD_AUTHENTICATION_METHOD
+    assert peer.closed
+    assert world.ends == {"bad_authentication_method": 1}
+
+
+def test_an_authentication_method_of_any_length_is_refused() -> None:
+    assert World().peer().connect("alice", authentication_method="x" * 65535).reason_code == c.BAD_AUTHENTICATION_METHOD
+
+
+def test_a_refusal_says_why_in_words() -> None:
+    connack = World().peer(loopback=False).connect("alice")
+    assert connack.properties is not None
+    assert connack.properties.reason_string is not None
+    assert "mqtt.allow_anonymous" in connack.properties.reason_string
+
+
+def test_a_refusal_leaves_its_words_out_where_the_client_cannot_take_them() -> None:  # [MQTT-3.2.2-19]
+    peer = World().peer(loopback=False)
+    connack = peer.connect("alice", maximum_packet_size=20)
+    assert (connack.reason_code, connack.properties) == (c.NOT_AUTHORIZED, None)
+
+
+@every_version
+def test_nothing_follows_a_refusal(version: int) -> None:
+    world = World()
+    peer = world.peer(loopback=False)
+    peer.send(Connect(version, "alice"), Publish(b"a", b"x", retain=True), Pingreq())
+    assert [type(packet) for packet in peer.received()] == [Connack]
+    assert len(world.broker.retained) == 0
+
+
+def test_a_refusal_has_no_session_present() -> None:  # [MQTT-3.2.2-6]
+    world = World()
+    world.connect("alice", session_expiry_interval=100).disconnect()
+    connack = world.peer(loopback=False).connect("alice", clean_start=False)
+    assert (connack.session_present, connack.reason_code) == (False, c.NOT_AUTHORIZED)
+
+
+@pytest.mark.parametrize(("name", "level", "connack"), [
+    (b"MQTT", 6, b"\x20\x03\x00\x84"),  # as 5.0 says it
+    (b"MQTT", 3, b"\x20\x02\x00\x01"),  # as 3.1.1 says it
+    (b"MQIsdp", 4, b"\x20\x02\x00\x01"),
+    (b"AMQP", 4, b"\x20\x02\x00\x01"),
+])
+def test_an_unsupported_protocol_is_refused_in_the_nearest_form(name: bytes, level: int, connack: bytes) -> None:
+    world = World()
+    peer = world.peer()
+    body = len(name).to_bytes(2, "big") + name + bytes((level, 2, 0, 0, 0, 1)) + b"x"
+    peer.write(bytes((0x10, len(body))) + body)  # [MQTT-3.1.2-1] [MQTT-3.1.2-2]
+    world.turn.take()
+    answer = peer.connection.take()
+    assert answer[:1] + answer[2:4] == connack[:1] + connack[2:4]
+    assert peer.connection.closing
+    assert world.ends == {"unsupported_protocol_version": 1}
+
+
+def test_a_malformed_connect_is_answered_where_the_version_can_tell() -> None:  # [MQTT-3.1.4-1]
+    world = World()
+    for version in VERSIONS:
+        peer = world.peer()
+        peer.version = version
+        peer.write(encode(Connect(version, "alice"), version).replace(b"alice", b"al\0ce"))
+        world.settle()
+        if version == c.MQTT_5_0:
+            assert peer.one(Connack).reason_code == c.MALFORMED_PACKET
+        assert peer.received() == []
+        assert peer.closed
+    assert world.ends == {"malformed_packet": 3}
+
+
+# Keep Alive.
+
+def test_server_keep_alive_is_told_to_5_0_clients_alone() -> None:  # [MQTT-3.1.2-21] [MQTT-3.2.2-21]
+    world = World("mqtt.server_keep_alive = 20s")
+    told = world.connect("told", keep_alive=600)
+    older = world.connect("older", version=4, keep_alive=600)
+    assert answer_of(told).server_keep_alive == 20
+    world.advance(30.5)
+    assert (told.closed, older.closed) == (True, False)
+
+
+def test_server_keep_alive_holds_for_those_who_wanted_none() -> None:
+    world = World("mqtt.server_keep_alive = 20s")
+    peer = world.connect("told", keep_alive=0)
+    world.advance(30.5)
+    assert peer.closed
+
+
+# The Session.
+
+def come_back(world: World, version: int, clean_start: bool = False, **options: object) -> Peer:
+    if version == c.MQTT_5_0:
+        options.setdefault("session_expiry_interval", 100)
+    return world.connect("alice", version=version, clean_start=clean_start, **options)
+
+
+def present(peer: Peer) -> bool:
+    assert peer.connack is not None
+    return peer.connack.session_present
+
+
+@every_version
+def test_without_a_session_one_is_made_and_session_present_is_0(version: int) -> None:  # [MQTT-3.2.2-3] [MQTT-3.1.2-6]
+    world = World()
+    assert not present(come_back(world, version))
+    assert list(world.broker.sessions.by_id) == ["alice"]
+
+
+@every_version
+def test_a_session_is_resumed_without_clean_start(version: int) -> None:  # [MQTT-3.1.2-5] [MQTT-3.2.2-2]
+    world = World()
+    first = come_back(world, version)
+    first.subscribe("a", qos=1)
+    first.disconnect()
+    world.connect("bob").publish("a", b"kept", qos=1)
+    second = come_back(world, version)
+    assert present(second) == (version > c.MQTT_3_1)  # 3.1 has no Session Present
+    assert second.payloads() == [b"kept"]
+
+
+@every_version
+def test_clean_start_forgets_the_session(version: int) -> None:  # [MQTT-3.1.2-4]
+    world = World()
+    first = come_back(world, version)
+    first.subscribe("a", qos=1)
+    first.disconnect()
+    world.connect("bob").publish("a", b"lost", qos=1)
+    second = come_back(world, version, clean_start=True)
+    assert not present(second)
+    world.connect("bob").publish("a", b"nobody", qos=1)
+    assert second.received() == []
+    assert world.drops == {"session_ended": 1, "no_subscribers": 1}
+
+
+@every_version
+def test_a_session_without_expiry_ends_with_its_connection(version: int) -> None:  # [MQTT-3.1.2-23]
+    world = World()
+    world.connect("alice", version=version, clean_start=True).disconnect()
+    assert world.broker.sessions.by_id == {}
+    assert not present(come_back(world, version))
+
+
+def test_a_clean_start_session_lives_on_for_its_expiry_interval() -> None:
+    world = World()
+    world.connect("alice", session_expiry_interval=100).disconnect()
+    world.advance(99)
+    assert present(world.connect("alice", clean_start=False))
+
+
+def test_a_session_expires_when_its_interval_has_passed_since_the_disconnection() -> None:
+    world = World()
+    peer = world.connect("alice", session_expiry_interval=100)
+    world.advance(1000)
+    peer.disconnect()
+    world.advance(99.9)
+    assert "alice" in world.broker.sessions.by_id
+    world.advance(0.1)
+    assert "alice" not in world.broker.sessions.by_id
+
+
+def test_a_session_that_is_resumed_does_not_expire_meanwhile() -> None:
+    world = World()
+    world.connect("alice", session_expiry_interval=100).disconnect()
+    world.advance(50)
+    peer = world.connect("alice", clean_start=False, session_expiry_interval=100)
+    world.advance(1000)
+    assert not peer.closed
+    assert "alice" in world.broker.sessions.by_id
+
+
+def test_a_resume_without_expiry_interval_makes_the_session_end_with_the_connection() -> None:
+    world = World()
+    world.connect("alice", session_expiry_interval=100).disconnect()
+    world.connect("alice", clean_start=False).disconnect()
+    assert world.broker.sessions.by_id == {}
+
+
+@before_5
+def test_before_5_a_session_is_kept_as_long_as_the_operator_allows(version: int) -> None:
+    world = World("mqtt.session.expiry_interval = 1h")
+    world.connect("alice", version=version, clean_start=False).disconnect()
+    world.advance(3599)
+    assert "alice" in world.broker.sessions.by_id
+    world.advance(1)
+    assert "alice" not in world.broker.sessions.by_id
+
+
+@pytest.mark.parametrize("asked", [3601, c.SESSION_NEVER_EXPIRES])
+def test_a_longer_expiry_interval_is_cut_and_the_client_told(asked: int) -> None:  # [MQTT-3.2.2-3]
+    world = World("mqtt.session.expiry_interval = 1h")
+    peer = world.connect("alice", session_expiry_interval=asked)
+    assert answer_of(peer).session_expiry_interval == 3600
+    peer.disconnect()
+    world.advance(3600)
+    assert world.broker.sessions.by_id == {}
+
+
+def test_an_expiry_interval_within_the_bound_is_not_answered() -> None:
+    world = World("mqtt.session.expiry_interval = 1h")
+    assert answer_of(world.connect("alice", session_expiry_interval=3600)).session_expiry_interval is None
+
+
+def test_a_session_may_last_for_ever_where_the_operator_allows_it() -> None:
+    world = World("mqtt.session.expiry_interval = never")
+    peer = world.connect("alice", session_expiry_interval=c.SESSION_NEVER_EXPIRES)
+    assert answer_of(peer).session_expiry_interval is None
+    peer.disconnect()
+    world.advance(1e10)
+    assert "alice" in world.broker.sessions.by_id
+
+
+def test_a_bound_beyond_four_bytes_of_seconds_can_be_answered() -> None:
+    world = World("mqtt.session.expiry_interval = 60000d")
+    peer = world.connect("alice", session_expiry_interval=c.SESSION_NEVER_EXPIRES)
+    assert answer_of(peer).session_expiry_interval == c.SESSION_NEVER_EXPIRES - 1
+
+
+# Takeover.
+
+@every_version
+def test_a_second_connection_takes_the_session_over(version: int) -> None:  # [MQTT-3.1.4-3]
+    world = World()
+    first = come_back(world, version)
+    first.subscribe("a", qos=1)
+    second = come_back(world, version)
+    assert first.closed
+    if version == c.MQTT_5_0:
+        assert first.one(Disconnect).reason_code == c.SESSION_TAKEN_OVER
+    assert first.received() == []
+    assert present(second) == (version > c.MQTT_3_1)
+    world.connect("bob").publish("a", b"x", qos=1)
+    assert second.payloads() == [b"x"]
+    assert world.ends == {"session_taken_over": 1}
+
+
+@every_version
+def test_taking_over_a_session_that_ends_with_its_connection_finds_none(version: int) -> None:
+    world = World()
+    first = world.connect("alice", version=version)
+    first.subscribe("a")
+    second = come_back(world, version)
+    assert first.closed
+    assert not present(second)
+    world.connect("bob").publish("a", b"x")
+    assert second.received() == []
+
+
+def test_a_client_of_another_version_takes_over_too() -> None:
+    world = World()
+    first = world.connect("alice", version=5, session_expiry_interval=100)
+    first.subscribe("a", qos=1, identifier=7)
+    second = world.connect("alice", version=4, clean_start=False)
+    world.connect("bob").publish("a", b"x", qos=1, content_type="text/plain")
+    publish = second.one(Publish)
+    assert first.closed
+    assert (publish.payload, publish.properties) == (b"x", None)
+
+
+def test_a_refused_client_takes_nothing_over() -> None:
+    world = World()
+    first = world.connect("alice")
+    will = Will(b"$SYS/x", b"")
+    assert world.peer().connect("alice", will=will).reason_code == c.NOT_AUTHORIZED
+    assert not first.closed
+
+
+# The Will in CONNECT.
+
+@pytest.mark.parametrize(("will", "reason_code"), [
+    (Will(b"a/+", b""), c.TOPIC_NAME_INVALID),
+    (Will(b"", b""), c.TOPIC_NAME_INVALID),
+    (Will(b"$SYS/brokers", b""), c.NOT_AUTHORIZED),
+    (Will(b"$share/g/a", b""), c.NOT_AUTHORIZED),
+    (Will(b"$queue/a", b""), c.NOT_AUTHORIZED),
+    (Will(b"a", b"\xff", properties=properties(payload_format_indicator=1)), c.PAYLOAD_FORMAT_INVALID),
+    (Will(b"a", b"", properties=properties(response_topic="a/#")), c.PROTOCOL_ERROR),
+    (Will(b"a/b/c/d", b""), c.TOPIC_NAME_INVALID),
+])
+def test_a_will_that_could_not_be_published_is_refused(will: Will, reason_code: int) -> None:
+    world = World("mqtt.max_topic_levels = 3")
+    peer = world.peer()
+    assert peer.connect("alice", will=will).reason_code == reason_code
+    assert peer.closed
+    assert world.broker.sessions.by_id == {}
+
+
+def test_a_will_above_maximum_qos_is_refused() -> None:  # [MQTT-3.2.2-12]
+    world = World("mqtt.max_qos_allowed = 1")
+    assert world.connect("good", will=Will(b"a", b"", qos=1))
+    assert world.peer().connect("bad", will=Will(b"a", b"", qos=2)).reason_code == c.QOS_NOT_SUPPORTED
+
+
+def test_a_retained_will_is_refused_where_retain_is_not_available() -> None:  # [MQTT-3.2.2-13]
+    world = World("mqtt.retain_available = off")
+    assert world.connect("good", will=Will(b"a", b""))
+    assert world.peer().connect("bad", will=Will(b"a", b"", retain=True)).reason_code == c.RETAIN_NOT_SUPPORTED
+
+
+@before_5
+def test_what_no_return_code_says_closes_without_connack(version: int) -> None:  # [MQTT-3.2.2-6] of 3.1.1
+    world = World("mqtt.max_qos_allowed = 1", "mqtt.retain_available = off")
+    for will in (Will(b"a", b"", qos=2), Will(b"a", b"", retain=True), Will(b"a/+", b"")):
+        peer = world.peer()
+        peer.send(Connect(version, "alice", will=will))
+        assert (peer.received(), peer.closed) == ([], True)
+    assert world.ends == {"qos_not_supported": 1, "retain_not_supported": 1, "topic_name_invalid": 1}
+
+
+# The client's limits.
+
+def test_a_connack_beyond_the_clients_maximum_packet_size_is_not_sent() -> None:  # [MQTT-3.1.2-24]
+    world = World()
+    peer = world.peer()
+    peer.send(Connect(5, "alice", properties=properties(maximum_packet_size=5)))
+    assert peer.received() == []
+    assert peer.closed
+    assert world.ends == {"packet_too_large": 1}
+    assert world.broker.sessions.by_id == {}
+
+
+def test_the_windows_are_the_smaller_of_receive_maximum_and_ours() -> None:  # [MQTT-3.3.4-9]
+    world = World("mqtt.session.max_inflight = 10")
+    world.connect("small", receive_maximum=3)
+    world.connect("large", receive_maximum=30)
+    world.connect("silent")
+    world.connect("older", version=4)
+    windows = {client_id: session.inflight.window for client_id, session in world.broker.sessions.by_id.items()}
+    assert windows == {"small": 3, "large": 10, "silent": 10, "older": 10}
