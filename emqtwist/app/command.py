@@ -1,4 +1,5 @@
 """The `twistd` command `emqtt`: its options, and the process that it runs."""
+import os
 import signal
 import sys
 from dataclasses import replace
@@ -35,6 +36,8 @@ class Options(UsageOptions):
         """Load the configuration; a bad one ends the process with all its mistakes and status 1."""
         if self["port"] is not None and not 0 <= self["port"] <= 65535:
             raise UsageError(f"--port {self['port']}: a port is a number from 0 to 65535")
+        if self["config"]:
+            self["config"] = os.path.abspath(self["config"])  # a daemon changes its folder before it reloads
         try:
             self.configuration = self.load()
         except ConfigError as error:

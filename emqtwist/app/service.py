@@ -9,7 +9,7 @@ from twisted.internet.defer import Deferred, gatherResults
 from twisted.logger import Logger
 
 from emqtwist.app.settings import settings_of
-from emqtwist.config import Config, TcpListener, apply_live
+from emqtwist.config import Config, TcpListener, apply_live, validate
 from emqtwist.core.broker import Broker
 from emqtwist.core.callback import Callback
 from emqtwist.core.link import Turn
@@ -28,7 +28,7 @@ class BrokerService(MultiService):
     """A broker with its listeners; several in one process do not know of each other.
 
     `config` is a `Config`, by default one that listens at 127.0.0.1:1883. `reactor` defaults to the global one; `now` gives
-    monotonic seconds. Starting raises CannotListenError when a port cannot be had. Everything is to be called in the
+    monotonic seconds. Raises ConfigError for what a file could not say either; starting raises CannotListenError when a port cannot be had. Everything is to be called in the
     reactor's thread.
     """
 
@@ -39,6 +39,7 @@ class BrokerService(MultiService):
         if reactor is None:
             from twisted.internet import reactor  # only now: importing it installs one
         self.config = config or Config()
+        validate(self.config)
         self.reactor = reactor
         self.broker = Broker(settings_of(self.config), self._token, Turn(now()), LogObserver())
         self.turns = Turns(self.broker, reactor, now)
