@@ -28,8 +28,8 @@ class BrokerService(MultiService):
     """A broker with its listeners; several in one process do not know of each other.
 
     `config` is a `Config`, by default one that listens at 127.0.0.1:1883. `reactor` defaults to the global one; `now` gives
-    monotonic seconds. Raises ConfigError for what a file could not say either; starting raises CannotListenError when a port cannot be had. Everything is to be called in the
-    reactor's thread.
+    monotonic seconds. Raises ConfigError for what a file could not say either; starting raises CannotListenError when a
+    port cannot be had. Everything is to be called in the reactor's thread.
     """
 
     log = Logger()

@@ -3,8 +3,8 @@ from collections.abc import Callable
 from typing import Final
 
 from emqtwist.core.connection import OPEN, Connection
-from emqtwist.core.message import NEVER, WillMessage
 from emqtwist.core.forwarded import check_forwarded
+from emqtwist.core.message import NEVER, WillMessage
 from emqtwist.core.router import is_reserved
 from emqtwist.core.session import Session
 from emqtwist.mqtt import constants as c
@@ -62,7 +62,7 @@ def _check_will(connection: Connection, packet: Connect, answer: Properties) -> 
         return
     settings = connection.broker.settings
     if will.qos > settings.max_qos:
-        raise MQTTError(f"the Will has QoS {will.qos}, the server allows {settings.max_qos}", c.QOS_NOT_SUPPORTED)  # [MQTT-3.2.2-12]
+        raise MQTTError(f"the Will has QoS {will.qos}, allowed is {settings.max_qos}", c.QOS_NOT_SUPPORTED)  # [MQTT-3.2.2-12]
     if will.retain and not settings.retain_available:
         raise MQTTError("retained messages are not available", c.RETAIN_NOT_SUPPORTED)  # [MQTT-3.2.2-13]
     check_topic_name(will.topic_name, settings.max_topic_levels)

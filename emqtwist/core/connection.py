@@ -78,8 +78,8 @@ class Connection(Link):
         if self.version == c.MQTT_5_0:
             properties = Properties()
             properties.reason_string = error.reason
-            packet = Disconnect(error.reason_code, properties) if self.state == OPEN else Connack(False, error.reason_code, properties)
-            self.send_packet(packet)
+            code = error.reason_code
+            self.send_packet(Disconnect(code, properties) if self.state == OPEN else Connack(False, code, properties))
         self.end(causes.end_cause(error.reason_code), error.reason)
 
     def refuse(self, error: MQTTError) -> None:

@@ -11,11 +11,11 @@ from typing import Final
 from emqtwist.core.message import NEVER, Delivery, Message
 
 OVERHEAD: Final = 400  # bytes that a waiting message takes beside its own
-GONE: Final[Delivery] = (Message(b"", b""), 0, ())  # stands in an empty place
+GONE: Final = Message(b"", b"")  # stands in an empty place
 
 
 class Place:
-    """Where a message waits; `after` is the next place of its line."""
+    """Where a message waits, or GONE; `after` is the next place of its line."""
 
     __slots__ = ("delivery", "after")
 
@@ -115,7 +115,7 @@ class MQueue:
         dropped: list[Delivery] = []
         while self._mortal and self._mortal[0][0] <= now:
             place = heappop(self._mortal)[2]
-            if place.delivery is not GONE:
+            if place.delivery[0] is not GONE:
                 dropped.append(self._leave(place))
         if dropped:
             self._mark()
@@ -125,7 +125,7 @@ class MQueue:
         """All, in the order of sending."""
         found: list[Delivery] = []
         for priority in sorted(self._ranks, reverse=True):
-            found += [place.delivery for place in self._ranks[priority].places if place.delivery is not GONE]
+            found += [place.delivery for place in self._ranks[priority].places if place.delivery[0] is not GONE]
         return found
 
     def clear(self) -> list[Delivery]:
@@ -181,7 +181,7 @@ class MQueue:
             self._arrivals += 1
             heappush(self._mortal, (message.expires_at, self._arrivals, place))
             if len(self._mortal) > 2 * self._length + 64:  # stale ones never outgrow the live
-                self._mortal = [entry for entry in self._mortal if entry[2].delivery is not GONE]
+                self._mortal = [entry for entry in self._mortal if entry[2].delivery[0] is not GONE]
                 heapify(self._mortal)
 
     def _line_up(self, place: Place, topic: bytes) -> int:
@@ -200,7 +200,7 @@ class MQueue:
         delivery = place.delivery
         message = delivery[0]
         size = message.size + OVERHEAD
-        place.delivery = GONE
+        place.delivery = (GONE, 0, ())
         priority = self._leave_line(message.topic) if self._by_topic else 0
         rank = self._ranks[priority]
         rank.length -= 1
@@ -211,7 +211,7 @@ class MQueue:
             del self._ranks[priority]
             return delivery
         places = rank.places
-        while places[0].delivery is GONE:
+        while places[0].delivery[0] is GONE:
             places.popleft()
         if len(places) > 2 * rank.length + 64:
             self._close_up(rank)
@@ -222,13 +222,13 @@ class MQueue:
         line.length -= 1
         if not line.length:
             del self._lines[topic]
-        while line.first.delivery is GONE and line.first.after is not None:
+        while line.first.delivery[0] is GONE and line.first.after is not None:
             line.first = line.first.after
         return line.priority
 
     def _close_up(self, rank: Rank) -> None:
         """Remove the empty places of a rank, and from its lines."""
-        rank.places = deque([place for place in rank.places if place.delivery is not GONE])
+        rank.places = deque([place for place in rank.places if place.delivery[0] is not GONE])
         if self._by_topic:
             for place in rank.places:
                 place.after = None

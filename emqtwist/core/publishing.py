@@ -1,6 +1,7 @@
 """PUBLISH from a client, and the acknowledgements of both directions."""
 from emqtwist.core import causes
 from emqtwist.core.connection import Connection
+from emqtwist.core.forwarded import check_forwarded
 from emqtwist.core.message import MQTT_5_BIT, NEVER, PUBLISH_BYTE, Message
 from emqtwist.core.pubsub import refused_by
 from emqtwist.core.router import Route, is_reserved
@@ -18,7 +19,6 @@ from emqtwist.mqtt.errors import (
 from emqtwist.mqtt.packets import Acknowledgement, Publish
 from emqtwist.mqtt.properties import Properties, forwarded_properties
 from emqtwist.mqtt.topics import check_topic_name
-from emqtwist.core.forwarded import check_forwarded
 
 
 def publish(connection: Connection, session: Session, packet: Publish) -> None:

@@ -18,7 +18,7 @@ STEPS: Final = 4  # topics a replay looks at for each message that it may give
 
 
 class Topics:
-    """Topic Names in byte order, in `blocks`; `bounds` are names that part them: each block begins at or after its own."""
+    """Topic Names in byte order, in `blocks`; what a block holds lies from its bound up to the next one."""
 
     __slots__ = ("blocks", "bounds")
 
@@ -113,8 +113,7 @@ class Retained:
         if held is None:
             return False
         self.bytes -= held.size
-        if held.expires_at != NEVER:
-            self._deadlines.clear(topic)
+        self._deadlines.clear(topic)
         self.topics.remove(topic)
         return True
 

@@ -23,10 +23,10 @@ class LogObserver(Observer):
               cause=cause, reason=reason)
 
     def queue_filling(self, client_id: str, length: int) -> None:
-        self.log.warn("the queue of {client_id} is above its high watermark: {length} messages", client_id=client_id, length=length)
+        self.log.warn("{length} messages wait for {client_id}, above the high watermark", client_id=client_id, length=length)
 
     def queue_relieved(self, client_id: str, length: int) -> None:
-        self.log.info("the queue of {client_id} is below its low watermark: {length} messages", client_id=client_id, length=length)
+        self.log.info("{length} messages wait for {client_id}, below the low watermark", client_id=client_id, length=length)
 
     def callback_failed(self, topic_filter: bytes, error: Exception) -> None:
         self.log.failure("a subscriber of {topic_filter} in this process failed", Failure(error), topic_filter=topic_filter)
