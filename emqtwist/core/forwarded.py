@@ -15,4 +15,4 @@ def check_forwarded(properties: Properties, payload: bytes, max_levels: int) -> 
         try:
             payload.decode()
         except UnicodeDecodeError as error:
-            raise PayloadFormatInvalid(f"byte {error.start} of the payload is not UTF-8, its Payload Format Indicator is 1") from error
+            raise PayloadFormatInvalid(f"the payload is not the UTF-8 that its indicator says: byte {error.start}") from error

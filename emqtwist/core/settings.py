@@ -22,15 +22,15 @@ class Settings:
     """Limits and choices; seconds and bytes. A live change is a new Settings in `Broker.settings`."""
 
     __slots__ = ("max_packet_size", "max_connect_size", "max_client_id", "max_topic_levels", "max_qos", "retain_available",
-                 "allow_anonymous", "keep_alive_backoff", "server_keep_alive", "connect_timeout", "max_subscriptions", "upgrade_qos",
-                 "max_inflight", "receive_maximum", "retry_interval", "max_session_expiry", "no_own_messages", "queue",
-                 "max_retained", "max_retained_payload", "retained_expiry", "replay_batch", "route_cache")
+                 "allow_anonymous", "keep_alive_backoff", "server_keep_alive", "connect_timeout", "max_subscriptions",
+                 "upgrade_qos", "max_inflight", "receive_maximum", "retry_interval", "max_session_expiry", "no_own_messages",
+                 "queue", "max_retained", "max_retained_payload", "retained_expiry", "replay_batch", "route_cache")
 
-    def __init__(self, *, max_packet_size: int, max_connect_size: int, max_client_id: int, max_topic_levels: int,
-                 max_qos: int, retain_available: bool, allow_anonymous: str, keep_alive_backoff: float,
-                 server_keep_alive: int, connect_timeout: float, max_subscriptions: int, upgrade_qos: bool,
-                 max_inflight: int, receive_maximum: int, retry_interval: float, max_session_expiry: float, no_own_messages: bool, queue: QueueSettings, max_retained: int,
-                 max_retained_payload: int, retained_expiry: float, replay_batch: int, route_cache: int) -> None:
+    def __init__(self, *, max_packet_size: int, max_connect_size: int, max_client_id: int, max_topic_levels: int, max_qos: int,
+                 retain_available: bool, allow_anonymous: str, keep_alive_backoff: float, server_keep_alive: int,
+                 connect_timeout: float, max_subscriptions: int, upgrade_qos: bool, max_inflight: int, receive_maximum:
+                 int, retry_interval: float, max_session_expiry: float, no_own_messages: bool, queue: QueueSettings,
+                 max_retained: int, max_retained_payload: int, retained_expiry: float, replay_batch: int, route_cache: int) -> None:
         self.max_packet_size = max_packet_size
         self.max_connect_size = max_connect_size
         self.max_client_id = max_client_id
