@@ -66,10 +66,13 @@ def test_the_newest_python_that_runs_is_found(machine: Machine) -> None:
     assert machine.run("find_python").stdout == "python3.12\n"
 
 
-def test_a_python_behind_no_name_on_the_path_is_found(machine: Machine) -> None:
+def test_a_python_that_only_pyenv_has_is_found_after_those_on_the_path(machine: Machine) -> None:
     machine.has({"python3": OLD_PYTHON})
     machine.has({"python": PYTHON}, ".pyenv/versions/3.11.7/bin")
     assert machine.run("find_python").stdout == f"{machine.root}/.pyenv/versions/3.11.7/bin/python\n"
+    machine.has({"python3.11": PYTHON})
+    machine.has({"python": PYTHON}, ".pyenv/versions/3.13.0/bin")
+    assert machine.run("find_python").stdout == "python3.11\n"
 
 
 def test_a_python_of_the_version_asked_for_is_found(machine: Machine) -> None:
