@@ -26,7 +26,7 @@ def receive(connection: Connection, data: bytes) -> None:
     if connection.state == CLOSED:
         return
     packets = connection.decoder.feed(data)
-    if packets or len(data) >= PROGRESS:
+    if packets or (len(data) >= PROGRESS and connection.state != OPENING):
         connection.last_seen = connection.turn.now
     try:
         for packet in packets:
