@@ -60,6 +60,8 @@ def _broken(connection: Connection, error: MQTTError) -> None:
         if error.reason_code == c.UNSUPPORTED_PROTOCOL_VERSION:
             connection.refuse(error)  # [MQTT-3.1.2-2]
             return
+    elif error.reason_code == c.UNSUPPORTED_PROTOCOL_VERSION:
+        error = ProtocolError(error.reason)  # a second CONNECT [MQTT-3.1.0-2]
     connection.fail(error)
 
 
