@@ -48,12 +48,6 @@ def receive(connection: Connection, data: bytes) -> None:
         connection.fail(error)
 
 
-def _first(connection: Connection, packet: Packet) -> None:
-    if packet.type != c.CONNECT:
-        raise ProtocolError(f"the first packet is {c.PACKET_NAMES[packet.type]}, not CONNECT")  # [MQTT-3.1.0-1]
-    connect(connection, cast(Connect, packet))
-
-
 def _broken(connection: Connection, error: MQTTError) -> None:
     if connection.state == OPENING:
         connection.version = connection.decoder.version
