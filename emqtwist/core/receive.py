@@ -34,7 +34,7 @@ def receive(connection: Connection, data: bytes) -> None:
                 return  # what follows a DISCONNECT or an error is not processed [MQTT-4.13.2-1]
             session = connection.session
             if session is None:
-                _first(connection, packet)
+                connect(connection, cast(Connect, packet))  # the decoder lets nothing else come first
             elif packet.type == c.PUBLISH:
                 publish(connection, session, cast(Publish, packet))
             elif packet.type == c.PUBACK:
