@@ -83,8 +83,9 @@ def decode_connect(data: bytes, pos: int, end: int, version: int, bridge: bool) 
     _check_connect_flags(flags, start, version)
     keep_alive, pos = decode_two(data, pos, end, "Keep Alive")
     properties, pos = _properties(data, pos, end, version, c.CONNECT)
-    if properties is not None and properties.authentication_data is not None and not properties.authentication_method:
-        raise ProtocolError("Authentication Data without Authentication Method", position=start + 3)
+    if properties is not None and properties.authentication_method is None:
+        if properties.authentication_data is not None:
+            raise ProtocolError("Authentication Data without Authentication Method", position=start + 3)
     client_id, pos = decode_string(data, pos, end, "Client Identifier")  # [MQTT-3.1.3-3] [MQTT-3.1.3-4]
     will: Will | None = None
     if flags & WILL_FLAG:
