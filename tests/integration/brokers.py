@@ -1,0 +1,20 @@
+"""`twistd emqtt` as tests run it: a broker in a process of its own."""
+from pathlib import Path
+
+from tests.integration.program import Program, python_script
+
+ANY_PORT = "[listener.tcp.default]\nbind = 127.0.0.1:0\n"
+
+
+class RunningBroker:
+    """`twistd -n emqtt` with `configuration`, at a port that the system chose."""
+
+    def __init__(self, folder: Path, configuration: str = "") -> None:
+        self.file = folder / "broker.ini"
+        self.file.write_text(configuration + ANY_PORT)
+        self.program = Program(python_script("twistd"), "-n", "--pidfile=", "emqtt", "--config", self.file, cwd=folder)
+        try:
+            self.port = int(self.program.next(r"listening on tcp\.default at 127\.0\.0\.1:(\d+)")[1])
+        except AssertionError:
+            self.program.kill()
+            raise
