@@ -69,10 +69,12 @@ def _pass_on(connection: Connection, packet: Publish) -> int:
         raise MQTTError(f"QoS {packet.qos} is not supported", c.QOS_NOT_SUPPORTED)  # [MQTT-3.2.2-11]
     if packet.retain and not settings.retain_available:
         raise MQTTError("retained messages are not available", c.RETAIN_NOT_SUPPORTED)  # [MQTT-3.2.2-14]
+    properties = packet.properties
+    if properties is not None and properties.topic_alias is not None:
+        raise TopicAliasInvalid("Topic Alias without a Topic Alias Maximum of the server")  # [MQTT-3.3.2-9]
     route = broker.router.cache.get(packet.topic_name)
     if route is None:
         route = _new_route(connection, packet)
-    properties = packet.properties
     if properties is None:
         message = Message(packet.topic_name, packet.payload, packet.qos, packet.retain, b"", NEVER, connection.client_id)
     else:
