@@ -103,8 +103,6 @@ def _new_route(connection: Connection, packet: Publish) -> Route:
 def _message(connection: Connection, packet: Publish, properties: Properties) -> Message:
     """A Message from a PUBLISH with properties, after the checks that these ask for."""
     broker = connection.broker
-    if properties.topic_alias is not None:
-        raise TopicAliasInvalid("Topic Alias without a Topic Alias Maximum of the server")  # [MQTT-3.3.2-9]
     if properties.subscription_identifiers:
         raise ProtocolError("a client may not send a Subscription Identifier in PUBLISH")  # [MQTT-3.3.4-6]
     check_forwarded(properties, packet.payload, broker.settings.max_topic_levels)
