@@ -9,7 +9,7 @@
 What a peer sends is answered when the call returns. `received` and its narrower forms give what came since the last of
 these calls. An exception that the broker does not turn into an answer comes out of the call that provoked it.
 """
-from typing import TypeVar, cast
+from typing import Any, TypeVar, cast
 
 import pytest
 
@@ -114,10 +114,10 @@ class World:
         """A network connection on which nothing was sent yet."""
         return Peer(self, loopback)
 
-    def connect(self, client_id: str = "", **options: object) -> "Peer":
+    def connect(self, client_id: str = "", **options: Any) -> "Peer":
         """A peer that was accepted; the options are those of `Peer.connect`, the CONNACK is its `connack`."""
         peer = self.peer()
-        connack = peer.connect(client_id, **options)  # type: ignore[arg-type]
+        connack = peer.connect(client_id, **options)
         assert connack.reason_code == c.SUCCESS
         return peer
 
@@ -167,7 +167,7 @@ class Peer:
 
     def connect(self, client_id: str = "", *, version: int = 5, clean_start: bool = True, keep_alive: int = 0,
                 will: Will | None = None, user_name: str | None = None, password: bytes | None = None,
-                bridge: bool = False, **values: object) -> Connack:
+                bridge: bool = False, **values: Any) -> Connack:
         """Send CONNECT, `values` being its properties; the CONNACK. What follows the CONNACK stays to be received."""
         packet = Connect(version, client_id, clean_start, keep_alive, user_name, password, will, bridge,
                          properties(**values) if values else None)
@@ -190,7 +190,7 @@ class Peer:
             receive(self.connection, data)
 
     def publish(self, topic: str, payload: bytes = b"", qos: int = 0, retain: bool = False, *, dup: bool = False,
-                packet_id: int = 0, **values: object) -> int:
+                packet_id: int = 0, **values: Any) -> int:
         """Send PUBLISH; its Packet Identifier, a fresh one unless given, 0 at QoS 0."""
         if qos and not packet_id:
             packet_id = self.next_id()
@@ -228,7 +228,7 @@ class Peer:
                 assert self._take_answer(Pubrel).packet_id == publish.packet_id
                 self.send(Pubcomp(publish.packet_id))
 
-    def disconnect(self, reason_code: int = 0, **values: object) -> None:
+    def disconnect(self, reason_code: int = 0, **values: Any) -> None:
         """Send DISCONNECT, `values` being its properties."""
         self.send(Disconnect(reason_code, properties(**values) if values else None))
 

@@ -1,4 +1,6 @@
 """Keep Alive, the ends of a connection, and what they do to the Will."""
+from typing import Any
+
 import pytest
 
 from emqtwist.core import causes
@@ -241,7 +243,7 @@ def test_a_will_that_is_not_retained_is_not() -> None:  # [MQTT-3.1.2-14]
 def test_the_wills_properties_are_forwarded() -> None:
     world = World()
     watcher = mourner(world)
-    values: dict[str, object] = {"payload_format_indicator": 1, "content_type": "text/plain",
+    values: dict[str, Any] = {"payload_format_indicator": 1, "content_type": "text/plain",
                                  "response_topic": "answers", "correlation_data": b"\0\1",
                                  "user_properties": [("b", "2"), ("a", "1"), ("b", "2")]}
     world.connect("alice", will=Will(b"will", b"last words", properties=properties(**values))).drop()
