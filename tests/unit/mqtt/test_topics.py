@@ -138,7 +138,7 @@ def test_levels_are_bounded() -> None:
 
 
 def test_the_errors_have_the_reason_codes_of_the_standard() -> None:
-    assert (TopicFilterInvalid.reason_code, TopicNameInvalid.reason_code) == (0x8F, 0x90)
+    assert (TopicFilterInvalid("").reason_code, TopicNameInvalid("").reason_code) == (0x8F, 0x90)
 
 
 def test_an_empty_level_is_a_level() -> None:
