@@ -1,0 +1,151 @@
+"""Trie: which Topic Filters match, section 4.7, and what is left of those that were deleted."""
+import tracemalloc
+
+import pytest
+
+from emqtwist.core.trie import Trie
+
+
+def trie_of(*topic_filters: bytes) -> Trie:
+    trie = Trie()
+    for topic_filter in topic_filters:
+        trie.insert(topic_filter)
+    return trie
+
+
+def empty(trie: Trie) -> bool:
+    root = trie._root
+    return len(trie) == 0 and not (root.words or root.plus or root.hash or root.end)
+
+
+def test_all_filters_that_match_are_found() -> None:
+    trie = trie_of(b"#", b"+/#", b"+/+/#", b"a/b/c", b"a/+/c", b"a/b/+", b"a/b/#", b"a/b", b"a/b/c/+", b"b/#", b"+/b/d")
+    assert sorted(trie.match(b"a/b/c")) == sorted(
+        [b"#", b"+/#", b"+/+/#", b"a/b/c", b"a/+/c", b"a/b/+", b"a/b/#"])
+
+
+@pytest.mark.parametrize(("topic_name", "found"), [
+    (b"sport", True), (b"sport/tennis", True), (b"sport/a/b/c", True), (b"sport/", True), (b"sports", False)])
+def test_a_multi_level_wildcard_includes_the_parent_level(topic_name: bytes, found: bool) -> None:
+    for others in ((), (b"sport/tennis/+", b"sport/+/x"), (b"sport",)):
+        trie = trie_of(b"sport/#", *others)
+        assert (b"sport/#" in trie.match(topic_name)) == found
+
+
+def test_a_single_level_wildcard_takes_exactly_one_level() -> None:
+    trie = trie_of(b"sport/+", b"sport/+/player")
+    assert trie.match(b"sport") == []
+    assert trie.match(b"sport/tennis") == [b"sport/+"]
+    assert trie.match(b"sport/tennis/player") == [b"sport/+/player"]
+    assert trie.match(b"sport/tennis/player/rank") == []
+
+
+def test_empty_levels_are_levels() -> None:  # [MQTT-4.7.3-4]
+    trie = trie_of(b"+/+", b"/+", b"+", b"/finance/+", b"/")
+    assert sorted(trie.match(b"/finance")) == [b"+/+", b"/+"]
+    assert sorted(trie.match(b"/finance/")) == [b"/finance/+"]
+    assert sorted(trie.match(b"/")) == [b"+/+", b"/", b"/+"]
+    assert trie.match(b"finance") == [b"+"]
+
+
+@pytest.mark.parametrize("topic_name", [b"$SYS", b"$SYS/uptime", b"$x/y", b"$"])
+def test_leading_wildcards_do_not_match_names_that_begin_with_a_dollar(topic_name: bytes) -> None:  # [MQTT-4.7.2-1]
+    assert trie_of(b"#", b"+", b"+/#", b"+/+", b"+/uptime", b"+/y").match(topic_name) == []
+
+
+def test_names_that_begin_with_a_dollar_are_matched_by_filters_that_do() -> None:  # [MQTT-4.7.2-1]
+    trie = trie_of(b"#", b"$SYS/#", b"$SYS/+", b"$SYS/+/x", b"+/#", b"$x/y", b"d/#")
+    assert sorted(trie.match(b"$SYS/uptime")) == [b"$SYS/#", b"$SYS/+"]
+    assert trie.match(b"$x/y") == [b"$x/y"]
+
+
+def test_a_dollar_elsewhere_shields_nothing() -> None:
+    assert sorted(trie_of(b"#", b"a/+", b"+/+").match(b"a/$b")) == [b"#", b"+/+", b"a/+"]
+
+
+def test_upper_and_lower_case_differ() -> None:
+    assert trie_of(b"ACCOUNTS/+").match(b"Accounts/x") == []
+
+
+def test_a_filter_that_is_the_beginning_of_another_stays_apart() -> None:
+    trie = trie_of(b"a/b/c/d", b"a/b", b"a", b"a/b/c")
+    for topic_name in (b"a", b"a/b", b"a/b/c", b"a/b/c/d"):
+        assert trie.match(topic_name) == [topic_name]
+
+
+def test_inserting_twice_is_inserting_once() -> None:
+    filters = [b"a/+", b"a/+/c", b"a/#", b"a", b"a/b", b"#", b"+"]
+    trie = trie_of(*filters, *filters)
+    assert len(trie) == len(filters)
+    assert sorted(trie.match(b"a/b")) == [b"#", b"a/#", b"a/+", b"a/b"]
+    for topic_filter in filters:
+        trie.delete(topic_filter)
+    assert empty(trie)
+
+
+def test_deleting_what_is_not_there_changes_nothing() -> None:
+    filters = [b"a/b/c/+", b"a/b/c/#", b"x/y", b"x/y/z/+/1", b"x/y/z/+/2"]
+    trie = trie_of(*filters)
+    for unknown in (b"a", b"a/b", b"a/b/c", b"a/b/c/d", b"a/b/x/+", b"#", b"+", b"x/#", b"x/y/z/+", b"x/y/z/+/3", b"x/q/z/+/1",
+                    b"x/+", b"x/y/z/1/+", b"x", b""):
+        trie.delete(unknown)
+    assert len(trie) == len(filters)
+    assert sorted(trie.match(b"a/b/c/d")) == [b"a/b/c/#", b"a/b/c/+"]
+    assert trie.match(b"x/y") == [b"x/y"]
+    assert trie.match(b"x/y/z/q/2") == [b"x/y/z/+/2"]
+
+
+def test_deleted_filters_leave_the_others_and_at_last_nothing() -> None:
+    filters = [b"a/b/c/d/e/+", b"a/b/c/x/#", b"a/b", b"a/+/c/d/e/f", b"#", b"a/b/c/d/e/f/g/+", b"+", b"a/b/c/d"]
+    trie = trie_of(*filters)
+    while filters:
+        trie.delete(filters.pop(0))
+        assert len(trie) == len(filters)
+        found = trie.match(b"a/b/c/d/e/f")
+        assert sorted(found) == sorted({b"a/b/c/d/e/+", b"a/+/c/d/e/f", b"#"} & set(filters))
+    assert empty(trie)
+
+
+def test_filters_that_come_and_go_leave_no_memory_behind() -> None:
+    trie = trie_of(b"site/+/floor/1/#", b"site/+/floor/2/#")
+
+    def come_and_go(first: int) -> int:
+        filters = [b"site/%d/floor/%d/+" % (number, number % 7) for number in range(first, first + 500)]
+        for topic_filter in filters:
+            trie.insert(topic_filter)
+        for topic_filter in filters:
+            trie.delete(topic_filter)
+        return tracemalloc.get_traced_memory()[0]
+
+    tracemalloc.start()
+    before = come_and_go(0)
+    after = [come_and_go(500 * step) for step in range(1, 6)][-1]
+    tracemalloc.stop()
+    assert after - before < 2_000
+
+
+def test_memory_is_in_proportion_to_the_filters_however_deep() -> None:
+    filters = [b"client-%d/" % number + b"level/" * 120 + end for number in range(200) for end in (b"a/+", b"b/+")]
+    tracemalloc.start()
+    trie = trie_of(*filters)
+    size = tracemalloc.get_traced_memory()[0]
+    tracemalloc.stop()
+    assert len(trie) == 400
+    assert size < 2 * sum([len(topic_filter) for topic_filter in filters])
+
+
+def test_many_filters_alike_cost_little_each() -> None:
+    filters = [b"devices/%06d/+/state" % number for number in range(20_000)]
+    tracemalloc.start()
+    trie = trie_of(*filters)
+    size = tracemalloc.get_traced_memory()[0]
+    tracemalloc.stop()
+    assert len(trie) == 20_000
+    assert size < 200 * 20_000
+
+
+def test_128_levels_of_wildcards_match_without_recursion() -> None:
+    deep = b"/".join([b"+"] * 128)
+    trie = trie_of(deep, deep[:-2] + b"/x", b"/".join([b"x"] * 127) + b"/#")
+    assert sorted(trie.match(b"/".join([b"x"] * 128))) == sorted([deep, deep[:-2] + b"/x", b"/".join([b"x"] * 127) + b"/#"])
+    assert trie.match(b"/".join([b"x"] * 129)) == [b"/".join([b"x"] * 127) + b"/#"]
