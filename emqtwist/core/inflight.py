@@ -46,7 +46,8 @@ class Inflight:
             self.sent_at.pop(packet_id, None)
 
     def released(self, packet_id: int) -> None:
-        """PUBREC came: the message is the client's, only the identifier is still in use."""
+        """PUBREC came: the message is the client's, only the identifier is in use, and last in order [MQTT-4.6.0-4]."""
+        del self.held[packet_id]
         self.held[packet_id] = None
         self.resend.pop(packet_id, None)
 
