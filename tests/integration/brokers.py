@@ -13,8 +13,9 @@ class RunningBroker:
         self.file = folder / "broker.ini"
         self.file.write_text(configuration + ANY_PORT)
         self.program = Program(python_script("twistd"), "-n", "--pidfile=", "emqtt", "--config", self.file, cwd=folder)
-        try:
+        try:  # what it says last comes when it is ready for signals
             self.port = int(self.program.next(r"listening on tcp\.default at 127\.0\.0\.1:(\d+)")[1])
+            self.program.next("try: ")
         except AssertionError:
             self.program.kill()
             raise

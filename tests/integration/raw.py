@@ -1,0 +1,57 @@
+"""A client that sends what it is told and shows what comes: packets over a blocking socket."""
+import socket
+from types import TracebackType
+from typing import Self, TypeVar
+
+from emqtwist.mqtt.constants import MAX_PACKET, MQTT_5_0
+from emqtwist.mqtt.decoder import Decoder
+from emqtwist.mqtt.encoder import encode
+from emqtwist.mqtt.packets import Connack, Connect, Packet, Suback, Subscribe, Will
+from tests.integration.program import LIMIT
+
+P = TypeVar("P", bound=Packet)
+
+
+class RawClient:
+    """One connection; a context, at whose end it is closed without DISCONNECT."""
+
+    def __init__(self, port: int, version: int = MQTT_5_0) -> None:
+        self.version = version
+        self.socket = socket.create_connection(("127.0.0.1", port), LIMIT)
+        self._decoder = Decoder(MAX_PACKET, version)
+        self._packets: list[Packet] = []
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, type: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        self.socket.close()
+
+    def send(self, packet: Packet) -> None:
+        self.socket.sendall(encode(packet, self.version))
+
+    def next(self, kind: type[P]) -> P:
+        """The next packet, which has to be of this kind."""
+        while not self._packets:
+            received = self.socket.recv(65536)
+            assert received, f"closed, no {kind.__name__}"
+            self._packets = self._decoder.feed(received)
+            assert self._decoder.error is None, self._decoder.error
+        packet = self._packets.pop(0)
+        assert isinstance(packet, kind), packet
+        return packet
+
+    def is_closed(self) -> bool:
+        """Whether the connection is closed, and nothing came before its end."""
+        return not self._packets and not self.socket.recv(1)
+
+    def connect(self, client_id: str, will: Will | None = None) -> Connack:
+        self.send(Connect(self.version, client_id, will=will))
+        connack = self.next(Connack)
+        assert connack.reason_code == 0
+        return connack
+
+    def subscribe(self, topic_filter: bytes, qos: int = 0) -> list[int]:
+        """The reason codes."""
+        self.send(Subscribe(1, [(topic_filter, qos)]))
+        return self.next(Suback).reason_codes
