@@ -1,6 +1,8 @@
 """What all subscribers of one broker share."""
 from emqtwist.core.link import Turn
+from emqtwist.core.message import Message
 from emqtwist.core.metrics import Metrics
+from emqtwist.core.mqueue import OVERHEAD
 from emqtwist.core.observer import Observer
 from emqtwist.core.settings import Settings
 from emqtwist.core.subscriber import Subscriber
@@ -21,6 +23,10 @@ class Circle:
         self.observer = observer
         self.crowded: set[str] = set()
         self.hungry: list[Subscriber] = []
+
+    def outgrows(self, message: Message) -> bool:
+        """Whether `message` alone is more than a session's queue holds."""
+        return 0 < self.settings.queue.max_bytes < message.size + OVERHEAD
 
     def feed(self, subscriber: Subscriber) -> None:
         """Hand over more of the retained messages that `subscriber` waits for, in this turn or the next."""

@@ -41,7 +41,7 @@ def _deliver(subscription: Subscription, subscriber: Subscriber, message: Messag
 
 def refused_by(route: Route, message: Message, circle: Circle) -> Subscriber | None:
     """A persistent session on the route that could not keep `message` if it were acknowledged."""
-    if circle.crowded and message.qos:
+    if message.qos and (circle.crowded or circle.outgrows(message)):
         for subscription in route:
             if granted(message, subscription.options) & ~RETAIN_BIT != 0x30 and subscription.subscriber.refuses(message):
                 return subscription.subscriber

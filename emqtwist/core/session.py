@@ -82,8 +82,10 @@ class Session(Subscriber):
         return self.inflight.room()
 
     def refuses(self, message: Message) -> bool:
-        if not self.expiry_interval or self.backlog is None or self.room() > 0:
+        if not self.expiry_interval or self.room() > 0:
             return False
+        if self.backlog is None:
+            self.backlog = Backlog(self.client_id, self.circle)
         return self.backlog.refuses(message.topic, message.size)
 
     def broken(self, error: Exception) -> None:
