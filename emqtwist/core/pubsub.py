@@ -62,6 +62,8 @@ def _feed_one(subscriber: Subscriber, circle: Circle) -> None:
     replay, subscription = subscriber.replays[0]
     for message in replay.take(room, circle.turn.now):
         _replay_one(subscription, message, circle)
+        if not subscriber.replays:
+            return  # it has left meanwhile
     if replay.done:
         del subscriber.replays[0]
     if subscriber.replays and subscriber.room() > 0:
