@@ -1,14 +1,18 @@
 """SUBSCRIBE and UNSUBSCRIBE, a result for each Topic Filter."""
+from typing import Final
+
 from emqtwist.core.connection import Connection
 from emqtwist.core.message import NO_IDENTIFIERS
 from emqtwist.core.session import Session
 from emqtwist.core.settings import Settings
 from emqtwist.core.subscriber import OPTION_UPGRADE_QOS, Subscription
 from emqtwist.mqtt import constants as c
-from emqtwist.mqtt.errors import MQTTError, PacketTooLarge, QuotaExceeded
+from emqtwist.mqtt.errors import MQTTError, PacketTooLarge, QuotaExceeded, TopicFilterInvalid
 from emqtwist.mqtt.packets import Suback, Subscribe, Unsuback, Unsubscribe
 from emqtwist.mqtt.properties import Properties
 from emqtwist.mqtt.topics import check_topic_filter, parse_share
+
+LONGEST_REASON: Final = 1000  # characters that explain the refused filters of one SUBSCRIBE
 
 
 def subscribe(connection: Connection, session: Session, packet: Subscribe) -> None:
@@ -42,8 +46,18 @@ def unsubscribe(connection: Connection, session: Session, packet: Unsubscribe) -
     reason_codes: list[int] = []
     for topic_filter in packet.filters:
         removed = broker.sessions.unsubscribe(session, topic_filter)
-        reason_codes.append(c.SUCCESS if removed else c.NO_SUBSCRIPTION_EXISTED)
+        reason_codes.append(c.SUCCESS if removed else _why_none(topic_filter))
     _answer(connection, Unsuback(packet.packet_id, reason_codes))
+
+
+def _why_none(topic_filter: bytes) -> int:
+    """Why there was no such subscription to remove; MalformedPacket for what is no string [MQTT-3.10.3-1]."""
+    try:
+        parse_share(topic_filter)
+        check_topic_filter(topic_filter, 0)
+    except TopicFilterInvalid as error:
+        return error.reason_code
+    return c.NO_SUBSCRIPTION_EXISTED
 
 
 def _answer(connection: Connection, packet: Suback | Unsuback) -> None:
@@ -78,5 +92,5 @@ def _explain(connection: Connection, reasons: list[str]) -> Properties | None:
     if not reasons or connection.version != c.MQTT_5_0 or not connection.problem_information:
         return None
     properties = Properties()
-    properties.reason_string = "; ".join(reasons)
+    properties.reason_string = "; ".join(dict.fromkeys(reasons))[:LONGEST_REASON]
     return properties
