@@ -1,0 +1,123 @@
+"""The router by itself: tables, routes, the cache, and what a change makes it forget."""
+import pytest
+
+from emqtwist.core.router import Router, is_reserved
+from emqtwist.core.subscriber import Subscriber, Subscription
+
+ALICE, BOB, CAROL = Subscriber("alice"), Subscriber("bob"), Subscriber("carol")
+
+
+def add(router: Router, subscriber: Subscriber, topic_filter: bytes, options: int = 0) -> bool:
+    return router.subscribe(Subscription(subscriber, topic_filter, options, ()))
+
+
+def reached(router: Router, topic: bytes) -> list[str]:
+    return sorted([subscription.subscriber.client_id for subscription in router.route(topic)])
+
+
+@pytest.mark.parametrize("topic_filter", [b"a/b", b"a/+", b"#"])
+def test_subscribers_come_and_go(topic_filter: bytes) -> None:
+    router = Router(100)
+    assert [add(router, each, topic_filter) for each in (ALICE, BOB, CAROL)] == [True, True, True]
+    assert reached(router, b"a/b") == ["alice", "bob", "carol"]
+    assert router.subscriptions == 3
+    assert router.filters() == [topic_filter]
+    assert router.unsubscribe(topic_filter, BOB)
+    assert reached(router, b"a/b") == ["alice", "carol"]
+    assert router.unsubscribe(topic_filter, ALICE)
+    assert reached(router, b"a/b") == ["carol"]
+    assert not router.unsubscribe(topic_filter, ALICE)
+    assert not router.unsubscribe(b"other", CAROL)
+    assert router.unsubscribe(topic_filter, CAROL)
+    assert reached(router, b"a/b") == []
+    assert (router.subscriptions, router.filters()) == (0, [])
+
+
+@pytest.mark.parametrize("topic_filter", [b"a/b", b"a/+"])
+@pytest.mark.parametrize("others", [0, 1, 2])
+def test_a_second_subscription_to_a_filter_replaces_the_first(topic_filter: bytes, others: int) -> None:
+    router = Router(100)
+    for each in (BOB, CAROL)[:others]:
+        add(router, each, topic_filter)
+    assert add(router, ALICE, topic_filter, 1)
+    assert not add(router, ALICE, topic_filter, 2)
+    assert [each.options for each in router.route(b"a/b") if each.subscriber is ALICE] == [2]
+    assert router.subscriptions == others + 1
+
+
+def test_a_subscriber_stands_in_a_route_once() -> None:
+    router = Router(100)
+    for topic_filter in (b"a/b", b"a/+", b"#", b"+/b"):
+        add(router, ALICE, topic_filter)
+    add(router, BOB, b"a/b")
+    assert reached(router, b"a/b") == ["alice", "bob"]
+
+
+def test_a_route_is_remembered() -> None:
+    router = Router(100)
+    add(router, ALICE, b"a")
+    assert router.cache == {}
+    route = router.route(b"a")
+    assert router.cache[b"a"] is route
+    assert router.route(b"a") is route
+
+
+def test_an_empty_route_is_remembered_too() -> None:
+    router = Router(100)
+    assert router.route(b"a") == []
+    assert b"a" in router.cache
+
+
+@pytest.mark.parametrize("topic", [b"$SYS/x", b"$share/x", b"$queue/x"])
+def test_reserved_topics_are_not_in_the_cache(topic: bytes) -> None:  # what is there may be published to
+    router = Router(100)
+    add(router, ALICE, b"$SYS/#")
+    assert len(router.route(topic)) == topic.startswith(b"$SYS")
+    assert router.cache == {}
+
+
+@pytest.mark.parametrize(("topic", "reserved"), [
+    (b"$SYS/", True), (b"$share/a", True), (b"$queue/a", True), (b"$SYS", False), (b"$SYSx/", False), (b"a/$SYS/", False)])
+def test_reserved_is_what_lies_below_the_brokers_own_names(topic: bytes, reserved: bool) -> None:
+    assert is_reserved(topic) == reserved
+
+
+def test_an_exact_filter_forgets_its_own_topic_and_no_other() -> None:
+    router = Router(100)
+    for topic in (b"a", b"b"):
+        router.route(topic)
+    add(router, ALICE, b"a")
+    assert list(router.cache) == [b"b"]
+    assert reached(router, b"a") == ["alice"]
+    router.unsubscribe(b"a", ALICE)
+    assert list(router.cache) == [b"b"]
+    assert reached(router, b"a") == []
+
+
+def test_a_wildcard_filter_forgets_all() -> None:
+    router = Router(100)
+    for topic in (b"a", b"b"):
+        router.route(topic)
+    add(router, ALICE, b"+")
+    assert router.cache == {}
+    assert reached(router, b"a") == ["alice"]
+    router.unsubscribe(b"+", ALICE)
+    assert reached(router, b"a") == []
+
+
+def test_the_cache_is_bounded() -> None:
+    router = Router(10)
+    for number in range(1000):
+        router.route(b"%d" % number)
+        assert len(router.cache) <= 10
+    assert router.route(b"999") is router.cache[b"999"]
+
+
+def test_a_route_in_use_is_not_changed() -> None:
+    router = Router(100)
+    add(router, ALICE, b"a")
+    add(router, BOB, b"a")
+    route = router.route(b"a")
+    add(router, CAROL, b"a")
+    router.unsubscribe(b"a", ALICE)
+    assert [subscription.subscriber for subscription in route] == [ALICE, BOB]
