@@ -82,10 +82,13 @@ def decode_variable(data: bytes, pos: int, end: int, name: str) -> tuple[int, in
 
 
 def decode_binary(data: bytes, pos: int, end: int, name: str) -> tuple[bytes, int]:
-    length, pos = decode_two(data, pos, end, f"{name} (length)")
-    if pos + length > end:
-        raise MalformedPacket(f"{name}: {length} bytes announced, {end - pos} left", position=pos)
-    return data[pos:pos + length], pos + length
+    start = pos + 2
+    if start > end:
+        raise MalformedPacket(f"{name} (length): 2 bytes wanted, {end - pos} left", position=end)
+    stop = start + (data[pos] << 8 | data[pos + 1])
+    if stop > end:
+        raise MalformedPacket(f"{name}: {stop - start} bytes announced, {end - start} left", position=start)
+    return data[start:stop], stop
 
 
 def decode_string(data: bytes, pos: int, end: int, name: str) -> tuple[str, int]:

@@ -95,6 +95,8 @@ CONNECT = [
 PUBLISH = [
     Broken("[MQTT-3.3.1-4] QoS 3", 4, "36 05 0001 'a' 0001", MALFORMED, "PUBLISH: QoS 3", 0),
     Broken("[MQTT-3.3.1-2] DUP at QoS 0", 5, "38 04 0001 'a' 00", MALFORMED, "DUP at QoS 0", 0),
+    Broken("[MQTT-3.3.1-4] QoS 3, retained", 5, "37 06 0001 'a' 0001 00", MALFORMED, "PUBLISH: QoS 3", 0),
+    Broken("[MQTT-3.3.1-2] DUP at QoS 0, retained", 4, "39 03 0001 'a'", MALFORMED, "DUP at QoS 0", 0),
     Broken("[MQTT-2.2.1-3] Packet Identifier 0", 4, "32 05 0001 'a' 0000", PROTOCOL, "Packet Identifier 0", 5),
     Broken("[MQTT-2.2.1-2] no Packet Identifier", 4, "32 04 0001 'a' 00", MALFORMED, "no room for a Packet", 5),
     Broken("empty", 4, "30 00", MALFORMED, "no room for a Topic Name", 2),
@@ -187,6 +189,7 @@ def test_breaking_a_rule_is_an_error_that_names_it_and_the_byte(broken: Broken, 
     ("10 0d 0004 'MQTT' 85 02 003c 00 0000", 5),
     ("10 0c 0004 'MQTT' 03 02 003c 0000", 4),
     ("10 0c 0004 'MQTX' 04 02 003c 0000", 4),
+    ("10 0d 0004 'MQTX' 05 02 003c 00 0000", 4),
     ("10 06 0004 'MQTT'", 0),
     ("c0 00", 0),
 ])

@@ -112,6 +112,7 @@ VECTORS_4 = [
     vector("PUBLISH QoS 0, emqttd parse_publish", 4, "30 0e 0007 'xxx/yyy' 'hello'", Publish(b"xxx/yyy", b"hello")),
     vector("PUBLISH without payload, retained", 4, "31 03 0001 'a'", Publish(b"a", b"", 0, True)),
     vector("PUBLISH QoS 2, DUP", 4, "3c 05 0001 'a' 0100", Publish(b"a", b"", 2, False, True, 256)),
+    vector("PUBLISH of nothing, which is left to others", 4, "30 02 0000", Publish(b"", b"")),
     vector("PUBLISH with a topic over 255 bytes", 4, "30 8402 0101" + "61" * 257 + "00", Publish(b"a" * 257, b"\0")),
     vector("PUBLISH, whose Topic Name is left to others", 4, "30 04 0002 c080", Publish(b"\xc0\x80", b"")),
     vector("PUBACK, emqttd parse_puback", 4, "40 02 0001", Puback(1)),
