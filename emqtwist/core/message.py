@@ -16,6 +16,7 @@ DUP_BIT: Final = 0x08
 MQTT_5_BIT: Final = 0x100  # beside the first byte in a shape: the receiver speaks MQTT 5.0
 NO_IDENTIFIERS: Final[tuple[int, ...]] = ()
 NEVER: Final = float("inf")
+GRAIN: Final = 0.001  # seconds; far above the rounding of `now + interval - now`, which may exceed the interval
 
 
 class Message:
@@ -49,7 +50,7 @@ class Message:
         `shape` is the first byte of the packet, plus MQTT_5_BIT. Receivers of one shape find the bytes ready, so a fan-out
         encodes once; the Message Expiry Interval counts down while a message waits [MQTT-3.3.2-6].
         """
-        expiry = -1 if self.expires_at == NEVER else max(0, ceil(self.expires_at - now))
+        expiry = -1 if self.expires_at == NEVER else max(0, ceil(self.expires_at - now - GRAIN))
         if shape == self.shape and expiry == self._expiry and not identifiers:
             return
         if shape & MQTT_5_BIT:
