@@ -8,6 +8,7 @@ import subprocess
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from random import randrange
 
 import pytest
 
@@ -54,11 +55,17 @@ def run_broker(tmp_path: Path) -> Iterator[RunBroker]:
 
 @contextmanager
 def taken_port() -> Iterator[int]:
-    """A port at which somebody else listens."""
+    """A port at which somebody else listens; not one of those that the system gives to connections."""
     with socket.socket() as holder:
-        holder.bind(("127.0.0.1", 0))
+        while True:
+            port = randrange(10000, 30000)
+            try:
+                holder.bind(("127.0.0.1", port))
+                break
+            except OSError:
+                pass  # the next one
         holder.listen()
-        yield holder.getsockname()[1]
+        yield port
 
 
 def free_port() -> int:
