@@ -17,8 +17,8 @@ from emqtwist.core.settings import Settings
 from emqtwist.core.subscriber import Subscription
 from emqtwist.core.wills import Wills
 from emqtwist.mqtt.constants import OPTION_RETAIN_HANDLING
-from emqtwist.mqtt.errors import MQTTError, ServerShuttingDown
-from emqtwist.mqtt.topics import check_topic_filter, check_topic_name
+from emqtwist.mqtt.errors import MQTTError, ServerShuttingDown, TopicFilterInvalid
+from emqtwist.mqtt.topics import check_topic_filter, check_topic_name, parse_share
 
 
 class Broker:
@@ -83,6 +83,8 @@ class Broker:
         """Call `function` with each message that matches; TopicFilterInvalid when `topic_filter` is none."""
         name = topic_filter.encode()
         check_topic_filter(name, self.settings.max_topic_levels)
+        if parse_share(name)[0]:
+            raise TopicFilterInvalid("shared subscriptions are not supported")
         callback = Callback(name, function, self.circle)
         subscription = Subscription(callback, name, qos, ())
         self.router.subscribe(subscription)
