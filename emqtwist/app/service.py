@@ -66,14 +66,14 @@ class BrokerService(MultiService):
         forwarded = b"" if properties is None else forwarded_properties(properties)
         return self.broker.publish(self.broker.local_message(topic, payload, qos, retain, forwarded, expiry))
 
-    def subscribe(self, topic_filter: str, function: Callable[[Message], object], qos: int = 2) -> Callback:
+    def subscribe(self, topic_filter: str, function: Callable[[Message], object]) -> Callback:
         """Call `function(message)` for each message that matches, retained ones first.
 
         `message.topic_name`, `.payload`, `.qos`, `.retain`. What the function raises is logged. Raises TopicFilterInvalid
         or MalformedPacket for a bad filter. Pass what this gives to `unsubscribe`.
         """
         self.turns.begin()
-        return self.broker.subscribe(topic_filter, function, qos)
+        return self.broker.subscribe(topic_filter, function, 2)
 
     def unsubscribe(self, callback: Callback) -> bool:
         """Whether the callback was still subscribed."""

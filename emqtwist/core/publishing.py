@@ -123,7 +123,7 @@ def _check_room(connection: Connection, message: Message, route: Route) -> None:
         cause = broker.retained.refusal(message)
         if cause:
             broker.metrics.drop(cause)
-            raise QuotaExceeded(f"not retained: {causes.DROPS[cause]}")
+            raise QuotaExceeded(causes.DROPS[cause])
 
 
 def _reject(connection: Connection, packet: Publish, error: MQTTError) -> None:

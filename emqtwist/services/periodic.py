@@ -2,14 +2,15 @@
 from collections.abc import Callable
 
 from twisted.application.service import Service
-from twisted.internet.interfaces import IReactorTime
-from twisted.internet.task import LoopingCall
+from twisted.internet.interfaces import IDelayedCall, IReactorTime
 from twisted.logger import Logger
-from twisted.python.failure import Failure
 
 
 class Periodic(Service):
-    """Calls `function` every `interval` seconds of `clock`. What it raises is logged; the loop goes on."""
+    """Calls `function` every `interval` seconds of `clock`. What it raises is logged; the calls go on.
+
+    Not a LoopingCall: that installs the global reactor, which may be another than the one in use.
+    """
 
     log = Logger()
 
@@ -18,25 +19,21 @@ class Periodic(Service):
         self.interval = interval
         self._function = function
         self._clock = clock
-        self._loop: LoopingCall | None = None
+        self._next: IDelayedCall | None = None
 
     def startService(self) -> None:
         super().startService()
-        self._begin()
+        self._next = self._clock.callLater(self.interval, self._call)
 
     def stopService(self) -> None:
         super().stopService()
-        loop, self._loop = self._loop, None
-        if loop is not None and loop.running:
-            loop.stop()
+        if self._next is not None and self._next.active():
+            self._next.cancel()
+        self._next = None
 
-    def _begin(self) -> None:
-        self._loop = LoopingCall(self._function)
-        self._loop.clock = self._clock
-        ended = self._loop.start(self.interval, now=False)
-        ended.addErrback(self._failed)
-
-    def _failed(self, failure: Failure) -> None:
-        self.log.failure("{name} failed, and goes on", failure, name=self.name)
-        if self.running:
-            self._begin()
+    def _call(self) -> None:
+        self._next = self._clock.callLater(self.interval, self._call)
+        try:
+            self._function()
+        except Exception:
+            self.log.failure("{name} failed, and goes on", name=self.name)
