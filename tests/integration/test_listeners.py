@@ -13,16 +13,24 @@ def make_broker(*lines: str) -> BrokerService:
     return BrokerService(parse("\n".join(lines)), reactor)
 
 
-def test_bind_and_backlog_are_what_is_asked_of_the_system() -> None:
+def test_listener_tcp_bind() -> None:
     memory = MemoryReactorClock()
     broker = BrokerService(parse(
         "mqtt.allow_anonymous = on\n"
-        "[listener.tcp.a]\nbind = 127.0.0.1:2883\nbacklog = 7\n"
+        "[listener.tcp.a]\nbind = 127.0.0.1:2883\n"
         "[listener.tcp.b]\nbind = [::1]:2884\n"
         "[listener.tcp.c]\nbind = 2885\n"), memory)
     broker.startService()
-    asked = [(port, backlog, interface) for port, _, backlog, interface in memory.tcpServers]
-    assert asked == [(2883, 7, "127.0.0.1"), (2884, 1024, "::1"), (2885, 1024, "0.0.0.0")]
+    asked = [(port, interface) for port, _, _, interface in memory.tcpServers]
+    assert asked == [(2883, "127.0.0.1"), (2884, "::1"), (2885, "0.0.0.0")]
+
+
+def test_listener_tcp_backlog() -> None:
+    memory = MemoryReactorClock()
+    broker = BrokerService(parse(
+        "[listener.tcp.a]\nbind = 127.0.0.1:2883\nbacklog = 7\n[listener.tcp.b]\nbind = 127.0.0.1:2884\n"), memory)
+    broker.startService()
+    assert [backlog for _, _, backlog, _ in memory.tcpServers] == [7, 1024]
 
 
 async def test_each_listener_takes_connections_at_its_own_port() -> None:
@@ -40,7 +48,7 @@ async def test_each_listener_takes_connections_at_its_own_port() -> None:
 
 
 @pytest.mark.parametrize("nodelay", ["on", "off"])
-async def test_nodelay_is_set_on_each_connection(nodelay: str) -> None:
+async def test_listener_tcp_nodelay(nodelay: str) -> None:
     broker = make_broker("listener.tcp.default.bind = 127.0.0.1:0", f"listener.tcp.default.nodelay = {nodelay}")
     broker.startService()
     try:
