@@ -100,7 +100,9 @@ class Broker:
         """Queue the retained messages for a subscription as its Retain Handling says [MQTT-3.3.1-9] to [MQTT-3.3.1-11]."""
         handling = subscription.options & OPTION_RETAIN_HANDLING
         if (handling == 0 or (handling == 0x10 and new)) and len(self.retained):
-            subscription.subscriber.replays.append((self.retained.replay(subscription.topic_filter), subscription))
+            replays, topic_filter = subscription.subscriber.replays, subscription.topic_filter
+            replays.pop(topic_filter, None)
+            replays[topic_filter] = self.retained.replay(topic_filter), subscription
             self.circle.feed(subscription.subscriber)
 
     def hold_will(self, client_id: str, will: WillMessage, delay: float) -> None:

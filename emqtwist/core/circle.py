@@ -22,7 +22,7 @@ class Circle:
         self.metrics = metrics
         self.observer = observer
         self.crowded: set[str] = set()
-        self.hungry: list[Subscriber] = []
+        self.hungry: dict[Subscriber, None] = {}  # each once, or it would get more than its share of a turn
 
     def outgrows(self, message: Message) -> bool:
         """Whether `message` alone is more than a session's queue holds."""
@@ -30,5 +30,5 @@ class Circle:
 
     def feed(self, subscriber: Subscriber) -> None:
         """Hand over more of the retained messages that `subscriber` waits for, in this turn or the next."""
-        self.hungry.append(subscriber)
+        self.hungry[subscriber] = None
         self.turn.wake()

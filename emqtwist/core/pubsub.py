@@ -43,14 +43,19 @@ def refused_by(route: Route, message: Message, circle: Circle) -> Subscriber | N
     """A persistent session on the route that could not keep `message` if it were acknowledged."""
     if message.qos and (circle.crowded or circle.outgrows(message)):
         for subscription in route:
-            if granted(message, subscription.options) & ~RETAIN_BIT != 0x30 and subscription.subscriber.refuses(message):
+            if subscription.subscriber.client_id == message.publisher:
+                own = subscription.for_own()
+                if own is None:
+                    continue
+                subscription = own
+            if granted(message, subscription.options) != PUBLISH_BYTE and subscription.subscriber.refuses(message):
                 return subscription.subscriber
     return None
 
 
 def feed(circle: Circle) -> None:
     """Hand every hungry subscriber its next few retained messages."""
-    hungry, circle.hungry = circle.hungry, []
+    hungry, circle.hungry = circle.hungry, {}
     for subscriber in hungry:
         _feed_one(subscriber, circle)
 
@@ -59,18 +64,21 @@ def _feed_one(subscriber: Subscriber, circle: Circle) -> None:
     room = min(subscriber.room(), circle.settings.replay_batch)
     if not subscriber.replays or room <= 0:
         return
-    replay, subscription = subscriber.replays[0]
+    topic_filter, (replay, subscription) = subscriber.replays.popitem()  # the newest: before the oldest are gaps
+    subscriber.replays[topic_filter] = replay, subscription
     for message in replay.take(room, circle.turn.now):
         _replay_one(subscription, message, circle)
         if not subscriber.replays:
             return  # it has left meanwhile
     if replay.done:
-        del subscriber.replays[0]
+        subscriber.replays.pop(topic_filter, None)
     if subscriber.replays and subscriber.room() > 0:
         circle.feed(subscriber)
 
 
 def _replay_one(subscription: Subscription, message: Message, circle: Circle) -> None:
+    if subscription.options & OPTION_NO_LOCAL and message.publisher == subscription.subscriber.client_id:
+        return  # [MQTT-3.8.3-3]
     first_byte = granted(message, subscription.options) | RETAIN_BIT  # [MQTT-3.3.1-8]
     try:
         subscription.subscriber.deliver(message, first_byte, subscription.identifiers)

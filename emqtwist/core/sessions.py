@@ -47,14 +47,15 @@ class Sessions:
         """Whether the subscription is new to the session [MQTT-3.8.4-3]."""
         topic_filter = subscription.topic_filter
         session.subscriptions[topic_filter] = subscription
-        session.replays = [entry for entry in session.replays if entry[1].topic_filter != topic_filter]
+        if topic_filter in session.replays:  # what the old one is still owed, the new one gets
+            session.replays[topic_filter] = session.replays[topic_filter][0], subscription
         return self._router.subscribe(subscription)
 
     def unsubscribe(self, session: Session, topic_filter: bytes) -> bool:
         """Whether there was such a subscription."""
         if session.subscriptions.pop(topic_filter, None) is None:
             return False
-        session.replays = [entry for entry in session.replays if entry[1].topic_filter != topic_filter]
+        session.replays.pop(topic_filter, None)
         return self._router.unsubscribe(topic_filter, session)
 
     def take_expired(self, now: float) -> list[str]:

@@ -31,7 +31,7 @@ class Subscriber:
         self.client_id = client_id
         self.direct: Link | None = None
         self.shape = 0
-        self.replays: list[tuple[Replay, Subscription]] = []  # retained messages still to be handed over
+        self.replays: dict[bytes, tuple[Replay, Subscription]] = {}  # retained messages still to be handed over, by filter
 
     def deliver(self, message: Message, first_byte: int, identifiers: tuple[int, ...]) -> None:
         """Take `message` as a PUBLISH with this first byte and these Subscription Identifiers."""
