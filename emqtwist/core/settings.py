@@ -28,9 +28,10 @@ class Settings:
 
     def __init__(self, *, max_packet_size: int, max_connect_size: int, max_client_id: int, max_topic_levels: int, max_qos: int,
                  retain_available: bool, allow_anonymous: str, keep_alive_backoff: float, server_keep_alive: int,
-                 connect_timeout: float, max_subscriptions: int, upgrade_qos: bool, max_inflight: int, receive_maximum:
-                 int, retry_interval: float, max_session_expiry: float, no_own_messages: bool, queue: QueueSettings,
-                 max_retained: int, max_retained_payload: int, retained_expiry: float, replay_batch: int, route_cache: int) -> None:
+                 connect_timeout: float, max_subscriptions: int, upgrade_qos: bool, max_inflight: int, receive_maximum: int,
+                 retry_interval: float, max_session_expiry: float, no_own_messages: bool, queue: QueueSettings,
+                 max_retained: int, max_retained_payload: int, retained_expiry: float, replay_batch: int,
+                 route_cache: int) -> None:
         self.max_packet_size = max_packet_size
         self.max_connect_size = max_connect_size
         self.max_client_id = max_client_id
