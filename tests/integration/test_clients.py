@@ -142,7 +142,7 @@ def test_an_empty_retained_message_deletes(speaker: Speaker, topic: str) -> None
     assert late.receive() == live
 
 
-@pytest.mark.parametrize("retain", [False, True], ids=["", "retained"])
+@pytest.mark.parametrize("retain", [False, True], ids=["plain", "retained"])
 def test_the_will_of_a_killed_client_is_published(speaker: Speaker, topic: str, retain: bool) -> None:
     will = Message(topic=topic, payload=b"killed", qos=1, retain=retain)
     subscriber, mortal = speaker.subscribed(topic), speaker.client()
