@@ -1,0 +1,56 @@
+"""The broker's events as log lines."""
+from twisted.logger import LogEvent, LogLevel, capturedLogs, formatEvent
+from twisted.python.failure import Failure
+
+from emqtwist.core import causes
+from emqtwist.services.events import LogObserver
+
+
+def logged(method: str, *arguments: object) -> LogEvent:
+    """The one event that this call leaves in the log."""
+    with capturedLogs() as events:
+        getattr(LogObserver(), method)(*arguments)
+    [event] = events
+    return event
+
+
+def test_clients_that_come_are_for_debugging() -> None:
+    event = logged("connected", "alice", "10.0.0.1:5", 4, True)
+    assert event["log_level"] == LogLevel.debug
+    assert formatEvent(event) == "alice connected from 10.0.0.1:5, protocol level 4, session present: True"
+    assert (event["client_id"], event["peer"], event["version"]) == ("alice", "10.0.0.1:5", 4)
+
+
+def test_everyday_ends_are_for_debugging() -> None:
+    for cause in (causes.NORMAL, causes.CONNECTION_LOST, causes.DISCONNECT_WITH_WILL):
+        event = logged("disconnected", "alice", "10.0.0.1:5", cause, "words")
+        assert event["log_level"] == LogLevel.debug
+        assert formatEvent(event) == f"alice from 10.0.0.1:5 ended: {cause}: words"
+
+
+def test_other_ends_are_warnings() -> None:
+    event = logged("disconnected", "alice", "10.0.0.1:5", "malformed_packet", "PUBLISH: byte 3")
+    assert event["log_level"] == LogLevel.warn
+    assert formatEvent(event) == "alice from 10.0.0.1:5 ended: malformed_packet: PUBLISH: byte 3"
+    assert (event["cause"], event["reason"]) == ("malformed_packet", "PUBLISH: byte 3")
+
+
+def test_a_connection_without_client_has_a_name_too() -> None:
+    event = logged("disconnected", "", "10.0.0.1:5", causes.CONNECT_TIMEOUT, "words")
+    assert formatEvent(event).startswith("(no client) from 10.0.0.1:5")
+
+
+def test_queues_are_told_when_they_fill_and_when_they_empty() -> None:
+    filling, relieved = logged("queue_filling", "alice", 7), logged("queue_relieved", "alice", 1)
+    assert (filling["log_level"], relieved["log_level"]) == (LogLevel.warn, LogLevel.info)
+    assert formatEvent(filling) == "7 messages wait for alice, above the high watermark"
+    assert formatEvent(relieved) == "1 messages wait for alice, below the low watermark"
+
+
+def test_failures_come_with_their_traceback(logged_failures: list[Failure]) -> None:
+    for method, subject, field in (("callback_failed", b"a/+", "topic_filter"), ("delivery_failed", "alice", "client_id")):
+        event = logged(method, subject, ZeroDivisionError("why"))
+        assert event["log_level"] == LogLevel.critical
+        assert event["log_failure"].check(ZeroDivisionError)
+        assert event[field] == subject
+    logged_failures.clear()

@@ -1,0 +1,106 @@
+"""The turns of a broker in a reactor."""
+import pytest
+from twisted.internet.task import Clock
+
+from emqtwist.app.settings import settings_of
+from emqtwist.config import parse
+from emqtwist.core.broker import Broker
+from emqtwist.core.link import Link, Turn
+from emqtwist.core.message import NEVER, Message
+from emqtwist.core.observer import Observer
+from emqtwist.net.turns import Turns
+
+
+class Spout:
+    """Owns a link; counts its flushes."""
+
+    def __init__(self, turn: Turn) -> None:
+        self.link = Link(turn)
+        self.link.owner = self
+        self.flushed: list[bytes] = []
+
+    def flush(self) -> None:
+        self.flushed.append(self.link.take())
+
+
+class Desk:
+    """A broker with its turns; `now` is another clock than the reactor's."""
+
+    def __init__(self, *lines: str) -> None:
+        self.clock = Clock()
+        self.now = 500.0
+        self.broker = Broker(settings_of(parse("\n".join(lines))), str, Turn(), Observer())
+        self.turns = Turns(self.broker, self.clock, lambda: self.now)
+
+
+def test_a_turn_begins_at_the_time_that_it_is_told() -> None:
+    desk = Desk()
+    desk.turns.begin()
+    assert desk.broker.turn.now == 500.0
+    desk.clock.advance(7)
+    desk.now = 501.0
+    desk.turns.flush()
+    assert desk.broker.turn.now == 501.0
+
+
+def test_many_bytes_schedule_one_flush() -> None:
+    desk = Desk()
+    one, other = Spout(desk.broker.turn), Spout(desk.broker.turn)
+    for _ in range(3):
+        one.link.send(b"a")
+        other.link.send(b"b")
+    assert len(desk.clock.getDelayedCalls()) == 1
+    desk.clock.advance(0)
+    assert (one.flushed, other.flushed) == ([b"aaa"], [b"bbb"])
+    assert desk.clock.getDelayedCalls() == []
+
+
+def test_the_next_bytes_schedule_the_next_flush() -> None:
+    desk = Desk()
+    spout = Spout(desk.broker.turn)
+    for _ in range(2):
+        spout.link.send(b"a")
+        desk.clock.advance(0)
+    assert spout.flushed == [b"a", b"a"]
+
+
+def test_a_flush_by_hand_leaves_nothing_for_the_scheduled_one() -> None:
+    desk = Desk()
+    spout = Spout(desk.broker.turn)
+    spout.link.send(b"a")
+    desk.turns.flush()
+    desk.clock.advance(0)
+    assert spout.flushed == [b"a"]
+
+
+def test_a_link_without_owner_is_passed_over() -> None:
+    desk = Desk()
+    orphan, spout = Link(desk.broker.turn), Spout(desk.broker.turn)
+    orphan.send(b"a")
+    spout.link.send(b"b")
+    desk.clock.advance(0)
+    assert spout.flushed == [b"b"]
+
+
+@pytest.mark.parametrize("batch", [1, 4])
+def test_a_replay_takes_a_turn_for_each_batch(batch: int) -> None:
+    desk = Desk(f"retainer.replay_batch = {batch}")
+    for number in range(8):
+        desk.broker.publish(desk.broker.local_message(f"a/{number}", b"x", 0, True, b"", NEVER))
+    seen: list[Message] = []
+    desk.broker.subscribe("#", seen.append, 0)
+    for turn in range(8 // batch):
+        assert len(seen) == turn * batch
+        desk.turns.flush()
+    assert len(seen) == 8
+
+
+def test_a_replay_goes_on_until_its_end_by_itself() -> None:
+    desk = Desk("retainer.replay_batch = 3")
+    for number in range(8):
+        desk.broker.publish(desk.broker.local_message(f"a/{number}", b"x", 0, True, b"", NEVER))
+    seen: list[Message] = []
+    desk.broker.subscribe("#", seen.append, 0)
+    desk.clock.advance(0)
+    assert len(seen) == 8
+    assert desk.clock.getDelayedCalls() == []
