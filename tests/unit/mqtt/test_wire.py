@@ -16,9 +16,9 @@ from emqtwist.mqtt.wire import (
 )
 from tests.unit.mqtt.wire_text import raw
 
-VARIABLES = [  # table 1-1 of the standard
+VARIABLES = [  # table 1-1 of the standard, and some within its ranges
     (0, "00"), (127, "7f"), (128, "8001"), (16_383, "ff7f"), (16_384, "808001"), (2_097_151, "ffff7f"),
-    (2_097_152, "80808001"), (268_435_455, "ffffff7f"),
+    (2_097_152, "80808001"), (268_435_455, "ffffff7f"), (300, "ac02"), (1_000_000, "c0843d"), (12_345_678, "cec2f105"),
 ]
 
 
