@@ -59,7 +59,16 @@ class MQTTProtocol(Protocol):
         self.factory.gone(self)
 
     def flush(self) -> None:
-        """Write all that the turn produced; after the last bytes close, by force when the peer does not take them."""
+        """Write all that the turn produced. A defect in that costs this connection: what it had to send is lost."""
+        try:
+            self._write()
+        except Exception:
+            self.log.failure("defect while writing to {client_id} at {peer}", client_id=self.connection.client_id,
+                             peer=self.connection.peer)
+            self.transport.abortConnection()
+
+    def _write(self) -> None:
+        """After the last bytes close, by force when the peer does not take them."""
         connection = self.connection
         if connection.out:
             self.transport.write(connection.take())

@@ -3,6 +3,7 @@ from collections.abc import Callable
 from typing import Protocol, cast
 
 from twisted.internet.interfaces import IReactorTime
+from twisted.logger import Logger
 
 from emqtwist.core.broker import Broker
 
@@ -16,6 +17,8 @@ class Owner(Protocol):
 
 class Turns:
     """Begins turns with `begin`, and flushes once after the first bytes appear, however many chunks make the turn."""
+
+    log = Logger()
 
     def __init__(self, broker: Broker, clock: IReactorTime, now: Callable[[], float]) -> None:
         self.broker = broker
@@ -33,7 +36,10 @@ class Turns:
         """Continue replays of retained messages, then write each link's bytes once."""
         self._scheduled = False
         self.begin()
-        self.broker.feed()
+        try:
+            self.broker.feed()
+        except Exception:  # or the links would wait for ever: who has bytes already does not wake
+            self.log.failure("defect while handing over retained messages")
         for link in self._turn.take():
             if link.owner is not None:
                 cast(Owner, link.owner).flush()
