@@ -228,6 +228,20 @@ def test_a_defect_closes_its_connection_alone(logged_failures: list[Failure]) ->
     assert logged_failures.pop().type is KeyError
 
 
+def test_a_transport_that_fails_costs_its_connection_alone(
+        monkeypatch: pytest.MonkeyPatch, logged_failures: list[Failure]) -> None:
+    hall = Hall()
+    bob, carol = hall.connect("bob"), hall.connect("carol")
+    for peer in (bob, carol):
+        peer.send(Subscribe(1, [(b"a", 0)]))
+        peer.received()
+    monkeypatch.setattr(bob.wire, "write", None)
+    hall.publish(b"x", qos=0)
+    assert payloads(carol.received()) == [b"x"]
+    assert bob.wire.disconnected
+    assert logged_failures.pop().type is TypeError
+
+
 def test_stopping_the_producer_waits_for_the_connection_to_be_lost() -> None:
     hall = Hall()
     alice = hall.connect("alice")

@@ -1,6 +1,9 @@
 """The turns of a broker in a reactor."""
+from typing import cast
+
 import pytest
 from twisted.internet.task import Clock
+from twisted.python.failure import Failure
 
 from emqtwist.app.settings import settings_of
 from emqtwist.config import parse
@@ -8,6 +11,7 @@ from emqtwist.core.broker import Broker
 from emqtwist.core.link import Link, Turn
 from emqtwist.core.message import NEVER, Message
 from emqtwist.core.observer import Observer
+from emqtwist.core.subscriber import Subscriber
 from emqtwist.net.turns import Turns
 
 
@@ -80,6 +84,19 @@ def test_a_link_without_owner_is_passed_over() -> None:
     spout.link.send(b"b")
     desk.clock.advance(0)
     assert spout.flushed == [b"b"]
+
+
+def test_a_defect_in_a_replay_holds_up_no_bytes(logged_failures: list[Failure]) -> None:
+    desk = Desk()
+    spout = Spout(desk.broker.turn)
+    spout.link.send(b"a")
+    desk.broker.circle.hungry[cast(Subscriber, "none")] = None
+    desk.clock.advance(0)
+    assert spout.flushed == [b"a"]
+    assert logged_failures.pop().check(AttributeError, TypeError)
+    spout.link.send(b"b")
+    desk.clock.advance(0)
+    assert spout.flushed == [b"a", b"b"]
 
 
 @pytest.mark.parametrize("batch", [1, 4])
