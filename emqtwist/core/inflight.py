@@ -7,7 +7,7 @@ class Inflight:
     """Packet Identifier -> Delivery until PUBACK or PUBREC, None from PUBREC until PUBCOMP.
 
     `window` is how many may be unacknowledged on this connection: the client's Receive Maximum or our own bound. After a
-    resume, `resend` holds those that were not yet sent again; they do not count against the window [MQTT-4.9.0-1].
+    resume, `resend` holds those that were not yet sent again, the next one last; they do not count against the window [MQTT-4.9.0-1].
     `sent_at` (identifier -> monotonic seconds, oldest first) is kept only where `retries` is set.
     """
 
@@ -58,7 +58,7 @@ class Inflight:
     def begin_resend(self) -> list[int]:
         """Every Delivery is to be sent again; the identifiers that wait for PUBCOMP instead."""
         self.sent_at.clear()
-        self.resend = dict.fromkeys([packet_id for packet_id, delivery in self.held.items() if delivery is not None])
+        self.resend = dict.fromkeys([packet_id for packet_id in reversed(self.held) if self.held[packet_id] is not None])
         return [packet_id for packet_id, delivery in self.held.items() if delivery is None]
 
     def unfinished(self) -> int:

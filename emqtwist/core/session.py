@@ -103,8 +103,7 @@ class Session(Subscriber):
         if link is None:
             return
         while inflight.room_to_resend() > 0 and not link.congested:
-            packet_id = next(iter(inflight.resend))
-            del inflight.resend[packet_id]
+            packet_id, _ = inflight.resend.popitem()
             self._repeat(link, packet_id)
         if self.backlog is not None and not inflight.resend:
             self._send_waiting(link, self.backlog)
