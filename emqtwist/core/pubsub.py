@@ -57,7 +57,11 @@ def feed(circle: Circle) -> None:
     """Hand every hungry subscriber its next few retained messages."""
     hungry, circle.hungry = circle.hungry, {}
     for subscriber in hungry:
-        _feed_one(subscriber, circle)
+        try:
+            _feed_one(subscriber, circle)
+        except Exception as error:
+            subscriber.replays.clear()
+            subscriber.broken(error)
 
 
 def _feed_one(subscriber: Subscriber, circle: Circle) -> None:

@@ -65,7 +65,7 @@ def json_line(event: LogEvent, node: str = "") -> str:
     line: dict[str, object] = {
         "time": datetime.fromtimestamp(event["log_time"], UTC).isoformat(timespec="microseconds"),
         "level": event["log_level"].name,
-        "part": event["log_namespace"].removeprefix(PACKAGE),
+        "part": part_of(event["log_namespace"]),
         "node": node,
         "message": formatEvent(event),
     }
@@ -76,6 +76,12 @@ def json_line(event: LogEvent, node: str = "") -> str:
         if not name.startswith("log_") and name not in LEGACY and name not in line and isinstance(value, PLAIN):
             line[name] = _for_json(value)
     return json.dumps(line) + "\n"
+
+
+def part_of(namespace: str) -> str:
+    """The module that logs, as `[log.level]` calls it: without the package's name and the class's."""
+    modules = [name for name in namespace.removeprefix(PACKAGE).split(".") if not name[:1].isupper()]
+    return ".".join(modules)
 
 
 def _for_json(value: object) -> object:

@@ -20,7 +20,7 @@ from twisted.python.logfile import LogFile
 from zope.interface import implementer
 
 from emqtwist.config import Config, LogSection, apply_live, parse
-from emqtwist.services.logs import LogWriter, as_told, install, log_file, observer
+from emqtwist.services.logs import LogWriter, as_told, install, log_file, observer, part_of
 
 CONTROL = "\x1b[2J"  # clears a terminal
 TWISTD: dict[str, object] = {"nodaemon": True, "logfile": None, "syslog": False, "prefix": "twisted", "logger": None}
@@ -402,3 +402,9 @@ def test_a_real_twistd_keeps_its_logfile_option(tmp_path: Path, checkout: Path) 
     assert run_twistd(tmp_path, checkout, "[log]\nfile = section.log", "--logfile", "line.log") == ""
     assert "the old way" in (tmp_path / "line.log").read_text()
     assert not (tmp_path / "section.log").exists()
+
+
+def test_the_part_of_a_line_is_what_log_level_calls_it() -> None:
+    assert part_of("emqtwist.services.events.LogObserver") == "services.events"
+    assert part_of("emqtwist.net.protocol") == "net.protocol"
+    assert part_of("twisted.internet.base") == "twisted.internet.base"
