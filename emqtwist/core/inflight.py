@@ -7,8 +7,8 @@ class Inflight:
     """Packet Identifier -> Delivery until PUBACK or PUBREC, None from PUBREC until PUBCOMP.
 
     `window` is how many may be unacknowledged on this connection: the client's Receive Maximum or our own bound. After a
-    resume, `resend` holds those that were not yet sent again, the next one last; they do not count against the window [MQTT-4.9.0-1].
-    `sent_at` (identifier -> monotonic seconds, oldest first) is kept only where `retries` is set.
+    resume, `resend` holds those that were not yet sent again, the next one last; they do not count against the window
+    [MQTT-4.9.0-1]. `sent_at` (identifier -> monotonic seconds, oldest first) is kept only where `retries` is set.
     """
 
     __slots__ = ("held", "window", "resend", "retries", "sent_at", "_last_id")
