@@ -50,6 +50,8 @@ setup(
     name="emqtwist",
     version=runpy.run_path("emqtwist/_version.py")["__version__"],
     description="An MQTT 3.1, 3.1.1 and 5.0 broker on Twisted: a server, a library, a fixture",
+    long_description=Path("README.md").read_text(encoding="utf-8"),
+    long_description_content_type="text/markdown",
     license="Apache-2.0",
     classifiers=[
         "Framework :: Twisted",
