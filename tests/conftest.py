@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from hypothesis import HealthCheck, settings
+from hypothesis import HealthCheck, Phase, settings
 from twisted.logger import ILogObserver, LogEvent, globalLogPublisher
 from twisted.python.failure import Failure
 from zope.interface import implementer
@@ -14,7 +14,8 @@ pytest_plugins = ["pytester", "tests.skips"]
 
 # EMQTWIST_SWEEP=1 (`make sweep`): new random examples, many of them, for each property; `-m sweep` picks these too.
 SWEEP = os.environ.get("EMQTWIST_SWEEP") == "1"
-settings.register_profile("ci", derandomize=True, deadline=None, database=None)
+REPEATABLE = tuple(phase for phase in Phase if phase is not Phase.explain)  # which traces every line, for minutes
+settings.register_profile("ci", derandomize=True, deadline=None, database=None, phases=REPEATABLE)
 settings.register_profile("sweep", deadline=None, database=None, max_examples=5000, print_blob=True,
                           suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("sweep" if SWEEP else "ci")

@@ -142,3 +142,16 @@ def test_each_missing_command_names_its_packages(debian: Machine, command: str, 
 def test_a_python_without_headers_names_their_package(debian: Machine) -> None:
     debian.has({"mosquitto": "", "python3": f'case "$*" in *Python.h*) exit 1;; *) {PYTHON};; esac'})
     assert debian.run("debian_packages").stdout.endswith("--no-install-recommends python3-dev\n")
+
+
+def test_copied_sources_have_nothing_of_an_older_build(tmp_path: Path, checkout: Path) -> None:
+    kept = {"setup.py", "pyproject.toml", "LICENSE", "README.md", "emqtwist/core/trie.py", "twisted/plugins/plugin.py"}
+    left = {"build/lib/emqtwist/core/old.py", "emqtwist/core/trie.cpython-311-x86_64-linux-gnu.so", "tests/test_it.py",
+            "emqtwist/core/__pycache__/trie.cpython-311.pyc", "twisted/plugins/dropin.cache", "emqtwist__mypyc.so"}
+    (tmp_path / "checkout" / "tools").mkdir(parents=True)
+    script = shutil.copy(checkout / "tools" / "copy_sources", tmp_path / "checkout" / "tools")
+    for name in kept | left:
+        (tmp_path / "checkout" / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / "checkout" / name).touch()
+    subprocess.run([script, tmp_path / "copy"], check=True)
+    assert {str(path.relative_to(tmp_path / "copy")) for path in (tmp_path / "copy").rglob("*") if path.is_file()} == kept
