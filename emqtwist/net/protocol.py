@@ -12,7 +12,7 @@ from zope.interface import implementer
 from emqtwist.core.connection import Connection
 from emqtwist.core.receive import receive
 from emqtwist.mqtt.constants import IMPLEMENTATION_SPECIFIC_ERROR
-from emqtwist.mqtt.errors import MQTTError
+from emqtwist.mqtt.errors import MQTTError, QuotaExceeded
 from emqtwist.net.address import describe, is_loopback
 from emqtwist.net.turns import Turns
 
@@ -28,6 +28,7 @@ class MQTTProtocol(Protocol):
     connection: Connection
     transport: Connected
     _deadline: IDelayedCall | None = None
+    _excess = 0  # bytes written since the transport has too much
 
     def connectionMade(self) -> None:
         turns = self.factory.turns
@@ -71,17 +72,28 @@ class MQTTProtocol(Protocol):
         """After the last bytes close, by force when the peer does not take them."""
         connection = self.connection
         if connection.out:
-            self.transport.write(connection.take())
+            data = connection.take()
+            if connection.congested:
+                self._bound(len(data))
+            self.transport.write(data)
         if connection.closing and self._deadline is None:
             self.transport.unregisterProducer()
             self.transport.loseConnection()
             self._deadline = self.factory.clock.callLater(LINGER, self.transport.abortConnection)
+
+    def _bound(self, size: int) -> None:
+        """Messages wait in the session now; only answers come, and a peer that asks without reading them is a flood."""
+        self._excess += size
+        if self._excess > self.factory.max_unsent:
+            self.connection.fail(QuotaExceeded("answers are asked for faster than they are read"))
+            self.transport.abortConnection()
 
     def pauseProducing(self) -> None:
         """Too much waits in the transport."""
         self.connection.choked()
 
     def resumeProducing(self) -> None:
+        self._excess = 0
         self.factory.turns.begin()
         self.connection.relieved()
 

@@ -262,3 +262,25 @@ def test_a_factory_knows_when_it_is_empty() -> None:
     assert all(deferred.called for deferred in waiting)
     hall.connect("third").hang_up()
     assert hall.factory.when_empty().called
+
+
+def test_a_client_that_asks_without_reading_the_answers_ends() -> None:
+    hall = Hall("[mqtt.client]", "max_unsent = 64KB")
+    mallory = hall.connect("mallory")
+    pings = encode(Pingreq(), 5) * 20_000
+    for _ in range(4):  # 40 KB of PINGRESP each
+        mallory.protocol.dataReceived(pings)
+        hall.clock.advance(0)
+    assert mallory.closing
+    assert len(mallory.wire.value()) < 3 * 65536 + 40_000
+    assert hall.broker.metrics.ends == {"quota_exceeded": 1}
+
+
+def test_answers_that_are_read_in_the_end_cost_nothing() -> None:
+    hall = Hall("[mqtt.client]", "max_unsent = 64KB")
+    alice = hall.connect("alice")
+    for _ in range(10):
+        alice.protocol.dataReceived(encode(Pingreq(), 5) * 40_000)  # 80 KB of PINGRESP: more than may wait
+        hall.clock.advance(0)
+        assert len(alice.received()) >= 40_000
+    assert hall.broker.metrics.ends == {}
