@@ -88,6 +88,10 @@ def test_empty_properties_take_the_short_form(packet: Packet, text: str) -> None
     assert encode(packet, 5) == raw(text)
 
 
+def test_auth_has_no_form_with_a_reason_code_alone() -> None:
+    assert encode(Auth(0x18), 5) == raw("f0 02 18 00")
+
+
 @pytest.mark.parametrize(("length", "header"), [
     (0, "30 03"), (124, "30 7f"), (125, "30 8001"), (16_380, "30 ff7f"), (16_381, "30 808001"),
     (2_097_148, "30 ffff7f"), (2_097_149, "30 80808001"),

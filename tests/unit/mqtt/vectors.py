@@ -184,6 +184,7 @@ VECTORS_5 = [
     vector("DISCONNECT, Server Reference", 5, "e0 0d 9c 0b 1c 0003 'two' 1f 0002 'mv'",
            Disconnect(0x9C, properties(server_reference="two", reason_string="mv"))),
     vector("AUTH, short", 5, "f0 00", Auth()),
+    vector("AUTH, Success with its method", 5, "f0 06 00 04 15 0001 'm'", Auth(0, properties(authentication_method="m"))),
     vector("AUTH", 5, "f0 0b 18 09 15 0001 'm' 16 0002 0102",
            Auth(0x18, properties(authentication_method="m", authentication_data=b"\1\2"))),
 ]
