@@ -89,7 +89,7 @@ def publish_head(first_byte: int, topic_name: bytes, tail_length: int) -> bytes:
     length = len(topic_name)
     remaining = 2 + length + tail_length + (2 if first_byte & 0x06 else 0)
     if remaining < 0x80:
-        return bytes((first_byte, remaining, length >> 8, length & 0xFF)) + topic_name
+        return bytes((first_byte, remaining, 0, length)) + topic_name
     return bytes((first_byte,)) + encode_variable(remaining) + bytes((length >> 8, length & 0xFF)) + topic_name
 
 

@@ -166,7 +166,7 @@ VECTORS_5 = [
     vector("PUBREL, User Property", 5, "62 0b 0001 00 07 26 0001 'k' 0001 'v'",
            Pubrel(1, 0, properties(user_properties=[("k", "v")]))),
     vector("PUBCOMP, short", 5, "70 02 0001", Pubcomp(1)),
-    vector("PUBCOMP, reason code", 5, "70 03 0001 92", Pubcomp(1, 0x92)),
+    vector("PUBCOMP, reason code", 5, "70 03 1234 92", Pubcomp(0x1234, 0x92)),
     vector("SUBSCRIBE", 5, "82 0f 000a 02 0b 05 0003 'a/#' 2e 0001 '+' 00",
            Subscribe(10, [(b"a/#", 0x2E), (b"+", 0)], properties(subscription_identifiers=[5]))),
     vector("SUBACK", 5, "90 07 000a 00 00 01 02 80", Suback(10, [0, 1, 2, 0x80])),
