@@ -20,10 +20,9 @@ class Deadlines(Generic[Key]):
 
     def set(self, key: Key, due: float) -> None:
         """Let `key` fall due then, instead of when it would have."""
-        if self._due.get(key) != due:
-            self._due[key] = due
-            heappush(self._heap, (due, key))
-            self._sweep()
+        self._due[key] = due
+        heappush(self._heap, (due, key))
+        self._sweep()
 
     def clear(self, key: Key) -> None:
         if self._due.pop(key, None) is not None:

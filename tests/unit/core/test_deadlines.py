@@ -70,8 +70,9 @@ def test_moving_one_key_for_ever_takes_no_memory() -> None:
 def test_cleared_keys_leave_no_memory_behind() -> None:
     deadlines: Deadlines[int] = Deadlines()
     for key in range(10_000):
-        deadlines.set(key, float(key))
-    for key in range(9_990):
+        deadlines.set(key, -float(key))
+    for key in range(10, 10_000):
         deadlines.clear(key)
     assert len(deadlines._heap) <= 20 + 64
-    assert deadlines.take(10_000.0) == list(range(9_990, 10_000))
+    assert deadlines.take(-5.0) == [9, 8, 7, 6, 5]
+    assert deadlines.take(0.0) == [4, 3, 2, 1, 0]
