@@ -59,6 +59,16 @@ def test_many_bytes_schedule_one_flush() -> None:
     assert desk.clock.getDelayedCalls() == []
 
 
+def test_bytes_and_replays_share_a_flush() -> None:
+    desk = Desk()
+    desk.broker.publish(desk.broker.local_message("a", b"x", 0, True, b"", NEVER))
+    spout = Spout(desk.broker.turn)
+    desk.broker.subscribe("a", print, 0)
+    desk.broker.subscribe("#", print, 0)
+    spout.link.send(b"a")
+    assert len(desk.clock.getDelayedCalls()) == 1
+
+
 def test_the_next_bytes_schedule_the_next_flush() -> None:
     desk = Desk()
     spout = Spout(desk.broker.turn)

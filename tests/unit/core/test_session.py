@@ -277,6 +277,18 @@ def test_what_was_in_flight_is_sent_again_in_order_under_its_identifiers(version
     assert again == [(1, b"1", True), (2, b"2", True), (3, b"3", True), (4, b"4", True)]
 
 
+def test_what_is_sent_again_is_what_was_sent() -> None:
+    world = World()
+    bob = arrive(world)
+    bob.subscribe("a", qos=2, options=c.OPTION_RETAIN_AS_PUBLISHED, identifier=9)
+    world.connect("alice").publish("a", b"x", 2, True, content_type="text/plain")
+    bob.drop()
+    again = arrive(world).one(Publish)
+    assert (again.payload, again.qos, again.retain, again.dup) == (b"x", 2, True, True)
+    assert again.properties is not None
+    assert (again.properties.content_type, again.properties.subscription_identifiers) == ("text/plain", [9])
+
+
 @every_version
 def test_after_a_resume_what_waited_follows_what_was_in_flight(version: int) -> None:
     world = World("mqtt.session.max_inflight = 2")
