@@ -73,7 +73,7 @@ bench: $(VENV)/.run
 
 ## clean         remove what make has made, the environments included
 clean:
-	@rm -rf .venv .venv-* build dist *.egg-info .mypy_cache .ruff_cache tests/integration/mqttjs/node_modules
+	@rm -rf .venv .venv-* build dist *.egg-info .mypy_cache .ruff_cache .hypothesis tests/integration/mqttjs/node_modules
 	@rm -f twisted/plugins/dropin.cache
 	@find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
