@@ -9,8 +9,8 @@ def check_forwarded(properties: Properties, payload: bytes, max_levels: int) -> 
     if properties.response_topic is not None:
         try:
             check_topic_name(properties.response_topic.encode(), max_levels)
-        except TopicNameInvalid as error:
-            raise ProtocolError(f"Response Topic: {error.reason}") from error  # [MQTT-3.3.2-14]
+        except TopicNameInvalid as no_name:
+            raise ProtocolError(f"Response Topic: {no_name.reason}") from no_name  # [MQTT-3.3.2-14]
     if properties.payload_format_indicator:
         try:
             payload.decode()

@@ -36,16 +36,8 @@ def publish(connection: Connection, session: Session, packet: Publish) -> None:
         raise ReceiveMaximumExceeded(f"more than {connection.receive_maximum} QoS 2 messages unfinished")  # [MQTT-3.3.4-7]
     try:
         reason_code = _pass_on(connection, packet)
-    except NotAuthorized as error:
-        _reject(connection, packet, error)
-        return
-    except QuotaExceeded as error:
-        _reject_or_close(connection, packet, error)
-        return
-    except PayloadFormatInvalid as error:
-        if not qos:
-            raise
-        _reject(connection, packet, error)
+    except (NotAuthorized, QuotaExceeded, PayloadFormatInvalid) as refusal:
+        _refuse(connection, packet, refusal)
         return
     if qos == 1:
         connection.acknowledge(c.PUBACK, packet.packet_id, reason_code)
@@ -126,21 +118,22 @@ def _check_room(connection: Connection, message: Message, route: Route) -> None:
             raise QuotaExceeded(causes.DROPS[cause])
 
 
-def _reject(connection: Connection, packet: Publish, error: MQTTError) -> None:
-    """Acknowledge with the reason: 3.x clients, which cannot be told, only see that it is done with."""
+def _refuse(connection: Connection, packet: Publish, error: MQTTError) -> None:
+    """Acknowledge with the reason, or end the connection where that would tell nothing, or something else.
+
+    A 3.x client cannot be told. It would take the acknowledgement of what found no room for a promise: its connection is
+    closed, so that it tries again. What is not for it to publish it only sees done with.
+    """
+    told = connection.version == c.MQTT_5_0
+    unanswered = error.reason_code == c.PAYLOAD_FORMAT_INVALID and not packet.qos
+    if unanswered or (error.reason_code == c.QUOTA_EXCEEDED and not told):
+        raise error
     if packet.qos == 1:
         connection.acknowledge(c.PUBACK, packet.packet_id, error.reason_code, error.reason)
     elif packet.qos == 2:
-        if connection.version != c.MQTT_5_0 and connection.session is not None:
+        if not told and connection.session is not None:
             connection.session.received[packet.packet_id] = None
         connection.acknowledge(c.PUBREC, packet.packet_id, error.reason_code, error.reason)
-
-
-def _reject_or_close(connection: Connection, packet: Publish, error: MQTTError) -> None:
-    """A 3.x client would take the acknowledgement for a promise: close, so that it tries again."""
-    if connection.version != c.MQTT_5_0:
-        raise error
-    _reject(connection, packet, error)
 
 
 def pubrec(connection: Connection, session: Session, packet: Acknowledgement) -> None:

@@ -1,6 +1,7 @@
 """[log] and [log.level]: what twistd writes down, and where. An embedded broker leaves logging to its host."""
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from pkgutil import iter_modules
 from typing import Final, Literal
@@ -17,6 +18,7 @@ FACILITIES: Final = Choice("auth", "authpriv", "cron", "daemon", "lpr", "mail", 
                            "local0", "local1", "local2", "local3", "local4", "local5", "local6", "local7")
 
 
+@cache
 def parts() -> list[str]:
     """The broker's modules as a logger names them, without `emqtwist.`; none is imported for it."""
     return list(_modules(Path(__file__).parents[2], ""))
