@@ -8,7 +8,7 @@ from emqtwist.mqtt.encoder import encode, publish_head
 from emqtwist.mqtt.errors import PacketTooLarge, ProtocolError
 from emqtwist.mqtt.packets import Connect, Pingreq, Puback, Publish, Subscribe
 from tests.unit.mqtt.chunking import Chunking
-from tests.unit.mqtt.comparing import fields
+from tests.unit.mqtt.comparing import fields, properties
 from tests.unit.mqtt.wire_text import raw
 
 PINGREQ = raw("c0 00")
@@ -198,3 +198,23 @@ def test_small_pieces_are_joined_lest_each_cost_an_object() -> None:
         decoder.feed(b"..")
         most = max(most, len(decoder._chunks))
     assert most < 30
+
+
+@pytest.mark.parametrize("version", [3, 4, 5])
+@pytest.mark.parametrize("size", [10, 129, 131, 16_389])
+def test_a_plain_publish_brings_the_frame_that_it_came_in(version: int, size: int, chunking: Chunking) -> None:
+    data = publish(size, version)
+    decoder = Decoder(c.MAX_PACKET, version)
+    packets = [packet for chunk in chunking(PINGREQ + data + PINGREQ) for packet in decoder.feed(chunk)]
+    assert isinstance(packets[1], Publish)
+    assert packets[1].frame == data
+
+
+@pytest.mark.parametrize("packet", [
+    Publish(b"a", b"x", 1, packet_id=1), Publish(b"a", b"x", 2, packet_id=1), Publish(b"a", b"x", retain=True),
+    Publish(b"a", b"x", properties=properties(topic_alias=1)),
+])
+def test_a_publish_that_cannot_be_sent_on_as_it_is_brings_no_frame(packet: Publish) -> None:
+    (received,) = Decoder(c.MAX_PACKET, 5).feed(encode(packet, 5))
+    assert isinstance(received, Publish)
+    assert received.frame == b""
