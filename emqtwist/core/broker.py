@@ -128,8 +128,7 @@ class Broker:
             link.check(now)
         for will in self.wills.take_due(now):
             self._publish_will(will)
-        for client_id in self.sessions.take_expired(now):
-            self._release_will(client_id)
+        self.sessions.take_expired(now)  # their Wills were due by then too
         self.retained.take_expired(now)
         if self.settings.retry_interval > 0:
             for session in list(self.sessions.by_id.values()):

@@ -157,7 +157,6 @@ class Session(Subscriber):
             lost += self.backlog.clear()
         self.circle.metrics.drop(causes.SESSION_ENDED, lost)
         self.inflight = Inflight()
-        self.received.clear()
         self.replays.clear()
 
     def _wait(self, delivery: Delivery) -> None:
