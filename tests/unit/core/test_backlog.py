@@ -141,6 +141,16 @@ def test_a_message_larger_than_the_whole_queue_is_refused_and_not_lost() -> None
     assert world.drops == {causes.QUEUE_FULL_REFUSED: 1}
 
 
+def test_a_queue_that_is_empty_again_is_not_crowded_any_more() -> None:
+    for end in ("drained", "ended"):
+        world = World("mqtt.mqueue.max_length = 2")
+        bob_away(world)
+        publish(world, b"1", b"2")
+        assert world.broker.circle.crowded == {"bob"}
+        world.connect("bob", clean_start=end == "ended")
+        assert world.broker.circle.crowded == set()
+
+
 # Watermarks.
 
 def test_the_watermarks_are_told_once_each() -> None:

@@ -45,6 +45,23 @@ def test_a_second_subscription_to_a_filter_replaces_the_first(topic_filter: byte
     assert router.subscriptions == others + 1
 
 
+@pytest.mark.parametrize("topic_filter", [b"a/b", b"a/+"])
+def test_who_is_not_subscribed_takes_nothing_away(topic_filter: bytes) -> None:
+    router = Router(100)
+    for each in (ALICE, BOB):
+        add(router, each, topic_filter)
+    assert not router.unsubscribe(topic_filter, CAROL)
+    assert (router.subscriptions, reached(router, b"a/b")) == (2, ["alice", "bob"])
+
+
+def test_a_wildcard_filter_that_is_gone_is_not_looked_for_any_more() -> None:
+    router = Router(100)
+    for topic_filter in (b"a/+", b"#"):
+        add(router, ALICE, topic_filter)
+    router.unsubscribe(b"a/+", ALICE)
+    assert reached(router, b"a/b") == ["alice"]
+
+
 def test_a_subscriber_stands_in_a_route_once() -> None:
     router = Router(100)
     for topic_filter in (b"a/b", b"a/+", b"#", b"+/b"):

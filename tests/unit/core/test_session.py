@@ -334,6 +334,18 @@ def test_new_messages_wait_while_older_ones_are_to_be_sent_again() -> None:
     assert (first.payload, second.payload, bob.payloads()) == (b"1", b"2", [b"3"])
 
 
+def test_qos_0_waits_too_until_all_is_sent_again() -> None:
+    world = World()
+    bob = bob_subscribed(world)
+    publish(world, b"1", b"2")
+    bob.drop()
+    publish(world, b"0", qos=0)
+    bob = arrive(world, receive_maximum=1)
+    first = bob.one(Publish)
+    bob.acknowledge(first)
+    assert (first.payload, bob.payloads()) == (b"1", [b"2", b"0"])
+
+
 @every_version
 def test_pubrel_is_sent_again_and_not_its_message(version: int) -> None:  # [MQTT-4.4.0-1]
     world = World()
