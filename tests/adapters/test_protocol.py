@@ -151,6 +151,20 @@ def test_relief_is_flushed_in_a_turn_of_its_own() -> None:
     assert bob.wire.value()[-1:] == b"x"
 
 
+def test_what_expired_while_a_client_did_not_read_is_not_sent() -> None:
+    hall = Hall("mqtt.client.max_unsent = 64KB")
+    bob = hall.connect("bob")
+    bob.send(Subscribe(1, [(b"a", 0)]))
+    bob.received()
+    hall.publish(bytes(70_000), qos=0)
+    hall.broker.publish(hall.broker.local_message("a", b"mortal", 0, False, b"", 5.0))
+    hall.clock.advance(5)
+    assert payloads(bob.received()) == [bytes(70_000)]
+    hall.clock.advance(0)
+    assert bob.received() == []
+    assert hall.broker.metrics.drops[causes.EXPIRED] == 1
+
+
 # The end.
 
 def test_the_broker_closes_after_its_last_words() -> None:
