@@ -107,7 +107,7 @@ class Session(Subscriber):
             self._repeat(link, packet_id)
         if self.backlog is not None and not inflight.resend:
             self._send_waiting(link, self.backlog)
-        waiting = link.congested or (self.backlog is not None and self.backlog.qos0 > 0)
+        waiting = link.congested or (self.backlog is not None and self.backlog.qos0 > 0)  # nor overtakes QoS 0 itself
         self.direct = None if waiting else link
         if self.replays and self.room() > 0:
             self.circle.feed(self)
@@ -166,8 +166,6 @@ class Session(Subscriber):
         if self.backlog is None:
             self.backlog = Backlog(self.client_id, self.circle)
         self.backlog.put(delivery, self.expiry_interval > 0)
-        if self.backlog.qos0:
-            self.direct = None  # QoS 0 must not overtake QoS 0
 
     def _send_waiting(self, link: Link, backlog: Backlog) -> None:
         while backlog.queue and not link.congested:
