@@ -1,0 +1,1 @@
+"""Clients that lie, seeded: against the core in this process, and against a broker in a process of its own."""
