@@ -524,6 +524,17 @@ def test_a_message_that_was_sent_does_not_expire_any_more(qos: int) -> None:  # 
     assert (message.payload, message.dup, expiry_of(message)) == (b"x", True, 0)
 
 
+def test_an_expiry_interval_of_0_is_for_those_who_are_there() -> None:
+    world = World()
+    bob_subscribed(world).drop()
+    carol = world.connect("carol")
+    carol.subscribe("a", qos=1)
+    publish(world, b"x", message_expiry_interval=0)
+    assert expiry_of(carol.one(Publish)) == 0
+    assert arrive(world).received() == []
+    assert world.drops == {causes.EXPIRED: 1}
+
+
 def test_an_expired_message_leaves_its_place_in_the_window() -> None:
     world = World()
     bob = bob_subscribed(world, receive_maximum=1)
