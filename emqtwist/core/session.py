@@ -107,8 +107,8 @@ class Session(Subscriber):
             self._repeat(link, packet_id)
         if self.backlog is not None and not inflight.resend:
             self._send_waiting(link, self.backlog)
-        waiting = link.congested or (self.backlog is not None and self.backlog.qos0 > 0)  # nor overtakes QoS 0 itself
-        self.direct = None if waiting else link
+        waiting = link.congested or (self.backlog is not None and self.backlog.qos0 > 0)
+        self.direct = None if waiting else link  # QoS 0 must not overtake QoS 0
         if self.replays and self.room() > 0:
             self.circle.feed(self)
 
