@@ -66,7 +66,7 @@ class Node:
             return self
         level = b"+"
         child = self.end or self.hash or self.plus
-        if child is None and self.words is not None:
+        if self.words is not None:
             level, child = next(iter(self.words.items()))
         if isinstance(child, Node):
             child.skip = self.skip + b"/" + level + child.skip
@@ -96,8 +96,7 @@ class Trie:
             if child is None:
                 break
             below = _fork(child, levels, depth + 1)
-            if below is not child:
-                node.put(levels[depth], below)
+            node.put(levels[depth], below)
             node = below
             depth += 1 + below.skip.count(b"/")
         if depth < len(levels) or node.end is None:

@@ -6,8 +6,11 @@ from emqtwist.core.trie import Node, Trie
 from emqtwist.mqtt.topics import matches
 from tests.properties.topic_strategies import FILTERS, NAMES
 
+ALIKE = st.lists(st.sampled_from([b"a", b"b", b"+"]), min_size=1, max_size=7).map(b"/".join)  # share many levels
+ALIKE_NAMES = st.lists(st.sampled_from([b"a", b"b"]), min_size=1, max_size=7).map(b"/".join)
 
-@given(st.lists(st.tuples(FILTERS, st.booleans()), max_size=40), st.lists(NAMES, min_size=1, max_size=8))
+
+@given(st.lists(st.tuples(FILTERS | ALIKE, st.booleans()), max_size=40), st.lists(NAMES | ALIKE_NAMES, min_size=1, max_size=8))
 def test_the_filters_found_are_those_that_match(steps: list[tuple[bytes, bool]], names: list[bytes]) -> None:
     trie, held = Trie(), set()
     for topic_filter, inserted in steps:
@@ -30,7 +33,7 @@ def shape(below: Node | bytes | None) -> object:
     return below.skip, below.end, below.hash, shape(below.plus), words, below.words is None
 
 
-@given(st.lists(FILTERS, unique=True, max_size=20), st.integers(0, 20))
+@given(st.lists(FILTERS | ALIKE, unique=True, max_size=20), st.integers(0, 20))
 def test_deleted_filters_leave_the_trie_as_if_they_had_never_been(filters: list[bytes], kept: int) -> None:
     plain, pruned = Trie(), Trie()
     for topic_filter in filters[:kept]:

@@ -73,6 +73,23 @@ def test_a_filter_that_is_the_beginning_of_another_stays_apart() -> None:
         assert trie.match(topic_name) == [topic_name]
 
 
+def test_levels_that_several_filters_share_are_compared_too() -> None:
+    trie = trie_of(b"a/s/q", b"a/s/b/z", b"a/s/b/a/#", b"a/s/b/a/+")
+    assert trie.match(b"a/b") == []
+    assert trie.match(b"a/b/b/a/x") == []
+    assert sorted(trie.match(b"a/s/b/a/x")) == [b"a/s/b/a/#", b"a/s/b/a/+"]
+
+
+def test_filters_that_shared_levels_part_at_each_of_them() -> None:
+    filters = [b"x/1/2/3/4/a", b"x/1/2/3/4/b"]
+    for branch in (b"x/1/2/+/y", b"x/9/2/3/4/a", b"x/1/2/3", b"x/1/2/3/5/#"):
+        trie = trie_of(*filters, branch)
+        for topic_filter in filters:
+            assert trie.match(topic_filter) == [topic_filter]
+        assert branch in trie.match(branch.replace(b"+", b"p").replace(b"#", b"p"))
+        assert trie.match(b"x/1/3/4/a") == []
+
+
 def test_inserting_twice_is_inserting_once() -> None:
     filters = [b"a/+", b"a/+/c", b"a/#", b"a", b"a/b", b"#", b"+"]
     trie = trie_of(*filters, *filters)
