@@ -75,33 +75,40 @@ class BrokerFuzz:
         self._numbers: dict[int, int] = {}  # of sessions, by the port they came from
         self._open: list[Liar] = []
         self._waiting: list[Liar] = []  # for the end of the time for CONNECT: not even one packet was sent
-        (folder / "broker.ini").write_text(CONFIGURATION)
-        self._program = Program(*command, "-n", "--pidfile=broker.pid", "emqtt", "--config", "broker.ini", cwd=folder)
-        self._port = int(self._program.next(r"listening on tcp\.default at 127\.0\.0\.1:(\d+)")[1])
+        self._command = command
 
     def run(self, first: int, sessions: int) -> None:
         """Play sessions; Found when the broker dies, hangs, grows, logs a defect, or disturbs the canary."""
         self._first = self._number = first
+        (self._folder / "broker.ini").write_text(CONFIGURATION)
+        self._program = Program(*self._command, "-n", "--pidfile=broker.pid", "emqtt", "--config", "broker.ini",
+                                cwd=self._folder)
+        try:
+            self._port = int(self._program.next(r"listening on tcp\.default at 127\.0\.0\.1:(\d+)")[1])
+            self._play_all(range(first, first + sessions))
+        except Found as error:
+            error.add_note("\n".join(self._end()[-40:]))
+            raise
+        except BaseException:
+            self._program.kill()
+            raise
+        self._read(self._end())
+
+    def _play_all(self, numbers: range) -> None:
         canary = Canary(self._port)
         try:
-            self._play_all(range(first, first + sessions), canary)
-        except Found as error:
-            error.add_note("\n".join(self._end(canary)[-40:]))
-            raise
-        self._read(self._end(canary))
-        self.exchanged = canary.exchanged
-
-    def _play_all(self, numbers: range, canary: Canary) -> None:
-        self._measure()
-        for self._number in numbers:
-            self._play(LyingSession(self.seed, self.version, self._number))
-            self._listen(canary)
-            if self._number == numbers[len(numbers) // 3]:
-                self._measure()
-        for liar in self._waiting:
-            self._judge(liar)
-        canary.stop()
+            self._measure()
+            for self._number in numbers:
+                self._play(LyingSession(self.seed, self.version, self._number))
+                self._listen(canary)
+                if self._number == numbers[len(numbers) // 3]:
+                    self._measure()
+            for liar in self._waiting:
+                self._judge(liar)
+        finally:
+            canary.stop()
         self._listen(canary)
+        self.exchanged = canary.exchanged
         self._measure()
         if self.resident[-1] > self.resident[1] + GROWTH:
             raise self._found(f"the broker grew from {self.resident[1]} KB to {self.resident[-1]} KB", self._number)
@@ -139,9 +146,8 @@ class BrokerFuzz:
         assert resident is not None
         self.resident.append(int(resident[1]))
 
-    def _end(self, canary: Canary) -> list[str]:
+    def _end(self) -> list[str]:
         """What the broker has logged, once everybody has left and it has ended."""
-        canary.stop()
         for liar in [*self._open, *self._waiting]:
             liar.part()
         self._program.terminate()

@@ -100,6 +100,8 @@ def _fresh(reference: Reference, connection: Connection, packet: Publish) -> Owe
     for held in session.inflight:
         if held.line == owed.line and held.sent_on is not connection and not held.released and not held.optional:
             raise Wrong(f"{packet.payload!r} overtakes {held.message.payload!r}, which is to be sent again")
+    if owed.retain and connection.version != c.MQTT_5_0:
+        owed.identifiers = None  # it could be the message itself or a replay, of any subscription
     owed.packet_id = packet.packet_id
     session.inflight = [held for held in session.inflight if held is not other] + [owed]
     return owed

@@ -36,13 +36,14 @@ class Subscription:
 class Owed:
     """One message for one session, with the QoS, RETAIN and identifiers it has to have.
 
-    `optional`: it may have been dropped. `sent_on` is where its PUBLISH was sent last.
+    `identifiers` is None when they cannot be known. `optional`: it may have been dropped. `sent_on` is where its PUBLISH
+    was sent last.
     """
 
     message: Message
     qos: int
     retain: bool
-    identifiers: list[int]
+    identifiers: list[int] | None
     optional: bool = False
     packet_id: int = 0
     released: bool = False
@@ -60,7 +61,7 @@ class Owed:
         if version != c.MQTT_5_0:
             return same and packet.properties is None
         got = packet.properties or properties()
-        return (same and sorted(got.subscription_identifiers) == self.identifiers
+        return (same and self.identifiers in (None, sorted(got.subscription_identifiers))
                 and got.user_properties == message.user_properties and self._right_expiry(got.message_expiry_interval, now))
 
     def _right_expiry(self, interval: int | None, now: float) -> bool:
@@ -72,7 +73,7 @@ class Owed:
         if connection.max_packet == c.MAX_PACKET:
             return True
         message = self.message
-        made = properties(user_properties=message.user_properties, subscription_identifiers=self.identifiers)
+        made = properties(user_properties=message.user_properties, subscription_identifiers=self.identifiers or [])
         made.message_expiry_interval = None if message.expires_at == inf else 1
         packet = Publish(message.topic, message.payload, self.qos, self.retain, False, 1, made)
         return len(encode(packet, connection.version)) <= connection.max_packet
