@@ -117,8 +117,7 @@ class MQueue:
             place = heappop(self._mortal)[2]
             if place.delivery[0] is not GONE:
                 dropped.append(self._leave(place))
-        if dropped:
-            self._mark()
+        self._mark()
         return dropped
 
     def waiting(self) -> list[Delivery]:

@@ -131,3 +131,20 @@ def test_order_holds_over_empty_places(seed: int, priorities: dict[bytes, int]) 
             assert queue.drop_expired(float(number)) == [new]
             model.arrived.remove(new)
     assert queue.clear() == model.sending()
+
+
+@given(st.integers(0, 1 << 32), st.sampled_from(["simple", "priority"]), PRIORITIES)
+def test_expiry_holds_over_many_messages(seed: int, kind: str, priorities: dict[bytes, int]) -> None:
+    """Long runs of messages that are sent or expire in any order, so that what is stale is swept again and again."""
+    chance = Random(seed)
+    queue, model = MQueue(kind, priorities, 0, 0, 0.2, 0.6), Model(kind, priorities, 0, 0, 0.2, 0.6)
+    for number in range(300):
+        new = Message(chance.choice([b"a", b"b"]), b"x", expires_at=float(number + chance.randrange(200))), 0, (number,)
+        assert queue.put(new) == model.put(new) == []
+        if chance.random() < 0.9:
+            assert queue.take() == model.sending()[0]
+            model.arrived.remove(model.sending()[0])
+        if chance.random() < 0.05:
+            expired = [one for one in model.arrived if one[0].expires_at <= number]
+            assert queue.drop_expired(float(number)) == sorted(expired, key=lambda one: one[0].expires_at)
+            model.arrived = [one for one in model.arrived if one not in expired]

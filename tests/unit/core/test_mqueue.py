@@ -199,6 +199,24 @@ def test_a_message_never_displaces_a_higher_priority() -> None:
     assert take_all(queue) == [b"1", b"2", b"4"]
 
 
+def test_a_message_takes_all_that_higher_priorities_leave() -> None:
+    queue = queue_of("priority", {b"high": 9}, max_bytes=3 * (5 + OVERHEAD))
+    put_all(queue, b"high", b"12")
+    put_all(queue, b"low", b"3")
+    assert payloads_of(queue.put(delivery(b"low", b"xx"))) == [b"3"]
+    assert queue.bytes == queue.max_bytes
+
+
+def test_what_left_a_higher_priority_makes_room_for_a_lower_one() -> None:
+    queue = queue_of("priority", {b"high": 9}, max_bytes=3 * (5 + OVERHEAD))
+    put_all(queue, b"high", b"123")
+    assert put_all(queue, b"low", b"4") == [b"4"]
+    queue.take()
+    queue.take()
+    assert put_all(queue, b"low", b"567") == [b"5"]
+    assert take_all(queue) == [b"3", b"6", b"7"]
+
+
 def test_a_topic_at_its_length_makes_room_in_bytes_first() -> None:
     queue = queue_of("priority", {b"a": 1}, max_length=1, max_bytes=2 * (2 + OVERHEAD))
     put_all(queue, b"a", b"1")
@@ -362,6 +380,13 @@ def test_expired_messages_leave_no_memory_behind_an_old_one(kind: str) -> None:
     assert size < 100_000
     put_all(queue, b"t", b"1")
     assert take_all(queue) == [b"old", b"1"]
+
+
+@BOTH
+def test_messages_that_never_expire_cost_nothing_for_it(kind: str) -> None:
+    queue = queue_of(kind)
+    put_all(queue, b"t", b"123")
+    assert not queue._mortal
 
 
 @BOTH
