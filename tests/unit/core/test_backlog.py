@@ -139,6 +139,9 @@ def test_a_message_larger_than_the_whole_queue_is_refused_and_not_lost() -> None
     bob_away(world)
     assert publish(world, bytes(2000)) == [c.QUOTA_EXCEEDED]
     assert world.drops == {causes.QUEUE_FULL_REFUSED: 1}
+    bob = world.connect("bob", **LASTING)
+    assert publish(world, bytes(2000)) == [0]  # it need not wait
+    assert bob.payloads() == [bytes(2000)]
 
 
 def test_a_queue_that_is_empty_again_is_not_crowded_any_more() -> None:

@@ -150,12 +150,14 @@ def test_sessions_that_expire_together_publish_their_wills() -> None:
 def test_new_settings_hold_from_now_on() -> None:
     world = World()
     alice = world.connect("alice", keep_alive=10)
-    world.configure("mqtt.max_qos_allowed = 0", "mqtt.keepalive_backoff = 2", "retainer.max_message_num = 1")
+    world.configure("mqtt.max_qos_allowed = 0", "mqtt.keepalive_backoff = 2", "retainer.max_message_num = 1",
+                    "retainer.max_payload_size = 5")
     world.advance(39)
     assert not alice.closed
     alice.publish("a", b"x", retain=True)
     alice.publish("b", b"x", retain=True)
-    assert world.drops[causes.RETAINED_TOO_MANY] == 1
+    alice.publish("a", b"too large", retain=True)
+    assert (world.drops[causes.RETAINED_TOO_MANY], world.drops[causes.RETAINED_TOO_LARGE]) == (1, 1)
     alice.publish("a", b"x", qos=1)
     assert alice.one(Disconnect).reason_code == c.QOS_NOT_SUPPORTED
 

@@ -313,6 +313,16 @@ def test_a_clean_start_before_the_delay_publishes_the_will_at_once() -> None:
     assert watcher.received() == []
 
 
+def test_a_session_that_is_discarded_does_not_get_its_own_will() -> None:
+    world = World()
+    alice = world.connect("alice", session_expiry_interval=100, will=Will(
+        b"will", b"last words", 1, properties=properties(will_delay_interval=10)))
+    alice.subscribe("will", qos=1)
+    alice.drop()
+    world.connect("alice", clean_start=True)
+    assert world.drops == {causes.NO_SUBSCRIBERS: 1}
+
+
 def test_a_takeover_publishes_a_will_without_delay() -> None:
     world = World()
     watcher = mourner(world)
