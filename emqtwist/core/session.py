@@ -151,12 +151,11 @@ class Session(Subscriber):
                 self.inflight.note_sent(packet_id, self.circle.turn.now)
 
     def end(self) -> None:
-        """Forget all messages; those that never reached the client are counted."""
+        """Take nothing more; the messages that never reached the client are counted."""
         lost = self.inflight.unfinished()
         if self.backlog is not None:
             lost += self.backlog.clear()
         self.circle.metrics.drop(causes.SESSION_ENDED, lost)
-        self.inflight = Inflight()
         self.replays.clear()
 
     def _wait(self, delivery: Delivery) -> None:
