@@ -46,8 +46,7 @@ class Topics:
 
     def seek(self, topic: bytes, at: int) -> tuple[int, int]:
         """Block and place of the first name that is not before `topic`, from block `at` on; past the last: no name."""
-        if at + 1 < len(self.bounds) and self.bounds[at + 1] <= topic:
-            at = bisect_right(self.bounds, topic, at) - 1
+        at = bisect_right(self.bounds, topic, at) - 1
         place = bisect_left(self.blocks[at], topic)
         return (at, place) if place < len(self.blocks[at]) else (at + 1, 0)
 

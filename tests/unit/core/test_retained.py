@@ -5,7 +5,7 @@ import pytest
 
 from emqtwist.core.causes import RETAINED_TOO_LARGE, RETAINED_TOO_MANY
 from emqtwist.core.message import NEVER, Message
-from emqtwist.core.retained import STEPS, Replay, Retained
+from emqtwist.core.retained import BLOCK, STEPS, Replay, Retained
 
 
 def message(topic: bytes, payload: bytes = b"x", expires_at: float = NEVER) -> Message:
@@ -265,6 +265,20 @@ def test_a_topic_updated_for_ever_keeps_its_name_once() -> None:
     size = tracemalloc.get_traced_memory()[0]
     tracemalloc.stop()
     assert size < 30_000
+
+
+def test_blocks_are_split_when_large_and_go_when_empty() -> None:
+    names = [b"a/%05d" % number for number in range(10 * BLOCK)]
+    retained = retained_of(*names[::2], *names[1::2])
+    assert max([len(block) for block in retained.topics.blocks]) <= BLOCK
+    for name in names[1:]:
+        retained.delete(name)
+    assert len(retained.topics.blocks) <= 2
+    assert drain(retained.replay(b"a/+")) == names[:1]
+    retained.delete(names[0])
+    assert drain(retained.replay(b"#")) == []
+    retained.store(message(b"b"))
+    assert drain(retained.replay(b"#")) == [b"b"]
 
 
 def test_topics_that_come_and_go_leave_no_memory_behind() -> None:
