@@ -243,9 +243,9 @@ def test_a_will_that_is_not_retained_is_not() -> None:  # [MQTT-3.1.2-14]
 def test_the_wills_properties_are_forwarded() -> None:
     world = World()
     watcher = mourner(world)
-    values: dict[str, Any] = {"payload_format_indicator": 1, "content_type": "text/plain",
-                                 "response_topic": "answers", "correlation_data": b"\0\1",
-                                 "user_properties": [("b", "2"), ("a", "1"), ("b", "2")]}
+    values: dict[str, Any] = {
+        "payload_format_indicator": 1, "content_type": "text/plain", "response_topic": "answers",
+        "correlation_data": b"\0\1", "user_properties": [("b", "2"), ("a", "1"), ("b", "2")]}
     world.connect("alice", will=Will(b"will", b"last words", properties=properties(**values))).drop()
     publish = watcher.one(Publish)
     assert publish.properties is not None
