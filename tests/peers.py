@@ -176,6 +176,12 @@ class Peer:
         assert isinstance(self.connack, Connack)
         return self.connack
 
+    @property
+    def told(self) -> Properties:
+        """What the CONNACK said beside its reason code."""
+        assert self.connack is not None
+        return self.connack.properties or Properties()
+
     def send(self, *packets: Packet) -> None:
         """Send the packets in one chunk, and let the broker do all that follows."""
         for packet in packets:

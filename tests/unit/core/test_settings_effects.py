@@ -12,19 +12,12 @@ from emqtwist.core.observer import Observer
 from emqtwist.mqtt import constants as c
 from emqtwist.mqtt.encoder import encode
 from emqtwist.mqtt.packets import Connect, Publish, Subscribe
-from emqtwist.mqtt.properties import Properties
 from emqtwist.net.protocol import MQTTFactory
 from emqtwist.net.turns import Turns
-from tests.peers import Peer, World
+from tests.peers import World
 from tests.wires import Caller
 
 LASTING: dict[str, Any] = {"clean_start": False, "session_expiry_interval": 100_000_000}
-
-
-def connack(peer: Peer) -> Properties:
-    assert peer.connack is not None
-    assert peer.connack.properties is not None
-    return peer.connack.properties
 
 
 def away(world: World, *filters: str) -> None:
@@ -51,7 +44,7 @@ def test_mqtt_max_packet_size() -> None:
     for size, closed in (("4KB", True), ("5KB", False)):
         world = World(f"mqtt.max_packet_size = {size}")
         alice = world.connect("alice")
-        assert connack(alice).maximum_packet_size == int(size[0]) * 1024
+        assert alice.told.maximum_packet_size == int(size[0]) * 1024
         alice.publish("a", bytes(4096))
         assert alice.closed == closed
 
@@ -76,7 +69,7 @@ def test_mqtt_max_qos_allowed() -> None:
     for most in (0, 1, 2):
         world = World(f"mqtt.max_qos_allowed = {most}")
         alice = world.connect("alice")
-        assert connack(alice).maximum_qos == (None if most == 2 else most)
+        assert alice.told.maximum_qos == (None if most == 2 else most)
         assert alice.subscribe("a", qos=2) == [most]
         for qos in range(3):
             assert alice.closed == (qos > most + 1)
@@ -88,7 +81,7 @@ def test_mqtt_retain_available() -> None:
     for word, available in (("on", True), ("off", False)):
         world = World(f"mqtt.retain_available = {word}")
         alice = world.connect("alice")
-        assert connack(alice).retain_available == (None if available else 0)
+        assert alice.told.retain_available == (None if available else 0)
         alice.publish("a", b"x", retain=True)
         assert (alice.closed, len(world.broker.retained)) == (not available, int(available))
 
@@ -115,7 +108,7 @@ def test_mqtt_server_keep_alive() -> None:
     for line, told, closed in (("5m", 300, True), ("off", None, False)):
         world = World(f"mqtt.server_keep_alive = {line}")
         alice = world.connect("alice", keep_alive=1000)
-        assert connack(alice).server_keep_alive == told
+        assert alice.told.server_keep_alive == told
         world.advance(451)
         assert alice.closed == closed
 
@@ -188,7 +181,7 @@ def test_mqtt_session_max_inflight() -> None:
 def test_mqtt_session_receive_maximum() -> None:
     world = World("mqtt.session.receive_maximum = 3")
     alice = world.connect("alice")
-    assert connack(alice).receive_maximum == 3
+    assert alice.told.receive_maximum == 3
     for packet_id in (1, 2, 3):
         alice.publish("a", b"x", 2, packet_id=packet_id)
     assert not alice.closed
@@ -211,7 +204,7 @@ def test_mqtt_session_expiry_interval() -> None:
     world = World("mqtt.session.expiry_interval = 2h")
     world.connect("old", version=4, clean_start=False).drop()
     bob = world.connect("bob", **LASTING)
-    assert connack(bob).session_expiry_interval == 7200
+    assert bob.told.session_expiry_interval == 7200
     bob.drop()
     world.advance(7199)
     assert len(world.broker.sessions.by_id) == 2
