@@ -187,7 +187,7 @@ class MQueue:
         """Append to the line of `topic`; its priority."""
         line = self._lines.get(topic)
         if line is None:
-            line = self._lines[topic] = Line(place, self._priorities.get(topic, 0))
+            line = self._lines[topic] = Line(place, self._priority(topic))
         else:
             line.last.after = place
             line.last = place

@@ -189,14 +189,15 @@ class Replay:
             if level == b"+":
                 turn = start + len(words[depth])
             elif level != words[depth]:
-                return self._ahead(name, name[:start] + level, depth, turn)
+                return _ahead(name, name[:start] + level, turn)
             start += len(words[depth]) + 1
         return name if len(words) == len(self._levels) else name[:start - 1] + b"0"  # '0' follows '/': past all below
 
-    def _ahead(self, name: bytes, wanted: bytes, depth: int, turn: int) -> bytes | None:
-        """Where to go on from `name`, which has another level than `wanted` at `depth`."""
-        if wanted > name:
-            return wanted
-        if depth + 1 < len(self._levels) and wanted + b"/" > name:
-            return wanted + b"/"  # `a-` lies between `a` and `a/`
-        return name[:turn] + b"0" if turn >= 0 else None
+
+def _ahead(name: bytes, wanted: bytes, turn: int) -> bytes | None:
+    """Where to go on from `name`, which parts from `wanted` in its last level; `turn` as in `_leap`."""
+    if wanted > name:
+        return wanted
+    if wanted + b"/" > name:
+        return wanted + b"/"  # `a-` lies between `a` and `a/`
+    return name[:turn] + b"0" if turn >= 0 else None
