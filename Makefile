@@ -11,7 +11,7 @@ CAN_COMPILE := $(filter true,$(CI))$(shell command -v cc 2>/dev/null)
 
 .DELETE_ON_ERROR:
 .NOTPARALLEL:
-.PHONY: help run test test-full lint types pytest compiled sweep test-pythons packages docs bench clean
+.PHONY: help run test test-full lint types pytest compiled sweep fuzz test-pythons packages docs bench clean
 
 pytest compiled sweep test-pythons: export PYTHONHASHSEED := 0
 
@@ -49,6 +49,13 @@ compiled: $(if $(CAN_COMPILE),$(COMPILED)/.built)
 ## sweep         the long tests: many seeds, many examples
 sweep: $(VENV)/.dev
 	@EMQTWIST_SWEEP=1 $(PYTEST) -q -m sweep -o faulthandler_timeout=7200 $(ARGS)
+
+# At length, some ten minutes for each version. SEED is drawn unless given.
+SESSIONS ?= 200000
+SEED ?= $(shell od -An -N4 -tu4 /dev/urandom)
+## fuzz          lying clients by the hundred thousand; SESSIONS=1000 SEED=7 for some
+fuzz: $(VENV)/.dev
+	@$(BIN)/python -m tests.harness.fuzz --seed $(SEED) --sessions $(SESSIONS) $(ARGS)
 
 ## test-pythons  the core's tests on every Python that is here
 test-pythons:

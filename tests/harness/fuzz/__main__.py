@@ -37,8 +37,9 @@ def run(core: bool, seed: int, version: int, first: int, sessions: int) -> str:
         outside = BrokerFuzz(seed, version, Path(folder))
         outside.run(first, sessions)
     grown = " → ".join(str(kilobytes) for kilobytes in outside.resident)
-    return (f"version {version}: {sessions} sessions, {outside.closed} closed; "
-            f"the canary exchanged {outside.exchanged} messages; resident {grown} KB")
+    slowest = " → ".join(f"{milliseconds:.2f}" for milliseconds in outside.slowest)
+    return (f"version {version}: {sessions} sessions, {outside.closed} closed; the canary exchanged {outside.exchanged} "
+            f"messages, p99 {slowest} ms; resident {grown} KB")
 
 
 if __name__ == "__main__":

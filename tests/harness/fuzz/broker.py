@@ -71,6 +71,7 @@ class BrokerFuzz:
         self.version = version
         self.closed = self.exchanged = 0
         self.resident: list[int] = []  # KB: at the start, when it is warm, at the end
+        self.slowest: list[float] = []  # milliseconds of the canary's 99th percentile: in the first tenth, in the last
         self._folder = folder
         self._numbers: dict[int, int] = {}  # of sessions, by the port they came from
         self._open: list[Liar] = []
@@ -109,6 +110,8 @@ class BrokerFuzz:
             canary.stop()
         self._listen(canary)
         self.exchanged = canary.exchanged
+        tenth = max(1, self.exchanged // 10)
+        self.slowest = [canary.slowest(slice(tenth)), canary.slowest(slice(-tenth, None))]
         self._measure()
         if self.resident[-1] > self.resident[1] + GROWTH:
             raise self._found(f"the broker grew from {self.resident[1]} KB to {self.resident[-1]} KB", self._number)
