@@ -62,9 +62,11 @@ test-pythons:
 	@tools/test_pythons
 
 ## docs          the generated pages of docs/
-docs: $(VENV)/.run
+docs: $(VENV)/.dev
 	@$(BIN)/python -m emqtwist.config.reference > $(VENV)/configuration.md
 	@mv $(VENV)/configuration.md docs/configuration.md
+	@$(BIN)/python -m tests.states.page > $(VENV)/states.md
+	@mv $(VENV)/states.md docs/states.md
 
 # Needs mosquitto, a C compiler, two idle cores, and the folder of compare.py and mqload.c in BENCH.
 BENCH ?= ../shared/bench

@@ -101,7 +101,7 @@ def test_shell_is_shell(snippet: Snippet) -> None:
 
 
 def test_there_are_snippets_of_every_kind() -> None:
-    assert {each.language for each in SNIPPETS} == {"ini", "python", "sh", "text"}
+    assert {each.language for each in SNIPPETS} == {"ini", "mermaid", "python", "sh", "text"}
     assert any(each.run for each in SNIPPETS)
 
 
