@@ -30,6 +30,7 @@ KEY = re.compile(r"(?:node|log|mqtt|retainer|listener)(?:\.[a-z0-9_<>]+)+")
 DOTTED = re.compile(r"[A-Za-z_]\w*(?:\.[A-Za-z_]\w*)+")
 NOT_OURS = {"*args", "Final", "mypy --strict"}  # what architecture.md names beside the project's own
 ONLY_ANSWERED = {constants.TOPIC_FILTER_INVALID, constants.SHARED_SUBSCRIPTIONS_NOT_SUPPORTED}  # they end no connection
+ONLY_ANSWERED |= {constants.WILDCARD_SUBSCRIPTIONS_NOT_SUPPORTED, constants.SUBSCRIPTION_IDENTIFIERS_NOT_SUPPORTED}
 
 
 class Snippet(NamedTuple):

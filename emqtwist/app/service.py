@@ -81,6 +81,7 @@ class BrokerService(MultiService):
 
     def reconfigure(self, config: Config) -> None:
         """Use the live keys of `config`; `config.live_changes` tells which keys wait for a restart."""
+        self.turns.begin()
         self.config = apply_live(self.config, config)
         self.broker.configure(settings_of(self.config))
         for listener in self.listeners.values():

@@ -39,4 +39,10 @@ def settings_of(config: Config) -> Settings:
         retained_expiry=retainer.expiry_interval or NEVER,
         replay_batch=retainer.replay_batch,
         route_cache=mqtt.pubsub.route_cache,
+        max_topic_alias=mqtt.max_topic_alias,
+        wildcard_subscription=mqtt.wildcard_subscription,
+        subscription_identifiers=mqtt.subscription_identifiers,
+        response_information=mqtt.response_information,
+        server_moved=mqtt.server_moved,
+        server_reference=mqtt.server_reference,
     )

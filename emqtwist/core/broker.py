@@ -1,7 +1,7 @@
 """The Broker: wires the parts of the core; publish and subscribe from inside the process."""
 from collections.abc import Callable
 
-from emqtwist.core import causes
+from emqtwist.core import causes, moving
 from emqtwist.core.callback import Callback
 from emqtwist.core.circle import Circle
 from emqtwist.core.link import Link, Turn
@@ -17,7 +17,7 @@ from emqtwist.core.settings import Settings
 from emqtwist.core.subscriber import Subscription
 from emqtwist.core.wills import Wills
 from emqtwist.mqtt.constants import OPTION_RETAIN_HANDLING
-from emqtwist.mqtt.errors import MQTTError, ServerShuttingDown, TopicFilterInvalid
+from emqtwist.mqtt.errors import MQTTError, TopicFilterInvalid
 from emqtwist.mqtt.topics import check_topic_filter, check_topic_name, parse_share
 
 
@@ -47,8 +47,13 @@ class Broker:
         return self.circle.settings
 
     def configure(self, settings: Settings) -> None:
-        """Use other settings from now on; what is already open keeps what it was promised."""
+        """Use other settings from now on; what is already open keeps what it was promised, unless clients are to go."""
         self.circle.settings = settings
+        gone = moving.gone(settings)
+        if gone is not None:
+            for link in list(self.links):
+                if link.version:  # the others are told when they send CONNECT
+                    link.fail(gone)
         self.retained.max_messages = settings.max_retained
         self.retained.max_payload = settings.max_retained_payload
         self.router.cache_size = settings.route_cache
@@ -136,7 +141,7 @@ class Broker:
 
     def shut_down(self) -> None:
         """End every connection; 5.0 clients are told [MQTT-4.13.1-1], Wills are published as for any other end."""
-        self.end_links(ServerShuttingDown("the server is shutting down"))
+        self.end_links(moving.farewell(self.settings))
 
     def end_links(self, error: MQTTError) -> None:
         for link in list(self.links):

@@ -2,6 +2,8 @@
 from collections.abc import Callable
 from typing import Final
 
+from emqtwist.core import moving
+from emqtwist.core.aliases import Outgoing
 from emqtwist.core.connection import OPEN, Connection
 from emqtwist.core.forwarded import check_forwarded
 from emqtwist.core.message import NEVER, WillMessage
@@ -34,6 +36,15 @@ def _read_properties(connection: Connection, packet: Connect, answer: Properties
     if properties.maximum_packet_size is not None:
         connection.max_packet = properties.maximum_packet_size
     connection.problem_information = properties.request_problem_information != 0
+    aliases = min(properties.topic_alias_maximum or 0, connection.topic_alias_maximum)
+    if aliases:
+        connection.aliases = Outgoing(aliases)
+
+
+def _check_moved(connection: Connection, packet: Connect, answer: Properties) -> None:
+    gone = moving.gone(connection.broker.settings)
+    if gone is not None:
+        raise gone
 
 
 def _check_method(connection: Connection, packet: Connect, answer: Properties) -> None:
@@ -94,12 +105,28 @@ def _announce_limits(connection: Connection, packet: Connect, answer: Properties
         answer.maximum_qos = settings.max_qos  # [MQTT-3.2.2-9]
     if not settings.retain_available:
         answer.retain_available = 0
+    if not settings.wildcard_subscription:
+        answer.wildcard_subscription_available = 0
+    if not settings.subscription_identifiers:
+        answer.subscription_identifier_available = 0
+    if connection.topic_alias_maximum:
+        answer.topic_alias_maximum = connection.topic_alias_maximum
     answer.shared_subscription_available = 0
 
 
+def _inform(connection: Connection, packet: Connect, answer: Properties) -> None:
+    """Response Information for a client that asked for it [MQTT-3.1.2-28]."""
+    pattern = connection.broker.settings.response_information
+    if pattern and (packet.properties or NOTHING).request_response_information:
+        text = pattern.replace("%c", connection.client_id)
+        if not set("+#") & set(text) and len(text.encode()) <= c.MAX_STRING:  # an identifier need not fit in a topic
+            answer.response_information = text
+
+
 STEPS: Final[list[Callable[[Connection, Connect, Properties], None]]] = [
-    _read_properties, _check_method, _check_identifier, _check_access, _check_will, _assign_identifier, _set_keep_alive,
-    _announce_limits,
+    _read_properties, _check_moved,
+    _check_method, _check_identifier, _check_access, _check_will, _assign_identifier, _set_keep_alive,
+    _announce_limits, _inform,
 ]
 
 

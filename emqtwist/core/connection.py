@@ -1,7 +1,8 @@
 """Connection: the state of one client's network connection, and how it answers and ends."""
 from typing import Final
 
-from emqtwist.core import causes
+from emqtwist.core import causes, moving
+from emqtwist.core.aliases import Incoming
 from emqtwist.core.broker import Broker
 from emqtwist.core.link import Link
 from emqtwist.core.message import WillMessage
@@ -29,7 +30,7 @@ class Connection(Link):
     """
 
     __slots__ = ("broker", "decoder", "peer", "loopback", "state", "session", "client_id", "user_name", "keep_alive",
-                 "last_seen", "will", "problem_information", "receive_maximum")
+                 "last_seen", "will", "problem_information", "receive_maximum", "topic_alias_maximum", "incoming")
 
     def __init__(self, broker: Broker, peer: str, loopback: bool) -> None:
         super().__init__(broker.turn)
@@ -47,7 +48,14 @@ class Connection(Link):
         self.will: WillMessage | None = None
         self.problem_information = True
         self.receive_maximum = settings.receive_maximum
+        self.topic_alias_maximum = settings.max_topic_alias
+        self.incoming: Incoming | None = None
         broker.links[self] = None
+
+    def take_aliases(self) -> Incoming:
+        """A table for the client's Topic Aliases, made when the first one comes."""
+        self.incoming = Incoming(self.topic_alias_maximum)
+        return self.incoming
 
     # Answers.
 
@@ -79,6 +87,8 @@ class Connection(Link):
             properties = Properties()
             properties.reason_string = error.reason
             code = error.reason_code
+            if code in moving.CODES:
+                properties.server_reference = self.broker.settings.server_reference or None
             self.send_packet(Disconnect(code, properties) if self.state == OPEN else Connack(False, code, properties))
         self.end(causes.end_cause(error.reason_code), error.reason)
 

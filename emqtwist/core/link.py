@@ -1,6 +1,7 @@
 """The sending side of a connection, and the turn in which many of them are flushed at once."""
 from collections.abc import Callable
 
+from emqtwist.core.aliases import Outgoing
 from emqtwist.mqtt.constants import MAX_PACKET
 from emqtwist.mqtt.errors import MQTTError
 
@@ -38,10 +39,11 @@ class Link:
     """Where packets for one client go: a list of bytes that the adapter writes once a turn.
 
     `version` is the protocol level, 0 before CONNECT; `max_packet` the client's Maximum Packet Size; `congested` is set by
-    the adapter while too much waits to be sent; `closing` asks the adapter to close after the flush; `owner` belongs to it.
+    the adapter while too much waits to be sent; `closing` asks the adapter to close after the flush; `owner` belongs to it;
+    `aliases` are the Topic Aliases towards a client that takes some.
     """
 
-    __slots__ = ("turn", "out", "version", "max_packet", "congested", "closing", "owner")
+    __slots__ = ("turn", "out", "version", "max_packet", "congested", "closing", "owner", "aliases")
 
     def __init__(self, turn: Turn) -> None:
         self.turn = turn
@@ -51,6 +53,7 @@ class Link:
         self.congested = False
         self.closing = False
         self.owner: object = None
+        self.aliases: Outgoing | None = None
 
     def send(self, data: bytes) -> None:
         if not self.out:

@@ -14,9 +14,8 @@ from emqtwist.mqtt.errors import (
     ProtocolError,
     QuotaExceeded,
     ReceiveMaximumExceeded,
-    TopicAliasInvalid,
 )
-from emqtwist.mqtt.packets import Acknowledgement, Publish
+from emqtwist.mqtt.packets import Acknowledgement, AliasedPublish, Publish
 from emqtwist.mqtt.properties import Properties, forwarded_properties
 from emqtwist.mqtt.topics import check_topic_name
 
@@ -29,6 +28,15 @@ def publish(connection: Connection, session: Session, packet: Publish) -> None:
         if route is not None:
             _pass_frame(connection, packet, route)
             return
+    elif isinstance(packet, AliasedPublish):
+        aliases = connection.incoming or connection.take_aliases()
+        packet.topic_name = aliases.resolve(packet.topic_alias, packet.topic_name)
+        if not qos and not packet.retain and packet.properties is None:
+            route = connection.broker.router.cache.get(packet.topic_name)
+            if route is not None:
+                packet.frame = aliases.frame(packet.topic_alias, packet.payload)
+                _pass_frame(connection, packet, route)
+                return
     if qos == 2 and packet.packet_id in session.received:
         connection.acknowledge(c.PUBREC, packet.packet_id)  # known already: not passed on again [MQTT-4.3.3-10]
         return
@@ -48,7 +56,9 @@ def publish(connection: Connection, session: Session, packet: Publish) -> None:
 
 def _pass_frame(connection: Connection, packet: Publish, route: Route) -> None:
     """Route a PUBLISH at QoS 0 without RETAIN and properties: its own bytes serve receivers of its version."""
-    shape = PUBLISH_BYTE | MQTT_5_BIT if connection.version == c.MQTT_5_0 else PUBLISH_BYTE
+    shape = -1
+    if packet.frame:
+        shape = PUBLISH_BYTE | MQTT_5_BIT if connection.version == c.MQTT_5_0 else PUBLISH_BYTE
     message = Message(packet.topic_name, packet.payload, 0, False, b"", NEVER, connection.client_id, packet.frame, shape)
     connection.broker.deliver(message, route)
 
@@ -62,8 +72,6 @@ def _pass_on(connection: Connection, packet: Publish) -> int:
     if packet.retain and not settings.retain_available:
         raise MQTTError("retained messages are not available", c.RETAIN_NOT_SUPPORTED)  # [MQTT-3.2.2-14]
     properties = packet.properties
-    if properties is not None and properties.topic_alias is not None:
-        raise TopicAliasInvalid("Topic Alias without a Topic Alias Maximum of the server")  # [MQTT-3.3.2-9]
     route = broker.router.cache.get(packet.topic_name)
     if route is None:
         route = _new_route(connection, packet)

@@ -7,6 +7,7 @@ a duplicate is known by its identifier.
 from typing import Final
 
 from emqtwist.core import causes
+from emqtwist.core.aliases import Outgoing
 from emqtwist.core.backlog import Backlog
 from emqtwist.core.circle import Circle
 from emqtwist.core.inflight import Inflight
@@ -66,10 +67,12 @@ class Session(Subscriber):
         if link is None or link.congested:
             self._wait((message, first_byte, identifiers))
         elif not first_byte & QOS_BITS:
-            if self.direct is None:
-                self._wait((message, first_byte, identifiers))
-            else:
+            if self.direct is not None:
                 self._send_qos0(link, message, first_byte, identifiers)
+            elif link.aliases is not None and (backlog is None or not backlog.qos0):
+                self._send_aliased(link, link.aliases, (message, first_byte, identifiers))
+            else:
+                self._wait((message, first_byte, identifiers))
         elif self.inflight.room() <= 0 or (backlog is not None and backlog.queue):
             self._wait((message, first_byte, identifiers))
         else:
@@ -108,7 +111,7 @@ class Session(Subscriber):
         if self.backlog is not None and not inflight.resend:
             self._send_waiting(link, self.backlog)
         waiting = link.congested or (self.backlog is not None and self.backlog.qos0 > 0)
-        self.direct = None if waiting else link  # QoS 0 must not overtake QoS 0
+        self.direct = None if waiting or link.aliases is not None else link  # QoS 0 must not overtake QoS 0
         if self.replays and self.room() > 0:
             self.circle.feed(self)
 
@@ -180,6 +183,9 @@ class Session(Subscriber):
                 self._send_qos0(link, message, first_byte, identifiers)
 
     def _send_qos0(self, link: Link, message: Message, first_byte: int, identifiers: tuple[int, ...]) -> None:
+        if link.aliases is not None:
+            self._send_aliased(link, link.aliases, (message, first_byte, identifiers))
+            return
         message.encode(first_byte | self.shape, identifiers, self.circle.turn.now)
         if len(message.head) > link.max_packet:
             self.circle.metrics.drop(causes.TOO_LARGE_FOR_CLIENT)  # as if it had been sent [MQTT-3.1.2-25]
@@ -187,6 +193,9 @@ class Session(Subscriber):
             link.send(message.head)
 
     def _send(self, link: Link, delivery: Delivery) -> None:
+        if link.aliases is not None:
+            self._send_aliased(link, link.aliases, delivery)
+            return
         message = delivery[0]
         shape = delivery[1] | self.shape
         if shape != message.shape or message.expires_at != NEVER or delivery[2]:
@@ -202,6 +211,9 @@ class Session(Subscriber):
         if held is None:
             self.send_pubrel(packet_id)
             return
+        if link.aliases is not None:
+            self._send_aliased(link, link.aliases, held, packet_id)
+            return
         message = held[0]
         message.encode(held[1] | DUP_BIT | self.shape, held[2], self.circle.turn.now)
         if len(message.head) + 2 + len(message.tail) > link.max_packet:
@@ -209,6 +221,24 @@ class Session(Subscriber):
             self.inflight.remove(packet_id)
         else:
             self._write(link, message, packet_id)
+
+    def _send_aliased(self, link: Link, aliases: Outgoing, delivery: Delivery, packet_id: int = 0) -> None:
+        """Send with the Topic Aliases of this connection; `packet_id` is that of a message sent before, DUP is set then."""
+        message, first_byte, identifiers = delivery
+        if packet_id:
+            first_byte |= DUP_BIT  # [MQTT-3.3.1-1]
+        if not aliases.encode(message, first_byte, identifiers, self.circle.turn.now, link.max_packet):
+            self.circle.metrics.drop(causes.TOO_LARGE_FOR_CLIENT)  # as if it had been sent [MQTT-3.1.2-25]
+            if packet_id:
+                self.inflight.remove(packet_id)
+            return
+        if not link.out:
+            link.turn.add(link)
+        if first_byte & QOS_BITS:
+            packet_id = packet_id or self.inflight.add(delivery)
+            link.out += (aliases.head, packet_id.to_bytes(2, "big"), aliases.tail, message.payload)
+        else:
+            link.out += (aliases.head, message.payload)
 
     def _write(self, link: Link, message: Message, packet_id: int) -> None:
         out = link.out

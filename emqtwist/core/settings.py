@@ -24,14 +24,18 @@ class Settings:
     __slots__ = ("max_packet_size", "max_connect_size", "max_client_id", "max_topic_levels", "max_qos", "retain_available",
                  "allow_anonymous", "keep_alive_backoff", "server_keep_alive", "connect_timeout", "max_subscriptions",
                  "upgrade_qos", "max_inflight", "receive_maximum", "retry_interval", "max_session_expiry", "no_own_messages",
-                 "queue", "max_retained", "max_retained_payload", "retained_expiry", "replay_batch", "route_cache")
+                 "queue", "max_retained", "max_retained_payload", "retained_expiry", "replay_batch", "route_cache",
+                 "max_topic_alias", "wildcard_subscription", "subscription_identifiers", "response_information",
+                 "server_moved", "server_reference")
 
     def __init__(self, *, max_packet_size: int, max_connect_size: int, max_client_id: int, max_topic_levels: int, max_qos: int,
                  retain_available: bool, allow_anonymous: str, keep_alive_backoff: float, server_keep_alive: int,
                  connect_timeout: float, max_subscriptions: int, upgrade_qos: bool, max_inflight: int, receive_maximum: int,
                  retry_interval: float, max_session_expiry: float, no_own_messages: bool, queue: QueueSettings,
                  max_retained: int, max_retained_payload: int, retained_expiry: float, replay_batch: int,
-                 route_cache: int) -> None:
+                 route_cache: int,
+                 max_topic_alias: int, wildcard_subscription: bool, subscription_identifiers: bool, response_information: str,
+                 server_moved: str, server_reference: str) -> None:
         self.max_packet_size = max_packet_size
         self.max_connect_size = max_connect_size
         self.max_client_id = max_client_id
@@ -55,3 +59,9 @@ class Settings:
         self.retained_expiry = retained_expiry
         self.replay_batch = replay_batch
         self.route_cache = route_cache
+        self.max_topic_alias = max_topic_alias
+        self.wildcard_subscription = wildcard_subscription
+        self.subscription_identifiers = subscription_identifiers
+        self.response_information = response_information
+        self.server_moved = server_moved
+        self.server_reference = server_reference

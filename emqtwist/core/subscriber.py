@@ -21,7 +21,7 @@ def granted(message: Message, options: int) -> int:
 class Subscriber:
     """Where messages go: a Session, or a callback of this process. `client_id` is empty for what is no client.
 
-    `direct` is the Link that a QoS 0 message can be put on right away, if there is one; `shape` is MQTT_5_BIT when it
+    `direct` is the Link that a QoS 0 message can be put on as it is right away, if there is one; `shape` is MQTT_5_BIT when it
     belongs to a 5.0 client.
     """
 

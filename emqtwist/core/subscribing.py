@@ -25,6 +25,7 @@ def subscribe(connection: Connection, session: Session, packet: Subscribe) -> No
     for topic_filter, options in packet.filters:
         try:
             _check(connection, session, topic_filter)
+            _check_available(connection.broker.settings, topic_filter, identifiers)
         except MQTTError as error:
             if error.reason_code == c.MALFORMED_PACKET:
                 raise
@@ -44,18 +45,20 @@ def unsubscribe(connection: Connection, session: Session, packet: Unsubscribe) -
     """Answer each filter [MQTT-3.10.4-1], [MQTT-3.10.4-5]."""
     broker = connection.broker
     reason_codes: list[int] = []
+    reasons: list[str] = []
     for topic_filter in packet.filters:
         removed = broker.sessions.unsubscribe(session, topic_filter)
-        reason_codes.append(c.SUCCESS if removed else _why_none(topic_filter))
-    _answer(connection, Unsuback(packet.packet_id, reason_codes))
+        reason_codes.append(c.SUCCESS if removed else _why_none(topic_filter, reasons))
+    _answer(connection, Unsuback(packet.packet_id, reason_codes, _explain(connection, reasons)))
 
 
-def _why_none(topic_filter: bytes) -> int:
+def _why_none(topic_filter: bytes, reasons: list[str]) -> int:
     """Why there was no such subscription to remove; MalformedPacket for what is no string [MQTT-3.10.3-1]."""
     try:
         parse_share(topic_filter)
         check_topic_filter(topic_filter, 0)
     except TopicFilterInvalid as error:
+        reasons.append(error.reason)
         return error.reason_code
     return c.NO_SUBSCRIPTION_EXISTED
 
@@ -75,6 +78,13 @@ def _check(connection: Connection, session: Session, topic_filter: bytes) -> Non
     most = settings.max_subscriptions
     if most and len(session.subscriptions) >= most and topic_filter not in session.subscriptions:
         raise QuotaExceeded(f"a session may have {most} subscriptions")
+
+
+def _check_available(settings: Settings, topic_filter: bytes, identifiers: tuple[int, ...]) -> None:
+    if not settings.wildcard_subscription and (b"+" in topic_filter or b"#" in topic_filter):
+        raise MQTTError("wildcard subscriptions are not supported", c.WILDCARD_SUBSCRIPTIONS_NOT_SUPPORTED)
+    if identifiers and not settings.subscription_identifiers:
+        raise MQTTError("subscription identifiers are not supported", c.SUBSCRIPTION_IDENTIFIERS_NOT_SUPPORTED)
 
 
 def _options(options: int, settings: Settings) -> int:

@@ -12,7 +12,7 @@ from typing import Final
 from emqtwist.mqtt import constants as c
 from emqtwist.mqtt.bodies import PROTOCOLS, decode_body, decode_connect
 from emqtwist.mqtt.errors import MalformedPacket, MQTTError, PacketTooLarge, ProtocolError
-from emqtwist.mqtt.packets import Acknowledgement, Packet, Puback, Pubcomp, Publish, Pubrec, Pubrel
+from emqtwist.mqtt.packets import Acknowledgement, AliasedPublish, Packet, Puback, Pubcomp, Publish, Pubrec, Pubrel
 from emqtwist.mqtt.properties import Properties, decode_properties
 from emqtwist.mqtt.wire import decode_binary, decode_byte, decode_variable
 
@@ -97,6 +97,7 @@ class Decoder:
                     pos = topic_end
                     packet_id = 0
                     properties = None
+                    topic_alias = 0
                     if first & 0x0E:
                         if first & 0x06 == 0x06:
                             raise MalformedPacket("QoS 3 [MQTT-3.3.1-4]", position=start)
@@ -111,11 +112,20 @@ class Decoder:
                     if version == 5:
                         if pos >= stop:
                             raise MalformedPacket("no Property Length [MQTT-2.2.2-1]", position=pos)
-                        if data[pos]:
+                        if data[pos] == 3 and pos + 4 <= stop and data[pos + 1] == 0x23:  # nothing but a Topic Alias
+                            topic_alias = data[pos + 2] << 8 | data[pos + 3]
+                        if topic_alias:
+                            pos += 4
+                        elif data[pos]:
                             properties, pos = decode_properties(data, pos, stop, c.PUBLISH)
+                            if properties is not None and properties.topic_alias is not None:
+                                topic_alias = properties.topic_alias
                         else:
                             pos += 1
-                    if first == 0x30 and properties is None:
+                    if topic_alias:
+                        packets.append(AliasedPublish(topic_name, data[pos:stop], first >> 1 & 3, first & 1 != 0,
+                                                      first & 8 != 0, packet_id, properties, topic_alias))
+                    elif first == 0x30 and properties is None:
                         packets.append(Publish(topic_name, data[pos:stop], 0, False, False, 0, None, data[start:stop]))
                     else:
                         packets.append(Publish(topic_name, data[pos:stop], first >> 1 & 3, first & 1 != 0,

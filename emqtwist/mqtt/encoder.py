@@ -8,6 +8,7 @@ from typing import Final
 from emqtwist.mqtt import constants as c
 from emqtwist.mqtt.packets import (
     Acknowledgement,
+    AliasedPublish,
     Auth,
     Connack,
     Connect,
@@ -22,7 +23,14 @@ from emqtwist.mqtt.packets import (
     Unsubscribe,
     Will,
 )
-from emqtwist.mqtt.properties import NO_PROPERTIES, PROPERTIES, Properties, encode_properties
+from emqtwist.mqtt.properties import (
+    NO_PROPERTIES,
+    PROPERTIES,
+    Properties,
+    alias_property,
+    encode_properties,
+    publish_properties,
+)
 from emqtwist.mqtt.wire import encode_binary, encode_string, encode_two, encode_variable
 
 # Reason codes of CONNACK that MQTT 3.1 and 3.1.1 can tell, as their return codes.
@@ -96,7 +104,10 @@ def publish_head(first_byte: int, topic_name: bytes, tail_length: int) -> bytes:
 def _publish(packet: Publish, version: int) -> bytes:
     first_byte = c.PUBLISH << 4 | packet.dup << 3 | packet.qos << 1 | packet.retain
     packet_id = encode_two(packet.packet_id) if packet.qos else b""
-    tail = _properties(packet.properties, version) + packet.payload
+    if isinstance(packet, AliasedPublish) and packet.properties is None:
+        tail = publish_properties(alias_property(packet.topic_alias), -1, ()) + packet.payload
+    else:
+        tail = _properties(packet.properties, version) + packet.payload
     return publish_head(first_byte, packet.topic_name, len(tail)) + packet_id + tail
 
 

@@ -91,6 +91,24 @@ class Publish(Packet):
         self.frame = frame
 
 
+class AliasedPublish(Publish):
+    """A PUBLISH with a Topic Alias; `topic_name` may be empty. `properties` is None when there is nothing but the alias."""
+
+    __slots__ = ("topic_alias",)
+
+    def __init__(self, topic_name: bytes, payload: bytes, qos: int, retain: bool, dup: bool, packet_id: int,
+                 properties: Properties | None, topic_alias: int) -> None:
+        self.topic_name = topic_name  # all anew: on the hot path a second call is dear
+        self.payload = payload
+        self.qos = qos
+        self.retain = retain
+        self.dup = dup
+        self.packet_id = packet_id
+        self.properties = properties
+        self.frame = b""
+        self.topic_alias = topic_alias
+
+
 class Acknowledgement(Explained):
     """What PUBACK, PUBREC, PUBREL and PUBCOMP hold alike."""
 

@@ -290,6 +290,11 @@ def publish_properties(forwarded: bytes, expiry: int, subscription_identifiers: 
     return encode_variable(len(encoded)) + encoded
 
 
+def alias_property(topic_alias: int) -> bytes:
+    """A Topic Alias, encoded as what goes before the forwarded properties of a PUBLISH."""
+    return bytes((0x23, topic_alias >> 8, topic_alias & 0xFF))
+
+
 def decode_forwarded(forwarded: bytes) -> Properties:
     """The properties that `forwarded_properties` encoded."""
     encoded = encode_variable(len(forwarded)) + forwarded

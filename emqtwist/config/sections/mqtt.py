@@ -14,15 +14,19 @@ from emqtwist.config.values import (
     SIZE,
     WHOLE_SECONDS,
     Choice,
+    Text,
 )
 
 Anonymous = Literal["loopback", "on", "off"]
 QueueType = Literal["simple", "priority"]
+ServerMoved = Literal["off", "use_another", "moved"]
 OnFull = Literal["refuse", "drop_oldest", "drop_newest"]
 
 EFFECTS: Final = "tests/unit/core/test_settings_effects.py"
 ANONYMOUS: Final = Choice[Anonymous](
     "loopback", "on", "off", aliases={"true": "on", "yes": "on", "false": "off", "no": "off"})
+RESPONSE_PREFIX: Final = Text("the beginning of a Topic Name, up to 1000 characters", r"[^\x00-\x1f\x7f-\x9f+#]{0,1000}")
+REFERENCE: Final = Text("text of up to 1000 characters", r"[^\x00-\x1f\x7f-\x9f]{0,1000}")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -146,6 +150,28 @@ class MqttSection:
         "0", WHOLE_SECONDS, live=True, maximum="65535s", words={"off": 0}, test=EFFECTS,
         meaning="Keep Alive that 5.0 clients are told to use instead of their own (Server Keep Alive); 0 leaves them "
                 "their own.")
+    max_topic_alias: int = row(
+        "32", INTEGER, live=True, maximum="65535", words={"off": 0}, test=EFFECTS,
+        meaning="Topic Aliases on one connection in each direction: what a 5.0 client may set (Topic Alias Maximum), and "
+                "the most that the broker sets for a client that takes them; 0 is none.")
+    wildcard_subscription: bool = row(
+        "on", FLAG, live=True, test=EFFECTS,
+        meaning="Whether Topic Filters may have wildcards (Wildcard Subscription Available).")
+    subscription_identifiers: bool = row(
+        "on", FLAG, live=True, test=EFFECTS,
+        meaning="Whether subscriptions may have identifiers (Subscription Identifiers Available).")
+    response_information: str = row(
+        "", RESPONSE_PREFIX, live=True, test=EFFECTS,
+        meaning="Beginning of response topics, told to 5.0 clients that ask for it (Response Information); `%c` is the "
+                "Client Identifier. Empty: nothing is told.")
+    server_moved: ServerMoved = row(
+        "off", Choice[ServerMoved]("off", "use_another", "moved"), live=True, test=EFFECTS,
+        meaning="Send clients away, the connected and the new ones: for the time being (`use_another`, 0x9C) or for good "
+                "(`moved`, 0x9D).")
+    server_reference: str = row(
+        "", REFERENCE, live=True, test=EFFECTS,
+        meaning="Other servers, as `host:port host:port` (Server Reference): told to 5.0 clients that are sent away, and "
+                "when the broker stops.")
     client: ClientSection = ClientSection()
     session: SessionSection = SessionSection()
     mqueue: MqueueSection = MqueueSection()

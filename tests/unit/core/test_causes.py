@@ -225,7 +225,7 @@ def receive_maximum_exceeded() -> World:
 
 def topic_alias_invalid() -> World:
     world = World()
-    client(world).publish("a", topic_alias=1)
+    client(world).publish("a", topic_alias=33)
     return world
 
 
@@ -263,6 +263,19 @@ def qos_not_supported() -> World:
     return world
 
 
+def use_another_server() -> World:
+    world = World()
+    client(world)
+    world.configure("mqtt.server_moved = use_another")
+    return world
+
+
+def server_moved() -> World:
+    world = World("mqtt.server_moved = moved")
+    world.peer().connect("alice")
+    return world
+
+
 def implementation_specific_error() -> World:
     world = World()
     client(world, maximum_packet_size=50).subscribe("a")
@@ -276,7 +289,7 @@ ENDS: list[Callable[[], World]] = [
     server_shutting_down, malformed_packet, protocol_error, unsupported_protocol_version, client_identifier_not_valid,
     not_authorized, bad_authentication_method, topic_name_invalid, receive_maximum_exceeded, topic_alias_invalid,
     packet_too_large, quota_exceeded, payload_format_invalid, retain_not_supported, qos_not_supported,
-    implementation_specific_error,
+    implementation_specific_error, use_another_server, server_moved,
 ]
 
 

@@ -56,7 +56,8 @@ def test_a_5_0_client_is_told_the_limits_that_are_not_the_standards() -> None:
     assert answer.receive_maximum == 7
     assert answer.maximum_packet_size == 2048
     assert answer.shared_subscription_available == 0
-    assert (answer.maximum_qos, answer.retain_available, answer.topic_alias_maximum) == (None, None, None)
+    assert (answer.maximum_qos, answer.retain_available, answer.topic_alias_maximum) == (None, None, 32)
+    assert (answer.wildcard_subscription_available, answer.subscription_identifier_available) == (None, None)
     assert (answer.assigned_client_identifier, answer.server_keep_alive) == (None, None)
 
 
@@ -66,7 +67,27 @@ def test_limits_that_are_the_standards_own_are_not_mentioned() -> None:
     assert answer.maximum_packet_size == 256 << 20
 
 
-def test_response_information_is_not_given_although_asked_for() -> None:  # [MQTT-3.1.2-28]
+@pytest.mark.parametrize(("asks", "client_id", "told"), [
+    (1, "alice", "answers/alice/"), (0, "alice", None), (None, "alice", None),
+    (1, "a/b", "answers/a/b/"), (1, "a+", None), (1, "#", None)])
+def test_response_information_is_for_those_who_ask_and_can_use_it(  # [MQTT-3.1.2-28]
+        asks: int | None, client_id: str, told: str | None) -> None:
+    world = World("mqtt.response_information = answers/%c/")
+    assert world.connect(client_id, request_response_information=asks).told.response_information == told
+
+
+def test_response_information_has_the_identifier_that_was_assigned() -> None:
+    alice = World("mqtt.response_information = answers/%c").connect("", request_response_information=1)
+    assert alice.told.response_information == f"answers/{alice.told.assigned_client_identifier}"
+
+
+def test_response_information_that_is_no_string_of_the_wire_is_not_given() -> None:
+    world = World("mqtt.response_information = answers/%c")
+    for length, given in ((65_527, True), (65_528, False)):
+        assert (world.connect("x" * length, request_response_information=1).told.response_information is not None) == given
+
+
+def test_no_response_information_is_given_without_one_in_the_configuration() -> None:
     assert World().connect("alice", request_response_information=1).told.response_information is None
 
 

@@ -96,7 +96,7 @@ def test_an_empty_topic_name_ends_the_connection(version: int, cause: str) -> No
 
 @pytest.mark.parametrize("topic", ["", "a"])
 def test_a_topic_alias_is_beyond_a_maximum_of_0(topic: str) -> None:  # [MQTT-3.3.2-9]
-    world = World()
+    world = World("mqtt.max_topic_alias = off")
     bob = reader(world)
     alice = world.connect("alice")
     world.connect("carol").publish("a", b"")  # so that the route is known

@@ -115,6 +115,53 @@ def test_mqtt_server_keep_alive() -> None:
 
 # [mqtt.client]
 
+def test_mqtt_max_topic_alias() -> None:
+    for most in (0, 1, 2):
+        world = World(f"mqtt.max_topic_alias = {most}")
+        alice = world.connect("alice", topic_alias_maximum=10)
+        assert alice.told.topic_alias_maximum == (most or None)
+        alice.subscribe("#")
+        for topic in ("topic/1", "topic/2", "topic/3", "topic/1", "topic/2", "topic/3"):
+            alice.publish(topic)
+        assert [publish.topic_name == b"" for publish in alice.all(Publish)] == [False] * 3 + [most > 0, most > 1, False]
+        alice.publish("topic/1", topic_alias=2)
+        assert alice.closed == (most < 2)
+
+
+def test_mqtt_wildcard_subscription() -> None:
+    for available, code in (("on", 0), ("off", c.WILDCARD_SUBSCRIPTIONS_NOT_SUPPORTED)):
+        world = World(f"mqtt.wildcard_subscription = {available}")
+        alice = world.connect("alice")
+        assert alice.told.wildcard_subscription_available == (0 if code else None)
+        assert alice.subscribe("a", "a/+", "#") == [0, code, code]
+        assert world.connect("bob", version=4).subscribe("a", "a/+") == [0, 0x80 if code else 0]
+
+
+def test_mqtt_subscription_identifiers() -> None:
+    for available, code in (("on", 0), ("off", c.SUBSCRIPTION_IDENTIFIERS_NOT_SUPPORTED)):
+        alice = World(f"mqtt.subscription_identifiers = {available}").connect("alice")
+        assert alice.told.subscription_identifier_available == (0 if code else None)
+        assert alice.subscribe("a", "b", identifier=1) == [code, code]
+        assert alice.subscribe("a") == [0]
+
+
+def test_mqtt_response_information() -> None:
+    for line, told in (("mqtt.response_information = answers/%c", "answers/alice"), ("", None)):
+        assert World(line).connect("alice", request_response_information=1).told.response_information == told
+
+
+def test_mqtt_server_moved() -> None:
+    for mode, code in (("off", 0), ("use_another", c.USE_ANOTHER_SERVER), ("moved", c.SERVER_MOVED)):
+        assert World(f"mqtt.server_moved = {mode}").peer().connect("alice").reason_code == code
+
+
+def test_mqtt_server_reference() -> None:
+    for line, told in (("mqtt.server_reference = there:1883", "there:1883"), ("", None)):
+        alice = World("mqtt.server_moved = moved", line).peer()
+        alice.connect("alice")
+        assert alice.told.server_reference == told
+
+
 def test_mqtt_client_idle_timeout() -> None:
     world = World("mqtt.client.idle_timeout = 500ms")
     peer = world.peer()

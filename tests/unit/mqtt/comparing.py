@@ -27,6 +27,9 @@ FIELDS: dict[type, tuple[str, ...]] = {
 
 def fields(value: object) -> object:
     """What a packet, Will or Properties holds: the class's name and its fields. Anything else as it is."""
+    if isinstance(value, p.AliasedPublish):  # which packets with an alias have Properties is the decoder's business
+        held = value.properties or properties(topic_alias=value.topic_alias)
+        value = p.Publish(value.topic_name, value.payload, value.qos, value.retain, value.dup, value.packet_id, held)
     names = FIELDS.get(type(value))
     if names is None:
         return value
