@@ -173,6 +173,21 @@ def test_a_reload_applies_what_is_live() -> None:
     assert place.service.config.mqtt.allow_anonymous == "loopback"
 
 
+def test_a_reload_that_sends_clients_away_sees_the_time_of_now() -> None:
+    place = Place()
+    seen: list[Message] = []
+    place.service.subscribe("will", seen.append)
+    alice = place.call()
+    alice.send(Connect(5, "alice", will=Will(b"will", b"x", properties=properties(message_expiry_interval=10))))
+    alice.received()
+    place.offset += 0.5  # within a second of the last tick
+    place.service.reconfigure(parse("mqtt.server_moved = moved"))
+    place.reactor.advance(0)
+    assert alice.one(Disconnect).reason_code == c.SERVER_MOVED
+    assert alice.closing
+    assert [message.expires_at for message in seen] == [place.now() + 10]
+
+
 # The end.
 
 def test_a_graceful_end_tells_clients_publishes_wills_and_waits_for_them() -> None:

@@ -12,9 +12,16 @@ from random import randrange
 
 import pytest
 
-from emqtwist.mqtt.constants import MALFORMED_PACKET, MQTT_3_1_1, MQTT_5_0, QUOTA_EXCEEDED, SERVER_SHUTTING_DOWN
+from emqtwist.mqtt.constants import (
+    MALFORMED_PACKET,
+    MQTT_3_1_1,
+    MQTT_5_0,
+    QUOTA_EXCEEDED,
+    SERVER_SHUTTING_DOWN,
+    USE_ANOTHER_SERVER,
+)
 from emqtwist.mqtt.encoder import encode
-from emqtwist.mqtt.packets import Connect, Disconnect, Pingreq, Pingresp, Publish, Will
+from emqtwist.mqtt.packets import Connack, Connect, Disconnect, Pingreq, Pingresp, Publish, Will
 from tests.integration.brokers import ANY_PORT, RunningBroker
 from tests.integration.program import LIMIT, Program, python_script, run
 from tests.integration.raw import RawClient
@@ -258,6 +265,26 @@ def test_sighup_with_a_bad_file_changes_nothing(run_broker: RunBroker) -> None:
     configure(broker, "[mqtt]\nmax_packet_size = 3KB\nmax_qos_allowed = 3\n")
     broker.program.next(r"#error\] the configuration is not reloaded: .*broker\.ini:3: \[mqtt\] max_qos_allowed = 3")
     assert maximum_packet_size(broker.port) == 2048
+
+
+def test_sighup_sends_clients_away(run_broker: RunBroker) -> None:
+    broker = run_broker("")
+    with RawClient(broker.port) as alice, RawClient(broker.port) as bob:
+        alice.connect("alice")
+        configure(broker, "[mqtt]\nserver_moved = use_another\nserver_reference = there:1883\n")
+        assert moved_to(alice.next(Disconnect)) == (USE_ANOTHER_SERVER, "there:1883")
+        assert alice.is_closed()
+        bob.send(Connect(MQTT_5_0, "bob"))
+        assert moved_to(bob.next(Connack)) == (USE_ANOTHER_SERVER, "there:1883")
+    configure(broker, "")
+    broker.program.next("configuration reloaded, changed: mqtt.server_moved, mqtt.server_reference")
+    broker.program.next("configuration reloaded, changed: mqtt.server_moved, mqtt.server_reference")
+    assert maximum_packet_size(broker.port)
+
+
+def moved_to(packet: Connack | Disconnect) -> tuple[int, str | None]:
+    assert packet.properties is not None
+    return packet.reason_code, packet.properties.server_reference
 
 
 # SIGTERM.
