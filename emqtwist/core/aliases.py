@@ -28,7 +28,7 @@ class Incoming:
         self._heads: dict[int, bytes] = {}  # what stands between Remaining Length and payload at QoS 0, without properties
 
     def resolve(self, topic_alias: int, topic_name: bytes) -> bytes:
-        """The Topic Name of a PUBLISH; one that it carries is what the alias stands for from now on."""
+        """The Topic Name of a PUBLISH; one that it carries is what the alias stands for from now on [MQTT-3.3.2-12]."""
         if topic_alias > self.maximum:
             raise TopicAliasInvalid(f"Topic Alias {topic_alias}, the Topic Alias Maximum is {self.maximum}")  # [MQTT-3.3.2-9]
         if topic_name:
@@ -50,7 +50,7 @@ class Incoming:
 
 
 class Outgoing:
-    """Topic Name -> Topic Alias on one connection, `maximum` of them at most [MQTT-3.1.2-26] [MQTT-3.1.2-27].
+    """Topic Name -> Topic Alias on one connection, `maximum` of them at most [MQTT-3.1.2-26] [MQTT-3.3.2-11].
 
     `head` and `tail` are the bytes last made by `encode`.
     """

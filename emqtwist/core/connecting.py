@@ -38,7 +38,7 @@ def _read_properties(connection: Connection, packet: Connect, answer: Properties
     connection.problem_information = properties.request_problem_information != 0
     aliases = min(properties.topic_alias_maximum or 0, connection.topic_alias_maximum)
     if aliases:
-        connection.aliases = Outgoing(aliases)
+        connection.aliases = Outgoing(aliases)  # others get none [MQTT-3.1.2-27]
 
 
 def _check_moved(connection: Connection, packet: Connect, answer: Properties) -> None:
