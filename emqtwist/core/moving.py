@@ -20,5 +20,5 @@ def gone(settings: Settings) -> MQTTError | None:
 def farewell(settings: Settings) -> MQTTError:
     """Why the connections end when the broker stops."""
     if settings.server_reference:
-        return gone(settings) or MQTTError("the server is shutting down, use another", c.USE_ANOTHER_SERVER)
+        return MQTTError("the server is shutting down, use another", c.USE_ANOTHER_SERVER)
     return ServerShuttingDown("the server is shutting down")

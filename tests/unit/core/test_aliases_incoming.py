@@ -1,8 +1,9 @@
 """Topic Aliases that a client sets."""
 import pytest
 
-from emqtwist.core.aliases import LARGE
+from emqtwist.core.aliases import LARGE, Incoming
 from emqtwist.mqtt import constants as c
+from emqtwist.mqtt.encoder import encode
 from emqtwist.mqtt.packets import Disconnect, Publish
 from tests.peers import Peer, World
 from tests.scenes import ANSWERS, acknowledged, arrive, reader
@@ -50,6 +51,13 @@ def test_receivers_of_each_version_get_the_same_whatever_its_size(version: int, 
         (each.topic_name, each.payload, each.qos) for each in bob.all(Publish) * 2]
 
 
+def test_the_bytes_of_a_large_message_are_made_when_they_are_needed() -> None:
+    aliases = Incoming(1)
+    aliases.resolve(1, b"topic")
+    assert aliases.frame(1, bytes(LARGE)) == b""
+    assert aliases.frame(1, bytes(1000)) == encode(Publish(b"topic", bytes(1000)), 5)
+
+
 def test_an_alias_is_not_forwarded() -> None:
     world = World()
     bob = reader(world)
@@ -75,7 +83,7 @@ def test_a_retained_qos_0_message_may_come_by_alias() -> None:
     world = World()
     alice = world.connect("alice")
     alice.publish("kept", b"1", topic_alias=7)
-    reader(world)  # so that the route is known
+    alice.publish("", b"1", topic_alias=7)  # the route is known
     alice.publish("", b"2", 0, True, topic_alias=7)
     bob = world.connect("bob")
     bob.subscribe("kept")

@@ -10,6 +10,7 @@ from emqtwist.mqtt.constants import MAX_PACKET
 from emqtwist.mqtt.packets import AliasedPublish, Publish, Pubrec, Pubrel
 from tests.peers import Peer, World
 from tests.scenes import arrive
+from tests.unit.mqtt.comparing import fields
 
 TOPIC = "sensors/1"
 each_qos = pytest.mark.parametrize("qos", [0, 1, 2])
@@ -134,6 +135,23 @@ def test_all_that_the_message_says_goes_with_the_alias(qos: int) -> None:
         assert (publish.topic_name, publish.payload, said.topic_alias) == (topic, b"x" * 200, 1)
         assert (said.content_type, said.message_expiry_interval, said.user_properties) == ("text", 60, [("k", "v")])
         assert said.subscription_identifiers == [300]
+
+
+@pytest.mark.parametrize(("values", "identifier"), [
+    ({"content_type": "text"}, 0), ({"message_expiry_interval": 60}, 0), ({}, 300)])
+def test_each_property_goes_with_the_alias(values: dict[str, Any], identifier: int) -> None:
+    world = World()
+    bob, carol = world.connect("bob", topic_alias_maximum=1), world.connect("carol")
+    for peer in (bob, carol):
+        peer.subscribe("#", identifier=identifier)
+    alice = world.connect("alice")
+    for _ in range(2):
+        alice.publish(TOPIC, b"x", **values)
+    for aliased, plain in zip(bob.all(Publish), carol.all(Publish), strict=True):
+        assert aliased.properties is not None
+        assert aliased.properties.topic_alias == 1
+        aliased.properties.topic_alias = None
+        assert fields(aliased.properties) == fields(plain.properties)
 
 
 @pytest.mark.parametrize("qos", [1, 2])
@@ -293,7 +311,7 @@ def test_a_topic_that_is_not_used_any_more_makes_room() -> None:
 
 def test_an_alias_that_goes_to_another_topic_is_set_anew() -> None:
     aliases = Outgoing(1)
-    for topic in (b"topic/a", b"topic/b"):
+    for topic in (b"topic/a", b"topic/b", b"topic/c", b"topic/a"):
         for _ in range(3 * PATIENCE):
             aliases.encode(Message(topic, b""), PUBLISH_BYTE, (), 0.0, MAX_PACKET)
             head = aliases.head
