@@ -77,6 +77,12 @@ class Outgoing:
         number = self._numbers.get(topic)
         if number is not None:
             self._used[number - 1] = True
+            length = 6 + len(message.payload)
+            plain = not (message.properties or identifiers) and message.expires_at == NEVER
+            if plain and first_byte == PUBLISH_BYTE and length < 0x80:  # what most are, made in one go
+                self.head = bytes((PUBLISH_BYTE, length, 0, 0, 3, 0x23, number >> 8, number & 0xFF))
+                self.tail = b""
+                return 2 + length <= max_packet
             return self._make(message, b"", number, first_byte, identifiers, now) <= max_packet
         number = self._free_number() if len(topic) >= SHORTEST else 0
         if number and self._make(message, topic, number, first_byte, identifiers, now) <= max_packet:

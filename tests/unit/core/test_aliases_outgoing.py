@@ -6,7 +6,7 @@ import pytest
 from emqtwist.core import causes
 from emqtwist.core.aliases import PATIENCE, Outgoing
 from emqtwist.core.message import PUBLISH_BYTE, Message
-from emqtwist.mqtt.constants import MAX_PACKET
+from emqtwist.mqtt.constants import MAX_PACKET, OPTION_RETAIN_AS_PUBLISHED
 from emqtwist.mqtt.packets import AliasedPublish, Publish, Pubrec, Pubrel
 from tests.peers import Peer, World
 from tests.scenes import arrive
@@ -135,6 +135,20 @@ def test_all_that_the_message_says_goes_with_the_alias(qos: int) -> None:
         assert (publish.topic_name, publish.payload, said.topic_alias) == (topic, b"x" * 200, 1)
         assert (said.content_type, said.message_expiry_interval, said.user_properties) == ("text", 60, [("k", "v")])
         assert said.subscription_identifiers == [300]
+
+
+@each_qos
+@pytest.mark.parametrize("retain", [False, True])
+@pytest.mark.parametrize("size", [0, 119, 120, 121, 122, 16_370, 16_380, 20_000])
+def test_a_payload_of_any_size_goes_with_an_alias(size: int, retain: bool, qos: int) -> None:
+    world = World()
+    bob = world.connect("bob", topic_alias_maximum=1)
+    bob.subscribe("#", qos=qos, options=OPTION_RETAIN_AS_PUBLISHED)
+    alice = world.connect("alice")
+    for _ in range(2):
+        alice.publish(TOPIC, bytes(size), qos, retain)
+    assert [(each.topic_name, each.payload, each.qos, each.retain) for each in bob.all(Publish)] == [
+        (b"sensors/1", bytes(size), qos, retain), (b"", bytes(size), qos, retain)]
 
 
 @pytest.mark.parametrize(("values", "identifier"), [
