@@ -24,6 +24,8 @@ def settings_of(config: Config) -> Settings:
         retry_interval=session.retry_interval,
         max_session_expiry=session.expiry_interval,
         no_own_messages=session.ignore_loop_deliver,
+        shared_subscription=mqtt.shared_subscription,
+        shared_strategy=mqtt.shared_subscription_strategy,
         queue=QueueSettings(
             kind=queue.type,
             priorities={topic.encode(): priority for topic, priority in queue.priority},

@@ -1,4 +1,6 @@
 """The messages of one session that wait, under the operator's rules for what may be dropped."""
+from collections.abc import Callable
+
 from emqtwist.core import causes
 from emqtwist.core.circle import Circle
 from emqtwist.core.message import QOS_BITS, Delivery
@@ -54,6 +56,13 @@ class Backlog:
         self.qos0 -= not delivery[1] & QOS_BITS
         self._note_level(above)
         return delivery
+
+    def give_away(self, give: Callable[[Delivery], bool]) -> None:
+        """Offer each to `give`, in the order of sending; what that takes waits no longer."""
+        above = self.queue.above_high
+        for delivery in self.queue.take_where(give):
+            self.qos0 -= not delivery[1] & QOS_BITS
+        self._note_level(above)
 
     def clear(self) -> int:
         """Drop all; how many there were."""

@@ -5,9 +5,10 @@ from emqtwist.core import causes, moving
 from emqtwist.core.callback import Callback
 from emqtwist.core.circle import Circle
 from emqtwist.core.link import Link, Turn
-from emqtwist.core.message import Message, WillMessage
+from emqtwist.core.message import NO_IDENTIFIERS, Message, WillMessage
 from emqtwist.core.metrics import Metrics
 from emqtwist.core.observer import Observer
+from emqtwist.core.prefixes import Prefixed, check_filter, subscription_to
 from emqtwist.core.pubsub import fan_out, feed
 from emqtwist.core.retained import Retained
 from emqtwist.core.router import Route, Router
@@ -15,10 +16,11 @@ from emqtwist.core.session import Session
 from emqtwist.core.sessions import Sessions
 from emqtwist.core.settings import Settings
 from emqtwist.core.subscriber import Subscription
+from emqtwist.core.subscriptions import Subscriptions
 from emqtwist.core.wills import Wills
 from emqtwist.mqtt.constants import OPTION_RETAIN_HANDLING
-from emqtwist.mqtt.errors import MQTTError, TopicFilterInvalid
-from emqtwist.mqtt.topics import check_topic_filter, check_topic_name, parse_share
+from emqtwist.mqtt.errors import MQTTError
+from emqtwist.mqtt.topics import check_topic_name
 
 
 class Broker:
@@ -28,7 +30,8 @@ class Broker:
     `turn.now` before each call, flushes `turn.take()` after it and calls `tick` once a second.
     """
 
-    __slots__ = ("circle", "turn", "metrics", "observer", "router", "retained", "wills", "sessions", "links", "token")
+    __slots__ = ("circle", "turn", "metrics", "observer", "router", "retained", "wills", "subscriptions", "sessions", "links",
+                 "token")
 
     def __init__(self, settings: Settings, token: Callable[[], str], turn: Turn, observer: Observer) -> None:
         self.turn = turn
@@ -38,7 +41,8 @@ class Broker:
         self.router = Router(settings.route_cache)
         self.retained = Retained(settings.max_retained, settings.max_retained_payload)
         self.wills = Wills()
-        self.sessions = Sessions(self.circle, self.router)
+        self.subscriptions = Subscriptions(self.circle, self.router, token)
+        self.sessions = Sessions(self.circle, self.subscriptions)
         self.links: dict[Link, None] = {}
         self.token = token
 
@@ -85,29 +89,42 @@ class Broker:
         return Message(name, payload, qos, retain, properties, self.turn.now + expiry)
 
     def subscribe(self, topic_filter: str, function: Callable[[Message], object], qos: int) -> Callback:
-        """Call `function` with each message that matches; TopicFilterInvalid when `topic_filter` is none."""
+        """Call `function` with each message that matches; TopicFilterInvalid when `topic_filter` is none.
+
+        A shared or a local subscription has its prefix; QuotaExceeded when another has an exclusive one.
+        """
         name = topic_filter.encode()
-        check_topic_filter(name, self.settings.max_topic_levels)
-        if parse_share(name)[0]:
-            raise TopicFilterInvalid("shared subscriptions are not supported")
+        prefix = check_filter(name, self.settings.max_topic_levels)
         callback = Callback(name, function, self.circle)
-        subscription = Subscription(callback, name, qos, ())
-        self.router.subscribe(subscription)
-        self.replay_retained(subscription, True)
+        if prefix is not None:
+            self.subscriptions.check_owner(prefix, callback)
+        callback.subscription = subscription_to(callback, name, qos, NO_IDENTIFIERS)
+        self.subscriptions.add(callback.subscription, {})
+        self.replay_retained(callback.subscription, True)
         return callback
 
     def unsubscribe(self, callback: Callback) -> bool:
         """Whether the callback was still subscribed."""
         callback.replays.clear()
-        return self.router.unsubscribe(callback.topic_filter, callback)
+        subscription, callback.subscription = callback.subscription, None
+        if subscription is None:
+            return False
+        self.subscriptions.remove(subscription, {})
+        self.subscriptions.groups.forget(callback)
+        return True
 
     def replay_retained(self, subscription: Subscription, new: bool) -> None:
-        """Queue the retained messages for a subscription as its Retain Handling says [MQTT-3.3.1-9] to [MQTT-3.3.1-11]."""
+        """Queue the retained messages for a subscription as its Retain Handling says [MQTT-3.3.1-9] to [MQTT-3.3.1-11].
+
+        There are none for a shared one.
+        """
+        if isinstance(subscription, Prefixed) and subscription.prefix.group:
+            return
         handling = subscription.options & OPTION_RETAIN_HANDLING
         if (handling == 0 or (handling == 0x10 and new)) and len(self.retained):
-            replays, topic_filter = subscription.subscriber.replays, subscription.topic_filter
-            replays.pop(topic_filter, None)
-            replays[topic_filter] = self.retained.replay(topic_filter), subscription
+            replays, name = subscription.subscriber.replays, subscription.name()
+            replays.pop(name, None)
+            replays[name] = self.retained.replay(subscription.topic_filter), subscription
             self.circle.feed(subscription.subscriber)
 
     def hold_will(self, client_id: str, will: WillMessage, delay: float) -> None:

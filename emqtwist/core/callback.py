@@ -4,21 +4,25 @@ from typing import Final
 
 from emqtwist.core.circle import Circle
 from emqtwist.core.message import Message
-from emqtwist.core.subscriber import Subscriber
+from emqtwist.core.subscriber import Subscriber, Subscription
 
 ALWAYS_ROOM: Final = 1000
 
 
 class Callback(Subscriber):
-    """Calls `function(message)` in the turn of the publisher; what it raises is told to the observer and goes no further."""
+    """Calls `function(message)` in the turn of the publisher; what it raises is told to the observer and goes no further.
 
-    __slots__ = ("function", "topic_filter", "circle")
+    `topic_filter` may have a prefix; `subscription` is what it became, None when it has ended.
+    """
+
+    __slots__ = ("function", "topic_filter", "circle", "subscription")
 
     def __init__(self, topic_filter: bytes, function: Callable[[Message], object], circle: Circle) -> None:
         super().__init__("")
         self.topic_filter = topic_filter
         self.function = function
         self.circle = circle
+        self.subscription: Subscription | None = None
 
     def deliver(self, message: Message, first_byte: int, identifiers: tuple[int, ...]) -> None:
         try:

@@ -111,7 +111,8 @@ def _announce_limits(connection: Connection, packet: Connect, answer: Properties
         answer.subscription_identifier_available = 0
     if connection.topic_alias_maximum:
         answer.topic_alias_maximum = connection.topic_alias_maximum
-    answer.shared_subscription_available = 0
+    if not settings.shared_subscription:
+        answer.shared_subscription_available = 0
 
 
 def _inform(connection: Connection, packet: Connect, answer: Properties) -> None:

@@ -5,6 +5,7 @@ What waits at one priority stands in one rank, in the order of its arrival; kind
 from the middle, as that or as expired, leaves an empty place, until the head of the rank comes there or half are empty.
 """
 from collections import deque
+from collections.abc import Callable
 from heapq import heapify, heappop, heappush
 from typing import Final
 
@@ -120,12 +121,18 @@ class MQueue:
         self._mark()
         return dropped
 
+    def take_where(self, wanted: Callable[[Delivery], bool]) -> list[Delivery]:
+        """Remove those for which `wanted` says so; it is asked in the order of sending, and may change the queue."""
+        taken: list[Delivery] = []
+        for place in self._places():
+            if place.delivery[0] is not GONE and wanted(place.delivery) and place.delivery[0] is not GONE:
+                taken.append(self._leave(place))
+        self._mark()
+        return taken
+
     def waiting(self) -> list[Delivery]:
         """All, in the order of sending."""
-        found: list[Delivery] = []
-        for priority in sorted(self._ranks, reverse=True):
-            found += [place.delivery for place in self._ranks[priority].places if place.delivery[0] is not GONE]
-        return found
+        return [place.delivery for place in self._places()]
 
     def clear(self) -> list[Delivery]:
         """Remove all, in the order of sending."""
@@ -139,6 +146,13 @@ class MQueue:
 
     def _head(self) -> Place:
         return self._ranks[max(self._ranks) if self._by_topic else 0].places[0]
+
+    def _places(self) -> list[Place]:
+        """Where messages wait, in the order of sending."""
+        found: list[Place] = []
+        for priority in sorted(self._ranks, reverse=True):
+            found += [place for place in self._ranks[priority].places if place.delivery[0] is not GONE]
+        return found
 
     def _crowded(self, topic: bytes) -> bool:
         """Whether what counts with `topic` has reached `max_length`."""

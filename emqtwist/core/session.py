@@ -91,6 +91,12 @@ class Session(Subscriber):
             self.backlog = Backlog(self.client_id, self.circle)
         return self.backlog.refuses(message.topic, message.size)
 
+    def load(self) -> int:
+        return len(self.inflight.held) + self.queued()
+
+    def absent(self) -> bool:
+        return self.link is None
+
     def broken(self, error: Exception) -> None:
         self.circle.observer.delivery_failed(self.client_id, error)
         if self.link is not None:

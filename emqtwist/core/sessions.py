@@ -1,20 +1,20 @@
 """All sessions by client identifier: open, resume, leave, expire."""
 from emqtwist.core.circle import Circle
 from emqtwist.core.deadlines import Deadlines
-from emqtwist.core.router import Router
 from emqtwist.core.session import Session
 from emqtwist.core.subscriber import Subscription
+from emqtwist.core.subscriptions import Subscriptions
 
 
 class Sessions:
     """`by_id` maps client identifiers to Sessions; the absent persistent ones have a deadline."""
 
-    __slots__ = ("by_id", "_circle", "_router", "_deadlines")
+    __slots__ = ("by_id", "_circle", "_subscriptions", "_deadlines")
 
-    def __init__(self, circle: Circle, router: Router) -> None:
+    def __init__(self, circle: Circle, subscriptions: Subscriptions) -> None:
         self.by_id: dict[str, Session] = {}
         self._circle = circle
-        self._router = router
+        self._subscriptions = subscriptions
         self._deadlines: Deadlines[str] = Deadlines()
 
     def create(self, client_id: str) -> Session:
@@ -25,6 +25,7 @@ class Sessions:
     def resume(self, session: Session) -> None:
         """Its client is back: it does not expire meanwhile."""
         self._deadlines.clear(session.client_id)
+        self._subscriptions.groups.arrived(session)
 
     def leave(self, session: Session) -> None:
         """Its client went: it ends now or when its expiry interval has passed [MQTT-3.1.2-23]."""
@@ -33,30 +34,36 @@ class Sessions:
             self.discard(session)
         else:
             self._deadlines.set(session.client_id, self._circle.turn.now + session.expiry_interval)
+            self._subscriptions.groups.departed(session)
 
     def discard(self, session: Session) -> None:
         """End it: its subscriptions and messages are gone."""
         self._deadlines.clear(session.client_id)
         del self.by_id[session.client_id]
-        for topic_filter in session.subscriptions:
-            self._router.unsubscribe(topic_filter, session)
-        session.subscriptions = {}
+        held, session.subscriptions = session.subscriptions, {}
+        for subscription in held.values():
+            self._subscriptions.remove(subscription, session.subscriptions)
+        self._subscriptions.groups.ended(session)
         session.end()
 
     def subscribe(self, session: Session, subscription: Subscription) -> bool:
         """Whether the subscription is new to the session [MQTT-3.8.4-3]."""
-        topic_filter = subscription.topic_filter
-        session.subscriptions[topic_filter] = subscription
-        if topic_filter in session.replays:  # what the old one is still owed, the new one gets
-            session.replays[topic_filter] = session.replays[topic_filter][0], subscription
-        return self._router.subscribe(subscription)
+        name = subscription.name()
+        new = name not in session.subscriptions
+        session.subscriptions[name] = subscription
+        if name in session.replays:  # what the old one is still owed, the new one gets
+            session.replays[name] = session.replays[name][0], subscription
+        self._subscriptions.add(subscription, session.subscriptions)
+        return new
 
-    def unsubscribe(self, session: Session, topic_filter: bytes) -> bool:
-        """Whether there was such a subscription."""
-        if session.subscriptions.pop(topic_filter, None) is None:
+    def unsubscribe(self, session: Session, name: bytes) -> bool:
+        """Whether there was a subscription of this name, a Topic Filter with its prefix."""
+        subscription = session.subscriptions.pop(name, None)
+        if subscription is None:
             return False
-        session.replays.pop(topic_filter, None)
-        return self._router.unsubscribe(topic_filter, session)
+        session.replays.pop(name, None)
+        self._subscriptions.remove(subscription, session.subscriptions)
+        return True
 
     def take_expired(self, now: float) -> list[str]:
         """End the sessions whose time is over; their client identifiers."""

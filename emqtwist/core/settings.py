@@ -24,6 +24,7 @@ class Settings:
     __slots__ = ("max_packet_size", "max_connect_size", "max_client_id", "max_topic_levels", "max_qos", "retain_available",
                  "allow_anonymous", "keep_alive_backoff", "server_keep_alive", "connect_timeout", "max_subscriptions",
                  "upgrade_qos", "max_inflight", "receive_maximum", "retry_interval", "max_session_expiry", "no_own_messages",
+                 "shared_subscription", "shared_strategy",
                  "queue", "max_retained", "max_retained_payload", "retained_expiry", "replay_batch", "route_cache",
                  "max_topic_alias", "wildcard_subscription", "subscription_identifiers", "response_information",
                  "server_moved", "server_reference")
@@ -31,7 +32,8 @@ class Settings:
     def __init__(self, *, max_packet_size: int, max_connect_size: int, max_client_id: int, max_topic_levels: int, max_qos: int,
                  retain_available: bool, allow_anonymous: str, keep_alive_backoff: float, server_keep_alive: int,
                  connect_timeout: float, max_subscriptions: int, upgrade_qos: bool, max_inflight: int, receive_maximum: int,
-                 retry_interval: float, max_session_expiry: float, no_own_messages: bool, queue: QueueSettings,
+                 retry_interval: float, max_session_expiry: float, no_own_messages: bool,
+                 shared_subscription: bool, shared_strategy: str, queue: QueueSettings,
                  max_retained: int, max_retained_payload: int, retained_expiry: float, replay_batch: int,
                  route_cache: int,
                  max_topic_alias: int, wildcard_subscription: bool, subscription_identifiers: bool, response_information: str,
@@ -53,6 +55,8 @@ class Settings:
         self.retry_interval = retry_interval
         self.max_session_expiry = max_session_expiry
         self.no_own_messages = no_own_messages
+        self.shared_subscription = shared_subscription
+        self.shared_strategy = shared_strategy
         self.queue = queue
         self.max_retained = max_retained
         self.max_retained_payload = max_retained_payload

@@ -44,6 +44,18 @@ class Subscriber:
         """Whether taking `message` would break the promise to keep it."""
         return False
 
+    def load(self) -> int:
+        """How many messages are on their way to it."""
+        return 0
+
+    def absent(self) -> bool:
+        """Whether it is away, so that messages wait for it."""
+        return False
+
+    def remote(self) -> bool:
+        """Whether it is on another node."""
+        return False
+
     def broken(self, error: Exception) -> None:
         """Serving this subscriber raised `error`, a defect of ours: it alone bears the consequences."""
 
@@ -62,6 +74,14 @@ class Subscription:
         self.options = options
         self.identifiers = identifiers
         self.special = identifiers != () or options & SPECIAL != 0
+
+    def name(self) -> bytes:
+        """The Topic Filter with its prefix."""
+        return self.topic_filter
+
+    def local(self) -> bool:
+        """Whether it is only for what is published on this node, and no other node need know of it."""
+        return False
 
     def for_own(self) -> "Subscription | None":
         """What applies to messages that the subscriber itself published."""

@@ -3,16 +3,17 @@ from typing import Final
 
 from emqtwist.core.connection import Connection
 from emqtwist.core.message import NO_IDENTIFIERS
+from emqtwist.core.prefixes import Prefix, canonical, check_filter, subscription_to
 from emqtwist.core.session import Session
 from emqtwist.core.settings import Settings
 from emqtwist.core.subscriber import OPTION_UPGRADE_QOS, Subscription
 from emqtwist.mqtt import constants as c
-from emqtwist.mqtt.errors import MQTTError, PacketTooLarge, QuotaExceeded, TopicFilterInvalid
+from emqtwist.mqtt.errors import MQTTError, PacketTooLarge, ProtocolError, QuotaExceeded, TopicFilterInvalid
 from emqtwist.mqtt.packets import Suback, Subscribe, Unsuback, Unsubscribe
 from emqtwist.mqtt.properties import Properties
-from emqtwist.mqtt.topics import check_topic_filter, parse_share
 
 LONGEST_REASON: Final = 1000  # characters that explain the refused filters of one SUBSCRIBE
+FATAL: Final = (c.MALFORMED_PACKET, c.PROTOCOL_ERROR)  # they end the connection
 
 
 def subscribe(connection: Connection, session: Session, packet: Subscribe) -> None:
@@ -24,16 +25,16 @@ def subscribe(connection: Connection, session: Session, packet: Subscribe) -> No
     made: list[tuple[Subscription, bool]] = []
     for topic_filter, options in packet.filters:
         try:
-            _check(connection, session, topic_filter)
+            _check(connection, session, topic_filter, options)
             _check_available(connection.broker.settings, topic_filter, identifiers)
         except MQTTError as error:
-            if error.reason_code == c.MALFORMED_PACKET:
+            if error.reason_code in FATAL:
                 raise
             reason_codes.append(error.reason_code)
             reasons.append(error.reason)
         else:
             options = _options(options, broker.settings)
-            subscription = Subscription(session, topic_filter, options, identifiers)
+            subscription = subscription_to(session, topic_filter, options, identifiers)
             made.append((subscription, broker.sessions.subscribe(session, subscription)))
             reason_codes.append(options & c.OPTION_QOS)  # [MQTT-3.9.3-1]
     _answer(connection, Suback(packet.packet_id, reason_codes, _explain(connection, reasons)))
@@ -47,7 +48,7 @@ def unsubscribe(connection: Connection, session: Session, packet: Unsubscribe) -
     reason_codes: list[int] = []
     reasons: list[str] = []
     for topic_filter in packet.filters:
-        removed = broker.sessions.unsubscribe(session, topic_filter)
+        removed = broker.sessions.unsubscribe(session, canonical(topic_filter))
         reason_codes.append(c.SUCCESS if removed else _why_none(topic_filter, reasons))
     _answer(connection, Unsuback(packet.packet_id, reason_codes, _explain(connection, reasons)))
 
@@ -55,8 +56,7 @@ def unsubscribe(connection: Connection, session: Session, packet: Unsubscribe) -
 def _why_none(topic_filter: bytes, reasons: list[str]) -> int:
     """Why there was no such subscription to remove; MalformedPacket for what is no string [MQTT-3.10.3-1]."""
     try:
-        parse_share(topic_filter)
-        check_topic_filter(topic_filter, 0)
+        check_filter(topic_filter, 0)
     except TopicFilterInvalid as error:
         reasons.append(error.reason)
         return error.reason_code
@@ -69,15 +69,23 @@ def _answer(connection: Connection, packet: Suback | Unsuback) -> None:
         raise PacketTooLarge(f"{c.PACKET_NAMES[packet.type]} exceeds the client's Maximum Packet Size")
 
 
-def _check(connection: Connection, session: Session, topic_filter: bytes) -> None:
+def _check(connection: Connection, session: Session, topic_filter: bytes, options: int) -> None:
     settings = connection.broker.settings
-    group, _ = parse_share(topic_filter)
-    if group:
-        raise MQTTError("shared subscriptions are not supported", c.SHARED_SUBSCRIPTIONS_NOT_SUPPORTED)
-    check_topic_filter(topic_filter, settings.max_topic_levels)
+    prefix = check_filter(topic_filter, settings.max_topic_levels)
+    if prefix is not None:
+        _check_prefix(connection, session, prefix, options)
     most = settings.max_subscriptions
-    if most and len(session.subscriptions) >= most and topic_filter not in session.subscriptions:
+    if most and len(session.subscriptions) >= most and canonical(topic_filter) not in session.subscriptions:
         raise QuotaExceeded(f"a session may have {most} subscriptions")
+
+
+def _check_prefix(connection: Connection, session: Session, prefix: Prefix, options: int) -> None:
+    if prefix.group:
+        if options & c.OPTION_NO_LOCAL:
+            raise ProtocolError("No Local with a shared subscription")  # [MQTT-3.8.3-4]
+        if not connection.broker.settings.shared_subscription:
+            raise MQTTError("shared subscriptions are not available", c.SHARED_SUBSCRIPTIONS_NOT_SUPPORTED)
+    connection.broker.subscriptions.check_owner(prefix, session)
 
 
 def _check_available(settings: Settings, topic_filter: bytes, identifiers: tuple[int, ...]) -> None:

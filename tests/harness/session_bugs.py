@@ -32,7 +32,7 @@ SESSION_BUGS: Final = [
     Bug("Retain As Published is ignored", "core.pubsub:_deliver", "first_byte |= RETAIN_BIT", "pass"),
     Bug("a route stays in the cache", "core.router:Router._forget", "self.cache.clear()", "pass"),
     Bug("an unsubscribed filter stays", "core.sessions:Sessions.unsubscribe",
-        "return self._router.unsubscribe(topic_filter, session)", "return True"),
+        "self._subscriptions.remove(subscription, session.subscriptions)", "pass"),
     Bug("an empty retained message deletes nothing", "core.retained:Retained.store", "self.delete(message.topic)", "pass"),
     Bug("Retain Handling 1 is 0", "core.broker:Broker.replay_retained", "and new", ""),
     Bug("a replay stops after its first batch", "core.pubsub:_feed_one", "circle.feed(subscriber)", "pass"),

@@ -21,8 +21,12 @@ Anonymous = Literal["loopback", "on", "off"]
 QueueType = Literal["simple", "priority"]
 ServerMoved = Literal["off", "use_another", "moved"]
 OnFull = Literal["refuse", "drop_oldest", "drop_newest"]
+Strategy = Literal["least_loaded", "random", "round_robin", "round_robin_per_group", "sticky", "local", "hash_clientid",
+                   "hash_topic"]
 
 EFFECTS: Final = "tests/unit/core/test_settings_effects.py"
+STRATEGIES: Final = Choice[Strategy](
+    "least_loaded", "random", "round_robin", "round_robin_per_group", "sticky", "local", "hash_clientid", "hash_topic")
 ANONYMOUS: Final = Choice[Anonymous](
     "loopback", "on", "off", aliases={"true": "on", "yes": "on", "false": "off", "no": "off"})
 RESPONSE_PREFIX: Final = Text("the beginning of a Topic Name, up to 1000 characters", r"[^\x00-\x1f\x7f-\x9f+#]{0,1000}")
@@ -138,6 +142,17 @@ class MqttSection:
         "on", FLAG, live=True, test=EFFECTS,
         meaning="Whether messages may be retained (Retain Available); a retained PUBLISH ends the connection "
                 "otherwise.")
+    shared_subscription: bool = row(
+        "on", FLAG, live=True, test=EFFECTS,
+        meaning="Whether clients may share subscriptions (Shared Subscription Available); who shares one already still "
+                "does.")
+    shared_subscription_strategy: Strategy = row(
+        "least_loaded", STRATEGIES, live=True, test="tests/unit/core/test_strategies.py",
+        meaning="Which member of a group gets a message. `least_loaded`: the one with the fewest messages under way and "
+                "waiting, of several the one served longest ago. `random`. `round_robin`: one after the other for each "
+                "publisher, `round_robin_per_group`: whoever publishes. `sticky`: the same as before while it is there. "
+                "`local`: one of this node at random before those of others. `hash_clientid`, `hash_topic`: by the "
+                "publisher or the topic, the same while the members are the same.")
     allow_anonymous: Anonymous = row(
         "loopback", ANONYMOUS, test=EFFECTS,
         meaning="Who gets in without authentication: clients on this machine (`loopback`), everybody (`on`), nobody "

@@ -14,6 +14,6 @@ TAKES_OTHERS_ALONG: Final = Bug(
     "self.end('', ''); [link.end('', '') for link in list(self.broker.links)]")
 STALE_LINK: Final = Bug("a closed connection is kept", "core.connection:Connection.end", "del self.broker.links[self]", "pass")
 STALE_ROUTE: Final = Bug("a session's filters outlive it", "core.sessions:Sessions.discard",
-                         "self._router.unsubscribe(topic_filter, session)", "pass")
+                         "self._subscriptions.remove(subscription, session.subscriptions)", "pass")
 BUGS: Final = {bug.name: bug for bug in (UNKNOWN_PROPERTY, LEAK, STAYS_OPEN, TAKES_OTHERS_ALONG, STALE_LINK,
                                          STALE_ROUTE)}

@@ -84,5 +84,6 @@ class CoreFuzz:
         held: dict[str, object] = {
             "sessions": broker.sessions.by_id, "links": broker.links, "filters": broker.router.filters(),
             "subscriptions": broker.router.subscriptions, "Wills": len(broker.wills), "crowded": broker.circle.crowded,
-            "hungry": broker.circle.hungry, "to flush": broker.turn.links}
+            "hungry": broker.circle.hungry, "groups": broker.subscriptions.groups.by_name,
+            "owners": broker.subscriptions.owners, "to flush": broker.turn.links}
         return {name: value for name, value in held.items() if value}

@@ -3,7 +3,8 @@ import pytest
 
 from emqtwist.core.callback import Callback
 from emqtwist.core.message import NEVER, Message
-from emqtwist.mqtt.errors import MalformedPacket, TopicFilterInvalid
+from emqtwist.mqtt.constants import QUOTA_EXCEEDED
+from emqtwist.mqtt.errors import MalformedPacket, QuotaExceeded, TopicFilterInvalid
 from emqtwist.mqtt.packets import Puback, Publish
 from tests.peers import World
 
@@ -177,6 +178,34 @@ def test_a_filter_that_is_no_string_of_the_standard_is_an_error() -> None:
 
 
 @pytest.mark.parametrize("topic_filter", ["$share/g/a", "$queue/a"])
-def test_a_function_cannot_share_a_subscription(topic_filter: str) -> None:
-    with pytest.raises(TopicFilterInvalid):
-        World().broker.subscribe(topic_filter, failing, 0)
+def test_functions_and_clients_share_a_subscription(topic_filter: str) -> None:
+    world, inbox = World(), Inbox()
+    callback = world.broker.subscribe(topic_filter, inbox.take, 1)
+    bob = world.connect("bob")
+    bob.subscribe(topic_filter, qos=1)
+    for payload in (b"1", b"2", b"3", b"4"):
+        local(world, "a", payload)
+    assert [message.payload for message in inbox.messages] == [b"1", b"3"]
+    assert bob.payloads() == [b"2", b"4"]
+    assert world.broker.unsubscribe(callback)
+    local(world, "a", b"5")
+    assert bob.payloads() == [b"5"]
+
+
+def test_a_function_that_shares_gets_no_retained_messages() -> None:
+    world, inbox = World(), Inbox()
+    local(world, "a", retain=True)
+    world.broker.subscribe("$share/g/a", inbox.take, 1)
+    world.settle()
+    assert inbox.messages == []
+
+
+def test_a_function_excludes_clients() -> None:
+    world, inbox = World(), Inbox()
+    bob = world.connect("bob")
+    callback = world.broker.subscribe("$exclusive/a", inbox.take, 1)
+    assert bob.subscribe("$exclusive/a") == [QUOTA_EXCEEDED]
+    world.broker.unsubscribe(callback)
+    assert bob.subscribe("$exclusive/a") == [0]
+    with pytest.raises(QuotaExceeded):
+        world.broker.subscribe("$exclusive/a", inbox.take, 1)

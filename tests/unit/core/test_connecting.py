@@ -55,7 +55,7 @@ def test_a_5_0_client_is_told_the_limits_that_are_not_the_standards() -> None:
     answer = World("mqtt.session.receive_maximum = 7", "mqtt.max_packet_size = 2KB").connect("alice").told
     assert answer.receive_maximum == 7
     assert answer.maximum_packet_size == 2048
-    assert answer.shared_subscription_available == 0
+    assert answer.shared_subscription_available is None
     assert (answer.maximum_qos, answer.retain_available, answer.topic_alias_maximum) == (None, None, 32)
     assert (answer.wildcard_subscription_available, answer.subscription_identifier_available) == (None, None)
     assert (answer.assigned_client_identifier, answer.server_keep_alive) == (None, None)

@@ -86,6 +86,15 @@ def test_mqtt_retain_available() -> None:
         assert (alice.closed, len(world.broker.retained)) == (not available, int(available))
 
 
+def test_mqtt_shared_subscription() -> None:
+    for word, available in (("on", True), ("off", False)):
+        world = World(f"mqtt.shared_subscription = {word}")
+        alice = world.connect("alice")
+        assert alice.told.shared_subscription_available == (None if available else 0)
+        assert alice.subscribe("$share/g/a", "$queue/a") == [0 if available else c.SHARED_SUBSCRIPTIONS_NOT_SUPPORTED] * 2
+        assert world.connect("bob", version=4).subscribe("$share/g/a") == [0 if available else c.SUBSCRIBE_FAILURE]
+
+
 def test_mqtt_allow_anonymous() -> None:
     for word, here, elsewhere in (("loopback", True, False), ("on", True, True), ("off", False, False)):
         world = World(f"mqtt.allow_anonymous = {word}")

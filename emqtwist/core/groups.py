@@ -1,0 +1,104 @@
+"""All groups of shared subscriptions, and what becomes of a message whose receiver is lost."""
+from collections.abc import Callable
+from zlib import crc32
+
+from emqtwist.core.circle import Circle
+from emqtwist.core.group import ANY_QOS, Group, SharedMessage
+from emqtwist.core.message import NO_IDENTIFIERS, PUBLISH_BYTE, QOS_BITS, Delivery
+from emqtwist.core.prefixes import Prefixed
+from emqtwist.core.router import Router
+from emqtwist.core.session import QOS_1_BITS, Session
+from emqtwist.core.strategies import Dice
+from emqtwist.core.subscriber import Subscriber
+
+
+class Groups:
+    """`by_name` maps Topic Filters with their prefix to Groups, each of which is in the router once.
+
+    `_joined` maps each subscriber that ever joined one to those it is in. A message stays with the member that it was
+    given to until that one acknowledges it, until its connection is lost while another member is here, or until its
+    session ends. At QoS 2 what was sent is never given to another [MQTT-4.8.2-4], [MQTT-4.8.2-5].
+    """
+
+    __slots__ = ("by_name", "_circle", "_router", "_token", "_dice", "_joined")
+
+    def __init__(self, circle: Circle, router: Router, token: Callable[[], str]) -> None:
+        self.by_name: dict[bytes, Group] = {}
+        self._circle = circle
+        self._router = router
+        self._token = token
+        self._dice: Dice | None = None
+        self._joined: dict[Subscriber, dict[bytes, Group]] = {}
+
+    def join(self, subscription: Prefixed) -> None:
+        """A member more, or other options of one; the first makes the group."""
+        prefix, subscriber = subscription.prefix, subscription.subscriber
+        group = self.by_name.get(prefix.name)
+        if group is None:
+            group = self.by_name[prefix.name] = self._group(prefix.name)
+            self._router.subscribe(Prefixed(group, prefix, ANY_QOS, NO_IDENTIFIERS))
+        group.join(subscription)
+        self._joined.setdefault(subscriber, {})[prefix.name] = group
+
+    def leave(self, subscription: Prefixed) -> None:
+        """A member less; the last takes the group with it. What the member was given stays with it [MQTT-3.10.4-3]."""
+        prefix, subscriber = subscription.prefix, subscription.subscriber
+        group = self._joined[subscriber].pop(prefix.name)
+        if group.leave(subscriber):
+            del self.by_name[prefix.name]
+            self._router.unsubscribe(prefix.topic_filter, group)
+
+    def arrived(self, session: Session) -> None:
+        """Its client is back."""
+        for group in self._joined.get(session, {}).values():
+            group.arrived(session)
+
+    def departed(self, session: Session) -> None:
+        """Its client is away: members who are here get what it had not acknowledged or not been sent."""
+        joined = self._joined.get(session)
+        if joined is not None:
+            for group in joined.values():
+                group.departed(session)
+            self._give_away(session, self._to_one_here)
+
+    def ended(self, session: Session) -> None:
+        """It has left its groups, and is no more: any other member gets its messages."""
+        if self._joined.pop(session, None) is not None:
+            self._give_away(session, self._to_anyone)
+
+    def forget(self, subscriber: Subscriber) -> None:
+        """It has left its groups, and had no messages."""
+        self._joined.pop(subscriber, None)
+
+    def _group(self, name: bytes) -> Group:
+        if self._dice is None:
+            self._dice = Dice(crc32(self._token().encode()))
+        return Group(name, self._circle, self._dice)
+
+    def _give_away(self, session: Session, give: Callable[[Delivery], bool]) -> None:
+        for packet_id, delivery in list(session.inflight.held.items()):
+            if delivery is not None and delivery[1] & QOS_BITS == QOS_1_BITS and give(delivery):
+                session.inflight.remove(packet_id)
+        if session.backlog is not None:
+            session.backlog.give_away(give)
+
+    def _to_one_here(self, delivery: Delivery) -> bool:
+        """Give it to a member who is here; whether there is one with room for it."""
+        message = delivery[0]
+        if isinstance(message, SharedMessage):
+            group = self.by_name.get(message.group)
+            return group is not None and bool(group.here.order) and self._pass_on(group, message)
+        return False
+
+    def _to_anyone(self, delivery: Delivery) -> bool:
+        message = delivery[0]
+        if isinstance(message, SharedMessage):
+            group = self.by_name.get(message.group)
+            return group is not None and self._pass_on(group, message)
+        return False
+
+    def _pass_on(self, group: Group, message: SharedMessage) -> bool:
+        if message.expires_at <= self._circle.turn.now or not group.takes(message):
+            return False
+        group.deliver(message, PUBLISH_BYTE, NO_IDENTIFIERS)
+        return True
