@@ -4,8 +4,8 @@ import pytest
 from emqtwist.core.prefixes import Prefixed, canonical, parse_prefix, subscription_to
 from emqtwist.core.subscriber import Subscriber
 from emqtwist.mqtt import constants as c
-from emqtwist.mqtt.errors import TopicFilterInvalid
 from emqtwist.mqtt.encoder import encode
+from emqtwist.mqtt.errors import TopicFilterInvalid
 from emqtwist.mqtt.packets import Publish, Suback, Subscribe, Unsubscribe
 from tests.peers import World, every_version
 from tests.scenes import arrive, publish
