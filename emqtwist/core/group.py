@@ -13,7 +13,7 @@ from emqtwist.core.strategies import STRATEGIES, Dice, Memory
 from emqtwist.core.subscriber import Subscriber, Subscription, granted
 from emqtwist.mqtt.constants import OPTION_RETAIN_AS_PUBLISHED
 
-ANY_QOS: Final = 2  # each member has its own [MQTT-4.8.2-3]
+ANY_QOS: Final = 2  # each member has its own
 
 
 class SharedMessage(Message):
@@ -95,7 +95,7 @@ class Group(Subscriber):
 
     def _give(self, subscription: Subscription, message: Message) -> None:
         subscriber, options = subscription.subscriber, subscription.options
-        first_byte = granted(message, options)
+        first_byte = granted(message, options)  # [MQTT-4.8.2-3]
         if message.retain and options & OPTION_RETAIN_AS_PUBLISHED:
             first_byte |= RETAIN_BIT  # [MQTT-3.3.1-13]
         if (first_byte & QOS_BITS or subscriber.direct is None) and not isinstance(message, SharedMessage):

@@ -17,7 +17,7 @@ class Groups:
 
     `_joined` maps each subscriber that ever joined one to those it is in. A message stays with the member that it was
     given to until that one acknowledges it, until its connection is lost while another member is here, or until its
-    session ends. At QoS 2 what was sent is never given to another [MQTT-4.8.2-4], [MQTT-4.8.2-5].
+    session ends. At QoS 2 what was sent is never given to another.
     """
 
     __slots__ = ("by_name", "_circle", "_router", "_token", "_dice", "_joined")
@@ -76,7 +76,7 @@ class Groups:
         return Group(name, self._circle, self._dice)
 
     def _give_away(self, session: Session, give: Callable[[Delivery], bool]) -> None:
-        for packet_id, delivery in list(session.inflight.held.items()):
+        for packet_id, delivery in list(session.inflight.held.items()):  # but QoS 2 [MQTT-4.8.2-4], [MQTT-4.8.2-5]
             if delivery is not None and delivery[1] & QOS_BITS == QOS_1_BITS and give(delivery):
                 session.inflight.remove(packet_id)
         if session.backlog is not None:

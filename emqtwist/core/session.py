@@ -257,6 +257,6 @@ class Session(Subscriber):
     def _finish(self, packet_id: int, reason_code: int) -> None:
         self.inflight.remove(packet_id)
         if reason_code >= 0x80:
-            self.circle.metrics.drop(causes.REFUSED_BY_CLIENT)
+            self.circle.metrics.drop(causes.REFUSED_BY_CLIENT)  # nobody else of a group gets it [MQTT-4.8.2-6]
         if self.backlog is not None or self.inflight.resend or self.replays:
             self.pump()

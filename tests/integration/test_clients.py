@@ -242,3 +242,19 @@ def test_all_clients_hear_each_other(speaking: Speaking, topic: str) -> None:
         speaker.connected().publish(message)
     for subscriber in subscribers:
         assert sorted([subscriber.receive() for _ in sent], key=sent.index) == sent
+
+
+@pytest.mark.parametrize("prefix", ["$share/workers/", "$queue/"])
+def test_a_group_shares_the_messages_and_takes_over_from_who_is_lost(speaker: Speaker, topic: str, prefix: str) -> None:
+    mortal, survivor = (speaker.subscribed(prefix + topic) for _ in range(2))
+    publisher = speaker.connected()
+    first, second, last = (Message(topic=topic, payload=payload, qos=1) for payload in (b"first", b"second", b"last"))
+    publisher.publish(first)
+    publisher.publish(second)
+    assert (mortal.receive(), survivor.receive()) == (first, second)
+    mortal.kill()
+    publisher.publish(last)  # perhaps to the lost one, before its end is seen
+    received = survivor.receive()
+    if received == first:  # it was lost before its acknowledgement came
+        received = survivor.receive()
+    assert received == last
