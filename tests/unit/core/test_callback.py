@@ -190,6 +190,7 @@ def test_functions_and_clients_share_a_subscription(topic_filter: str) -> None:
     assert world.broker.unsubscribe(callback)
     local(world, "a", b"5")
     assert bob.payloads() == [b"5"]
+    assert callback not in world.broker.subscriptions.groups._joined
 
 
 def test_a_function_that_shares_gets_no_retained_messages() -> None:

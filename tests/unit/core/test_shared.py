@@ -2,6 +2,7 @@
 import pytest
 
 from emqtwist.core import causes
+from emqtwist.core.prefixes import subscription_to
 from emqtwist.mqtt import constants as c
 from emqtwist.mqtt.packets import Disconnect, Puback, Publish, Pubrec, Suback, Subscribe
 from tests.peers import Peer, World, every_version
@@ -191,6 +192,16 @@ def test_whose_session_ends_is_no_member_any_more() -> None:
     assert len(world.broker.subscriptions.groups.by_name[b"$share/g/a"].away.order) == 0
     world.connect("carol", clean_start=True).disconnect()
     assert world.broker.subscriptions.groups.by_name == {}
+
+
+def test_a_session_without_its_client_joins_as_one_who_is_away() -> None:
+    world = World()
+    bob = world.broker.sessions.create("bob")
+    bob.expiry_interval = 1000
+    world.broker.sessions.subscribe(bob, subscription_to(bob, b"$share/g/a", 1, ()))
+    carol = member(world, "carol")
+    publish(world, b"1", b"2")
+    assert (bob.load(), carol.payloads()) == (0, [b"1", b"2"])
 
 
 # Full queues.
