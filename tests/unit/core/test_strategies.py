@@ -174,6 +174,7 @@ def test_sticky_stays_with_one_while_it_is_there() -> None:
     first = served(world, peers, ("alice", "a"), ("bob", "b"), ("carol", "c"))
     assert len(set(first)) == 1
     peers.pop(first[0]).drop()
+    assert world.broker.subscriptions.groups.by_name[b"$share/g/#"]._memory.favourite is None
     second = served(world, peers, ("alice", "a"), ("bob", "b"), ("carol", "c"))
     assert len(set(second)) == 1
 
