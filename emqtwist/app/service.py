@@ -70,7 +70,8 @@ class BrokerService(MultiService):
         """Call `function(message)` for each message that matches, retained ones first.
 
         `message.topic_name`, `.payload`, `.qos`, `.retain`. What the function raises is logged. Raises TopicFilterInvalid
-        or MalformedPacket for a bad filter. Pass what this gives to `unsubscribe`.
+        or MalformedPacket for a bad filter, QuotaExceeded for an exclusive one that another has. Pass what this gives to
+        `unsubscribe`.
         """
         self.turns.begin()
         return self.broker.subscribe(topic_filter, function, 2)

@@ -9,8 +9,9 @@ from emqtwist.core import causes
 from emqtwist.core.circle import Circle
 from emqtwist.core.members import Members
 from emqtwist.core.message import PUBLISH_BYTE, QOS_BITS, RETAIN_BIT, Message
+from emqtwist.core.prefixes import Prefixed
 from emqtwist.core.strategies import STRATEGIES, Dice, Memory
-from emqtwist.core.subscriber import Subscriber, Subscription, granted
+from emqtwist.core.subscriber import Subscriber, granted
 from emqtwist.mqtt.constants import OPTION_RETAIN_AS_PUBLISHED
 
 ANY_QOS: Final = 2  # each member has its own
@@ -40,7 +41,7 @@ class Group(Subscriber):
         self._circle = circle
         self._memory = Memory(dice)
 
-    def join(self, subscription: Subscription) -> None:
+    def join(self, subscription: Prefixed) -> None:
         """A new member, or other options of one."""
         (self.away if subscription.subscriber.absent() else self.here).put(subscription)
 
@@ -83,7 +84,7 @@ class Group(Subscriber):
     def refuses(self, message: Message) -> bool:
         """Whether nobody whose turn it could be would keep `message`; one who has room is enough."""
         members = self._not_own(self.here if self.here.order else self.away, message)
-        return bool(members.order) and self._with_room(members, message) is None
+        return self._with_room(members, message) is None
 
     def takes(self, message: Message) -> bool:
         """Whether somebody would get `message` and keep it."""
@@ -93,7 +94,7 @@ class Group(Subscriber):
     def broken(self, error: Exception) -> None:
         self._circle.observer.delivery_failed(self.name.decode(), error)
 
-    def _give(self, subscription: Subscription, message: Message) -> None:
+    def _give(self, subscription: Prefixed, message: Message) -> None:
         subscriber, options = subscription.subscriber, subscription.options
         first_byte = granted(message, options)  # [MQTT-4.8.2-3]
         if message.retain and options & OPTION_RETAIN_AS_PUBLISHED:

@@ -1,5 +1,6 @@
 """The members of a group who are here, or those who are away."""
-from emqtwist.core.subscriber import Subscriber, Subscription
+from emqtwist.core.prefixes import Prefixed
+from emqtwist.core.subscriber import Subscriber
 
 
 class Members:
@@ -11,24 +12,24 @@ class Members:
     __slots__ = ("queue", "order")
 
     def __init__(self) -> None:
-        self.queue: dict[Subscriber, Subscription] = {}
+        self.queue: dict[Subscriber, Prefixed] = {}
         self.order: list[Subscriber] = []
 
-    def put(self, subscription: Subscription) -> None:
+    def put(self, subscription: Prefixed) -> None:
         """Add a member, or replace its subscription."""
         subscriber = subscription.subscriber
         if subscriber not in self.queue:
             self.order.append(subscriber)
         self.queue[subscriber] = subscription
 
-    def drop(self, subscriber: Subscriber) -> Subscription | None:
+    def drop(self, subscriber: Subscriber) -> Prefixed | None:
         """Remove a member; the subscription it had."""
         subscription = self.queue.pop(subscriber, None)
         if subscription is not None:
             self.order.remove(subscriber)
         return subscription
 
-    def serve(self, subscriber: Subscriber) -> Subscription:
+    def serve(self, subscriber: Subscriber) -> Prefixed:
         """It is this member's turn, and then the others'; its subscription."""
         subscription = self.queue.pop(subscriber)
         self.queue[subscriber] = subscription

@@ -27,13 +27,17 @@ class Prefix:
 
 
 class Prefixed(Subscription):
-    """A subscription whose Topic Filter has a prefix; `topic_filter` is what follows it."""
+    """A subscription whose Topic Filter has a prefix; `topic_filter` is what follows it.
 
-    __slots__ = ("prefix",)
+    `node` is the name of the node that the subscriber is on, empty for this one.
+    """
+
+    __slots__ = ("prefix", "node")
 
     def __init__(self, subscriber: Subscriber, prefix: Prefix, options: int, identifiers: tuple[int, ...]) -> None:
         super().__init__(subscriber, prefix.topic_filter, options, identifiers)
         self.prefix = prefix
+        self.node = ""
 
     def name(self) -> bytes:
         return self.prefix.name

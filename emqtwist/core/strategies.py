@@ -84,7 +84,7 @@ def sticky(members: Members, memory: Memory, message: Message) -> Subscriber:
 
 def local(members: Members, memory: Memory, message: Message) -> Subscriber:
     """One of this node at random, one of another node only when there is none."""
-    near = [subscriber for subscriber in members.order if not subscriber.remote()]
+    near = [subscriber for subscriber in members.order if not members.queue[subscriber].node]
     choice = near or members.order
     return choice[memory.dice.below(len(choice))]
 

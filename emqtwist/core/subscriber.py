@@ -52,10 +52,6 @@ class Subscriber:
         """Whether it is away, so that messages wait for it."""
         return False
 
-    def remote(self) -> bool:
-        """Whether it is on another node."""
-        return False
-
     def broken(self, error: Exception) -> None:
         """Serving this subscriber raised `error`, a defect of ours: it alone bears the consequences."""
 

@@ -193,6 +193,13 @@ def test_functions_and_clients_share_a_subscription(topic_filter: str) -> None:
     assert callback not in world.broker.subscriptions.groups._joined
 
 
+def test_a_function_that_shares_gets_what_the_host_publishes_whatever_clients_get() -> None:
+    world, inbox = World("mqtt.session.ignore_loop_deliver = on"), Inbox()
+    world.broker.subscribe("$share/g/a", inbox.take, 1)
+    local(world, "a")
+    assert len(inbox.messages) == 1
+
+
 def test_a_function_that_shares_gets_no_retained_messages() -> None:
     world, inbox = World(), Inbox()
     local(world, "a", retain=True)

@@ -399,3 +399,50 @@ def test_messages_taken_before_they_expire_leave_no_memory_behind(kind: str) -> 
     size = tracemalloc.get_traced_memory()[0]
     tracemalloc.stop()
     assert size < 100_000
+
+
+# Those that somebody else wants.
+
+@BOTH
+def test_some_are_taken_from_anywhere_and_the_rest_stays_in_order(kind: str) -> None:
+    queue = queue_of(kind, {b"a": 1}, max_length=10)
+    for topic, payloads in ((b"b", b"12"), (b"a", b"34"), (b"b", b"567")):
+        put_all(queue, topic, payloads)
+    asked: list[bytes] = []
+
+    def odd(delivery: Delivery) -> bool:
+        asked.append(delivery[0].payload)
+        return delivery[0].payload in b"1357"
+
+    order = payloads_of(queue.waiting())
+    taken = payloads_of(queue.take_where(odd))
+    assert asked == order
+    assert sorted(taken) == [b"1", b"3", b"5", b"7"]
+    assert taken == [payload for payload in order if payload in taken]
+    assert (len(queue), queue.bytes) == (3, 3 * (OVERHEAD + 2))
+    put_all(queue, b"b", b"8")
+    assert take_all(queue) == [payload for payload in order if payload not in taken] + [b"8"]
+
+
+def test_enough_of_them_taken_reaches_the_low_mark() -> None:
+    queue = queue_of(max_length=10)
+    put_all(queue, b"a", b"1234567")
+    assert queue.above_high
+    queue.take_where(lambda delivery: True)
+    assert (queue.above_high, len(queue)) == (False, 0)
+
+
+@BOTH
+def test_what_leaves_while_it_is_asked_for_is_not_taken_too(kind: str) -> None:
+    queue = queue_of(kind)
+    put_all(queue, b"a", b"123")
+
+    def taking(delivery: Delivery) -> bool:
+        if delivery[0].payload == b"1":
+            queue.take()
+            queue.take()
+        put_all(queue, b"a", b"9")
+        return True
+
+    assert payloads_of(queue.take_where(taking)) == [b"3"]
+    assert take_all(queue) == [b"9", b"9"]

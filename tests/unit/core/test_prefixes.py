@@ -51,6 +51,24 @@ def test_a_bad_filter_after_a_prefix_fails_alone(version: int, topic_filter: str
         c.TOPIC_FILTER_INVALID if version == 5 else c.SUBSCRIBE_FAILURE, 0]
 
 
+@every_version
+@pytest.mark.parametrize("topic_filter", [b"$share/\xff/a", b"$share/g/a\0", b"$share/\0", b"$exclusive/\xff"])
+def test_a_prefix_that_is_no_string_ends_the_connection(version: int, topic_filter: bytes) -> None:  # [MQTT-3.8.3-1]
+    bob = World().connect("bob", version=version)
+    bob.send(Subscribe(1, [(topic_filter, 0)]))
+    assert bob.closed
+
+
+def test_emqttds_order_of_prefixes_names_the_same_subscription() -> None:
+    world = World("mqtt.session.max_subscriptions = 1")
+    bob = world.connect("bob")
+    assert bob.subscribe("$queue/$local/a", "$local/$queue/a", "$queue/$local/a") == [0, 0, 0]
+    publish(world, b"x")
+    assert bob.payloads() == [b"x"]
+    assert bob.unsubscribe("$queue/$local/a") == [c.SUCCESS]
+    assert world.broker.router.filters() == []
+
+
 # $local.
 
 @every_version

@@ -71,6 +71,8 @@ def test_a_member_may_change_its_options() -> None:
         bob.subscribe("$share/g/a", qos=qos)
         publish(world, b"x", qos=2)
         assert bob.one(Publish).qos == qos
+    bob.unsubscribe("$share/g/a")
+    assert world.broker.subscriptions.groups.by_name == {}
 
 
 @every_version
@@ -245,6 +247,25 @@ def test_a_member_that_gets_qos_0_refuses_nothing() -> None:
         alice.publish("a", b"x", qos=1)
     assert {code.reason_code for code in alice.all(Puback)} == {c.SUCCESS}
     assert world.session("bob").queued() + len(carol.all(Publish)) == 4
+
+
+def test_a_message_larger_than_a_queue_goes_to_who_needs_no_queue() -> None:
+    world = World("mqtt.mqueue.max_bytes = 1KB")
+    full(world, "bob")
+    carol = member(world, "carol")
+    publish(world, bytes(2000))
+    assert (carol.payloads(), world.drops) == ([bytes(2000)], {})
+
+
+def test_a_full_queue_refuses_nothing_that_it_gets_at_qos_0() -> None:
+    world = World("mqtt.mqueue.max_length = 1")
+    member(world, "bob", qos=0)
+    world.session("bob").link.congested = True  # type: ignore[union-attr]
+    alice = world.connect("alice")
+    for _ in range(3):
+        alice.publish("a", b"x", qos=1)
+    assert {answer.reason_code for answer in alice.all(Puback)} == {c.SUCCESS}
+    assert world.drops == {causes.QUEUE_FULL: 2}
 
 
 # A member that fails.
