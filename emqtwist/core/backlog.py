@@ -26,7 +26,11 @@ class Backlog:
 
     def refuses(self, topic: bytes, size: int) -> bool:
         """Whether a message of this size would make a session that promised to keep messages drop one."""
-        if self._rules.on_full != "refuse" or not self.queue.full(topic, size):
+        return self._rules.on_full == "refuse" and self.full(topic, size)
+
+    def full(self, topic: bytes, size: int) -> bool:
+        """Whether there is no room for a message of this size, although what has expired goes."""
+        if not self.queue.full(topic, size):
             return False
         above = self.queue.above_high
         self._forget(self.queue.drop_expired(self.circle.turn.now), causes.EXPIRED)

@@ -71,7 +71,7 @@ class Group(Subscriber):
         circle = self._circle
         if circle.settings.no_own_messages or (message.qos and (circle.crowded or circle.outgrows(message))):
             choice = self._not_own(members, message)
-            choice = self._with_room(choice, message) or choice
+            choice = self._with_room(choice, message) or self._willing(choice, message) or choice
         if not choice.order:
             circle.metrics.drop(causes.NO_SUBSCRIBERS)
             return
@@ -84,10 +84,10 @@ class Group(Subscriber):
     def refuses(self, message: Message) -> bool:
         """Whether nobody whose turn it could be would keep `message`; one who has room is enough."""
         members = self._not_own(self.here if self.here.order else self.away, message)
-        return self._with_room(members, message) is None
+        return self._willing(members, message) is None
 
     def takes(self, message: Message) -> bool:
-        """Whether somebody would get `message` and keep it."""
+        """Whether somebody would get `message`, and nothing be dropped for it."""
         members = self._not_own(self.here if self.here.order else self.away, message)
         return bool(members.order) and self._with_room(members, message) is not None
 
@@ -113,9 +113,16 @@ class Group(Subscriber):
         return members.only({each for each in members.order if not each.client_id or each.client_id != message.publisher})
 
     def _with_room(self, members: Members, message: Message) -> Members | None:
+        """Those who need drop nothing for `message`; None when there are none."""
+        return self._narrowed(members, {each for each in members.order if not each.full(message)})
+
+    def _willing(self, members: Members, message: Message) -> Members | None:
         """Those who do not refuse `message`; None when all do."""
-        kept = {each for each in members.order
-                if granted(message, members.queue[each].options) == PUBLISH_BYTE or not each.refuses(message)}
+        return self._narrowed(members, {
+            each for each in members.order
+            if granted(message, members.queue[each].options) == PUBLISH_BYTE or not each.refuses(message)})
+
+    def _narrowed(self, members: Members, kept: set[Subscriber]) -> Members | None:
         if len(kept) == len(members.order):
             return members
         return members.only(kept) if kept else None

@@ -91,6 +91,13 @@ class Session(Subscriber):
             self.backlog = Backlog(self.client_id, self.circle)
         return self.backlog.refuses(message.topic, message.size)
 
+    def full(self, message: Message) -> bool:
+        if self.room() > 0:
+            return False
+        if self.backlog is None:
+            return self.circle.outgrows(message)
+        return self.backlog.full(message.topic, message.size)
+
     def load(self) -> int:
         return len(self.inflight.held) + self.queued()
 

@@ -44,6 +44,10 @@ class Subscriber:
         """Whether taking `message` would break the promise to keep it."""
         return False
 
+    def full(self, message: Message) -> bool:
+        """Whether taking `message` would cost it a message, this one or another."""
+        return False
+
     def load(self) -> int:
         """How many messages are on their way to it."""
         return 0

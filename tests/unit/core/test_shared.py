@@ -231,8 +231,11 @@ def test_a_group_refuses_only_when_no_member_has_room(qos: int) -> None:
 @pytest.mark.parametrize("strategy", ["least_loaded", "random", "round_robin", "sticky", "hash_topic"])
 def test_a_message_goes_to_a_member_that_has_room_whatever_the_strategy(strategy: str) -> None:
     world = World("mqtt.mqueue.max_length = 2", f"mqtt.shared_subscription_strategy = {strategy}")
-    for name in ("bob", "carol", "dave"):
+    for name in ("bob", "carol"):
         full(world, name)
+    dave = world.connect("dave")  # his session ends with his connection, and would drop its oldest
+    dave.subscribe("$share/g/a", qos=1)
+    dave.stall()
     publish(world, *[b"x"] * 6)
     assert [world.session(name).queued() for name in ("bob", "carol", "dave")] == [2, 2, 2]
     assert world.drops == {}
@@ -247,6 +250,42 @@ def test_a_member_that_gets_qos_0_refuses_nothing() -> None:
         alice.publish("a", b"x", qos=1)
     assert {code.reason_code for code in alice.all(Puback)} == {c.SUCCESS}
     assert world.session("bob").queued() + len(carol.all(Publish)) == 4
+
+
+@pytest.mark.parametrize("strategy", ["least_loaded", "random", "round_robin", "sticky", "hash_topic"])
+def test_with_no_room_anywhere_one_who_refuses_nothing_gets_it(strategy: str) -> None:
+    world = World("mqtt.mqueue.max_length = 1", f"mqtt.shared_subscription_strategy = {strategy}")
+    full(world, "bob")
+    dave = world.connect("dave")
+    dave.subscribe("$share/g/a", qos=1)
+    dave.stall()
+    publish(world, b"1", b"2", b"3")
+    dave.relieve()
+    assert dave.payloads() == [b"3"]
+    assert (world.session("bob").load(), world.drops) == (1, {causes.QUEUE_FULL: 1})
+
+
+@pytest.mark.parametrize("on_full", ["drop_oldest", "drop_newest"])
+def test_a_full_queue_that_drops_is_passed_over_too(on_full: str) -> None:
+    world = World("mqtt.mqueue.max_length = 1", f"mqtt.mqueue.on_full = {on_full}",
+                  "mqtt.shared_subscription_strategy = hash_topic")
+    for name in ("bob", "carol", "dave"):
+        full(world, name)
+    publish(world, b"1", b"2", b"3")
+    assert world.drops == {}
+    publish(world, b"4")
+    assert world.drops == {causes.QUEUE_FULL: 1}
+
+
+def test_what_has_expired_takes_no_room() -> None:
+    world = World("mqtt.mqueue.max_length = 1")
+    full(world, "bob")
+    publish(world, b"1", message_expiry_interval=1)
+    world.turn.now += 2
+    alice = world.connect("alice")
+    alice.publish("a", b"2", qos=1)
+    assert alice.answer(Puback)[1] == c.SUCCESS
+    assert (world.session("bob").queued(), world.drops) == (1, {causes.EXPIRED: 1})
 
 
 def test_a_message_larger_than_a_queue_goes_to_who_needs_no_queue() -> None:
