@@ -2,6 +2,7 @@
 from collections.abc import Callable
 
 from emqtwist.core import causes, moving
+from emqtwist.core.access import Method
 from emqtwist.core.callback import Callback
 from emqtwist.core.circle import Circle
 from emqtwist.core.link import Link, Turn
@@ -27,11 +28,12 @@ class Broker:
     """All state of one broker, without socket, clock or randomness.
 
     `token` gives a fresh random string for client identifiers that the broker assigns. Whoever drives the broker sets
-    `turn.now` before each call, flushes `turn.take()` after it and calls `tick` once a second.
+    `turn.now` before each call, flushes `turn.take()` after it and calls `tick` once a second. `methods` are those of
+    enhanced authentication by name.
     """
 
     __slots__ = ("circle", "turn", "metrics", "observer", "router", "retained", "wills", "subscriptions", "sessions", "links",
-                 "token")
+                 "token", "methods")
 
     def __init__(self, settings: Settings, token: Callable[[], str], turn: Turn, observer: Observer) -> None:
         self.turn = turn
@@ -45,6 +47,7 @@ class Broker:
         self.sessions = Sessions(self.circle, self.subscriptions)
         self.links: dict[Link, None] = {}
         self.token = token
+        self.methods: dict[str, Method] = {}
 
     @property
     def settings(self) -> Settings:

@@ -1,11 +1,13 @@
 """CONNECT, as a list of steps: each refuses or fills in the answer, the last opens the session."""
 from collections.abc import Callable
-from typing import Final
+from typing import Final, cast
 
-from emqtwist.core import moving
+from emqtwist.core import authenticating, moving
+from emqtwist.core.access import Accept, Client
 from emqtwist.core.aliases import Outgoing
 from emqtwist.core.connection import OPEN, Connection
 from emqtwist.core.forwarded import check_forwarded
+from emqtwist.core.link import Link
 from emqtwist.core.message import NEVER, WillMessage
 from emqtwist.core.router import is_reserved
 from emqtwist.core.session import Session
@@ -19,7 +21,7 @@ NOTHING: Final = Properties()  # stands for absent properties where they are onl
 
 
 def connect(connection: Connection, packet: Connect) -> None:
-    """Accept or refuse the client; the answer has been sent when this returns."""
+    """Accept or refuse the client, or begin to authenticate it."""
     connection.version = packet.version
     answer = Properties()
     try:
@@ -28,7 +30,37 @@ def connect(connection: Connection, packet: Connect) -> None:
     except MQTTError as error:
         connection.refuse(error)
         return
-    _open(connection, packet, answer)
+    if answer.authentication_method is None:
+        _open(connection, packet, answer)
+    else:
+        _authenticate(connection, packet, answer, answer.authentication_method)
+
+
+def _authenticate(connection: Connection, packet: Connect, answer: Properties, method: str) -> None:
+    """Let the method decide; who is not accepted yet sends packets no larger than CONNECT may be."""
+    opening = _Opening(packet, answer, connection.decoder.max_packet_size)
+    settings = connection.broker.settings
+    connection.decoder.max_packet_size = min(settings.max_connect_size, opening.max_packet_size)
+    client = Client(packet.client_id, packet.user_name, connection.peer, connection.loopback)
+    authenticating.begin(connection, client, method, (packet.properties or NOTHING).authentication_data, opening.accepted)
+
+
+class _Opening:
+    """A CONNECT whose client authenticates."""
+
+    __slots__ = ("packet", "answer", "max_packet_size")
+
+    def __init__(self, packet: Connect, answer: Properties, max_packet_size: int) -> None:
+        self.packet = packet
+        self.answer = answer
+        self.max_packet_size = max_packet_size
+
+    def accepted(self, link: Link, accept: Accept) -> None:
+        connection = cast(Connection, link)
+        connection.decoder.max_packet_size = self.max_packet_size
+        self.answer.authentication_data = accept.data
+        self.packet.user_name = accept.user_name  # the proved one
+        _open(connection, self.packet, self.answer)
 
 
 def _read_properties(connection: Connection, packet: Connect, answer: Properties) -> None:
@@ -49,8 +81,9 @@ def _check_moved(connection: Connection, packet: Connect, answer: Properties) ->
 
 def _check_method(connection: Connection, packet: Connect, answer: Properties) -> None:
     method = (packet.properties or NOTHING).authentication_method
-    if method is not None:
+    if method is not None and method not in connection.broker.methods:
         raise MQTTError(f"the authentication method {method[:40]!r} is not supported", c.BAD_AUTHENTICATION_METHOD)
+    answer.authentication_method = method  # [MQTT-4.12.0-5]; [MQTT-4.12.0-6] none where there was none
 
 
 def _check_identifier(connection: Connection, packet: Connect, answer: Properties) -> None:
@@ -62,6 +95,8 @@ def _check_identifier(connection: Connection, packet: Connect, answer: Propertie
 
 
 def _check_access(connection: Connection, packet: Connect, answer: Properties) -> None:
+    if answer.authentication_method is not None:
+        return  # its method decides
     anonymous = connection.broker.settings.allow_anonymous
     if anonymous == "off" or (anonymous == "loopback" and not connection.loopback):
         raise NotAuthorized("anonymous clients are not allowed here (mqtt.allow_anonymous)")

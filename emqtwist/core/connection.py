@@ -1,16 +1,19 @@
 """Connection: the state of one client's network connection, and how it answers and ends."""
-from typing import Final
+from collections.abc import Callable
+from typing import Final, TypeVar
 
 from emqtwist.core import causes, moving
 from emqtwist.core.aliases import Incoming
 from emqtwist.core.broker import Broker
+from emqtwist.core.exchange import Exchange
 from emqtwist.core.link import Link
 from emqtwist.core.message import WillMessage
+from emqtwist.core.pending import Pending, Waiting
 from emqtwist.core.session import Session
 from emqtwist.mqtt import constants as c
 from emqtwist.mqtt.decoder import Decoder
 from emqtwist.mqtt.encoder import RETURN_CODES, encode_within
-from emqtwist.mqtt.errors import KeepAliveTimeout, MQTTError
+from emqtwist.mqtt.errors import KeepAliveTimeout, MQTTError, NotAuthorized
 from emqtwist.mqtt.packets import Acknowledgement, Connack, Disconnect, Packet, Puback, Pubcomp, Pubrec, Pubrel
 from emqtwist.mqtt.properties import Properties
 
@@ -20,17 +23,20 @@ CLOSED: Final = 2
 
 SHORT: Final = {c.PUBACK: b"\x40\x02", c.PUBREC: b"\x50\x02", c.PUBREL: b"\x62\x02", c.PUBCOMP: b"\x70\x02"}
 CLASSES: Final[dict[int, type[Acknowledgement]]] = {c.PUBACK: Puback, c.PUBREC: Pubrec, c.PUBREL: Pubrel, c.PUBCOMP: Pubcomp}
+D = TypeVar("D")
 
 
 class Connection(Link):
     """One network connection. Bytes come in through `receive.receive`, leave in `out`.
 
     `peer` is the address for the log; `loopback` says that it is one of this host's. `will` is that
-    of CONNECT until DISCONNECT takes it back. `last_seen` is when the last packet came (monotonic seconds).
+    of CONNECT until DISCONNECT takes it back. `last_seen` is when the last packet came (monotonic seconds). `halted` says
+    that no packet is served: one is `pending`, or the connection is closed. `exchange` is that of enhanced authentication.
     """
 
     __slots__ = ("broker", "decoder", "peer", "loopback", "state", "session", "client_id", "user_name", "keep_alive",
-                 "last_seen", "will", "problem_information", "receive_maximum", "topic_alias_maximum", "incoming")
+                 "last_seen", "will", "problem_information", "receive_maximum", "topic_alias_maximum", "incoming", "halted",
+                 "pending", "exchange")
 
     def __init__(self, broker: Broker, peer: str, loopback: bool) -> None:
         super().__init__(broker.turn)
@@ -50,6 +56,9 @@ class Connection(Link):
         self.receive_maximum = settings.receive_maximum
         self.topic_alias_maximum = settings.max_topic_alias
         self.incoming: Incoming | None = None
+        self.halted = False
+        self.pending: Waiting | None = None
+        self.exchange: Exchange | None = None
         broker.links[self] = None
 
     def take_aliases(self) -> Incoming:
@@ -76,6 +85,17 @@ class Connection(Link):
                 properties = Properties()
                 properties.reason_string = reason
             self.send_packet(CLASSES[packet_type](packet_id, reason_code, properties))
+
+    # Waiting.
+
+    def wait(self, pending: Pending[D], take: "Callable[[Link, D], None]") -> None:
+        """Go on with `take` once `pending` is decided, which may be so already; serve nothing before that."""
+        if pending.decision is not None:
+            take(self, pending.decision)
+        else:
+            pending.hold(self, take)
+            self.pending = pending
+            self.halted = True
 
     # Ends.
 
@@ -110,6 +130,11 @@ class Connection(Link):
         if self.state == CLOSED:
             return
         self.state = CLOSED
+        self.halted = True
+        if self.pending is not None:
+            self.pending.cancel()
+            self.pending = None
+        self.exchange = None
         del self.broker.links[self]
         self.broker.metrics.end(cause)
         self.broker.observer.disconnected(self.client_id, self.peer, cause, reason)
@@ -131,10 +156,14 @@ class Connection(Link):
     def check(self, now: float) -> None:
         """Close when CONNECT or the next packet is overdue [MQTT-3.1.2-22]."""
         silent = now - self.last_seen
-        if self.state == OPENING:
-            limit = self.broker.settings.connect_timeout
-            if silent >= limit:
+        limit = self.broker.settings.connect_timeout
+        if self.exchange is not None and self.exchange.is_overdue(now, limit):
+            self.fail(NotAuthorized(f"authentication has taken more than {limit:g} s"))
+        elif self.state == OPENING:
+            if silent >= limit and self.exchange is None:
                 self.end(causes.CONNECT_TIMEOUT, f"no CONNECT within {limit:g} s")
+        elif self.halted:
+            pass  # what the client may have sent is not read
         elif self.keep_alive and silent > self.keep_alive * self.broker.settings.keep_alive_backoff * 2:
             self.fail(KeepAliveTimeout(f"no packet for {silent:.1f} s, Keep Alive is {self.keep_alive} s"))
 

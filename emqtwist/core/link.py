@@ -16,10 +16,11 @@ class Turn:
     `wake` is called when the first link joins, so that bytes produced at any moment schedule exactly one flush.
     """
 
-    __slots__ = ("links", "now", "wake")
+    __slots__ = ("links", "decided", "now", "wake")
 
     def __init__(self, now: float = 0.0, wake: Callable[[], None] = nobody) -> None:
         self.links: list[Link] = []
+        self.decided: list[Link] = []  # may go on: what they waited for is decided
         self.now = now
         self.wake = wake
 
@@ -27,6 +28,17 @@ class Turn:
         if not self.links:
             self.wake()
         self.links.append(link)
+
+    def proceed(self, link: "Link") -> None:
+        """Let `link` go on in the next flush."""
+        self.decided.append(link)
+        self.wake()
+
+    def take_decided(self) -> "list[Link]":
+        """The links that may go on now."""
+        decided = self.decided
+        self.decided = []
+        return decided
 
     def take(self) -> "list[Link]":
         """The links to flush now; the next turn begins."""

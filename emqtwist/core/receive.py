@@ -3,15 +3,16 @@ from collections.abc import Callable
 from typing import Final, cast
 
 from emqtwist.core import causes, publishing
+from emqtwist.core.authenticating import authenticate_again, authenticate_first
 from emqtwist.core.connecting import connect
-from emqtwist.core.connection import CLOSED, OPENING, Connection
+from emqtwist.core.connection import OPENING, Connection
 from emqtwist.core.message import NEVER
 from emqtwist.core.publishing import publish
 from emqtwist.core.session import Session
 from emqtwist.core.subscribing import subscribe, unsubscribe
 from emqtwist.mqtt import constants as c
-from emqtwist.mqtt.errors import MQTTError, ProtocolError
-from emqtwist.mqtt.packets import Acknowledgement, Connect, Disconnect, Packet, Publish, Subscribe, Unsubscribe
+from emqtwist.mqtt.errors import MQTTError, ProtocolError, QuotaExceeded
+from emqtwist.mqtt.packets import Acknowledgement, Auth, Connect, Disconnect, Packet, Publish, Subscribe, Unsubscribe
 
 PROGRESS: Final = 1000  # bytes of one read that show life within a large packet, which lets no PINGREQ pass
 PINGRESP: Final = b"\xd0\x00"
@@ -23,18 +24,52 @@ def receive(connection: Connection, data: bytes) -> None:
     What an exception that is no MQTTError leaves behind is a defect of the broker: the caller logs it and closes this
     connection alone.
     """
-    if connection.state == CLOSED:
+    if connection.halted:
+        _keep(connection, data)
         return
     packets = connection.decoder.feed(data)
     if packets or (len(data) >= PROGRESS and connection.state != OPENING):
         connection.last_seen = connection.turn.now
+    _serve_all(connection, packets)
+
+
+def proceed(connection: Connection) -> None:
+    """What the connection waited for is decided: do what follows from it, then serve what has been kept."""
+    pending = connection.pending
+    if pending is None:
+        return  # the connection has ended
+    connection.pending = None
+    connection.halted = False
+    connection.last_seen = connection.turn.now  # what came meanwhile was not read
+    try:
+        pending.proceed()
+    except MQTTError as error:
+        connection.fail(error)
+    _serve_all(connection, pending.packets)
+    for chunk in pending.chunks:
+        receive(connection, chunk)
+
+
+def _keep(connection: Connection, data: bytes) -> None:
+    """Bytes that came before reading stopped: a packet's worth at most. A closed connection keeps nothing."""
+    pending = connection.pending
+    if pending is not None:
+        pending.chunks.append(data)
+        pending.size += len(data)
+        if pending.size > connection.broker.settings.max_packet_size:
+            connection.fail(QuotaExceeded("too much was sent while the server was not reading"))
+
+
+def _serve_all(connection: Connection, packets: list[Packet]) -> None:
     try:
         for packet in packets:
-            if connection.state == CLOSED:
+            if connection.halted:
+                if connection.pending is not None:
+                    connection.pending.packets = packets[packets.index(packet):]
                 return  # what follows a DISCONNECT or an error is not processed [MQTT-4.13.2-1]
             session = connection.session
             if session is None:
-                connect(connection, cast(Connect, packet))  # the decoder lets nothing else come first
+                _open(connection, packet)
             elif packet.type == c.PUBLISH:
                 publish(connection, session, cast(Publish, packet))
             elif packet.type == c.PUBACK:
@@ -42,10 +77,17 @@ def receive(connection: Connection, data: bytes) -> None:
                 session.puback(acknowledgement.packet_id, acknowledgement.reason_code)
             else:
                 _serve(connection, session, packet)
-        if connection.decoder.error is not None:
+        if connection.decoder.error is not None and not connection.halted:
             _broken(connection, connection.decoder.error)
     except MQTTError as error:
         connection.fail(error)
+
+
+def _open(connection: Connection, packet: Packet) -> None:
+    if connection.exchange is None:
+        connect(connection, cast(Connect, packet))  # the decoder lets nothing else come first
+    else:
+        authenticate_first(connection, connection.exchange, packet)
 
 
 def _broken(connection: Connection, error: MQTTError) -> None:
@@ -106,6 +148,10 @@ def _disconnect(connection: Connection, session: Session, packet: Packet) -> Non
         connection.end(causes.DISCONNECT_WITH_WILL, f"the client disconnected: {name}")
 
 
+def _auth(connection: Connection, session: Session, packet: Packet) -> None:
+    authenticate_again(connection, cast(Auth, packet))
+
+
 def _change_expiry(connection: Connection, session: Session, interval: int) -> None:
     if interval and not session.expiry_interval:
         raise ProtocolError("DISCONNECT sets a Session Expiry Interval that CONNECT left at 0")  # [MQTT-3.14.2-2]
@@ -115,5 +161,5 @@ def _change_expiry(connection: Connection, session: Session, interval: int) -> N
 
 SERVERS: Final[dict[int, Callable[[Connection, Session, Packet], None]]] = {
     c.CONNECT: _connect_again, c.SUBSCRIBE: _subscribe, c.UNSUBSCRIBE: _unsubscribe, c.PUBREC: _pubrec,
-    c.PUBREL: _pubrel, c.PUBCOMP: _pubcomp, c.PINGREQ: _pingreq, c.DISCONNECT: _disconnect,
+    c.PUBREL: _pubrel, c.PUBCOMP: _pubcomp, c.PINGREQ: _pingreq, c.DISCONNECT: _disconnect, c.AUTH: _auth,
 }

@@ -10,7 +10,7 @@ from twisted.python.failure import Failure
 from zope.interface import implementer
 
 from emqtwist.core.connection import Connection
-from emqtwist.core.receive import receive
+from emqtwist.core.receive import proceed, receive
 from emqtwist.mqtt.constants import IMPLEMENTATION_SPECIFIC_ERROR
 from emqtwist.mqtt.errors import MQTTError, QuotaExceeded
 from emqtwist.net.address import describe, is_loopback
@@ -29,6 +29,7 @@ class MQTTProtocol(Protocol):
     transport: Connected
     _deadline: IDelayedCall | None = None
     _excess = 0  # bytes written since the transport has too much
+    _resting = False  # nothing is read while the connection waits for a decision
 
     def connectionMade(self) -> None:
         turns = self.factory.turns
@@ -47,9 +48,33 @@ class MQTTProtocol(Protocol):
         try:
             receive(self.connection, data)
         except Exception:
-            self.log.failure("defect while serving {client_id} from {peer}", client_id=self.connection.client_id,
-                             peer=self.connection.peer)
-            self.connection.fail(MQTTError("a defect of the broker ended this connection", IMPLEMENTATION_SPECIFIC_ERROR))
+            self._defect()
+        if self.connection.pending is not None:
+            self._rest()
+
+    def proceed(self) -> None:
+        """Called in the flush after the decision that the connection waits for."""
+        try:
+            proceed(self.connection)
+        except Exception:
+            self._defect()
+        if self.connection.pending is None:
+            self._read_on()
+
+    def _defect(self) -> None:
+        self.log.failure("defect while serving {client_id} from {peer}", client_id=self.connection.client_id,
+                         peer=self.connection.peer)
+        self.connection.fail(MQTTError("a defect of the broker ended this connection", IMPLEMENTATION_SPECIFIC_ERROR))
+
+    def _rest(self) -> None:
+        if not self._resting:
+            self._resting = True
+            self.transport.pauseProducing()
+
+    def _read_on(self) -> None:
+        if self._resting:
+            self._resting = False
+            self.transport.resumeProducing()
 
     def connectionLost(self, reason: Failure = connectionDone) -> None:
         self.factory.turns.begin()
@@ -77,6 +102,7 @@ class MQTTProtocol(Protocol):
                 self._bound(len(data))
             self.transport.write(data)
         if connection.closing and self._deadline is None:
+            self._read_on()  # closing with bytes unread would take back the last ones written
             self.transport.unregisterProducer()
             self.transport.loseConnection()
             self._deadline = self.factory.clock.callLater(LINGER, self.transport.abortConnection)

@@ -14,6 +14,9 @@ class Owner(Protocol):
     def flush(self) -> None:
         """Write what the Link has to send; close the transport when the Link is closing."""
 
+    def proceed(self) -> None:
+        """What the Link waited for is decided: go on."""
+
 
 class Turns:
     """Begins turns with `begin`, and flushes once after the first bytes appear, however many chunks make the turn."""
@@ -33,9 +36,12 @@ class Turns:
         self._turn.now = self._now()
 
     def flush(self) -> None:
-        """Continue replays of retained messages, then write each link's bytes once."""
+        """Let go on what waited for a decision, continue replays of retained messages, then write each link's bytes once."""
         self._scheduled = False
         self.begin()
+        for link in self._turn.take_decided():
+            if link.owner is not None:
+                cast(Owner, link.owner).proceed()
         try:
             self.broker.feed()
         except Exception:  # or the links would wait for ever: who has bytes already does not wake
