@@ -19,6 +19,7 @@ PACKAGES = [
     "twisted>=24.3",
     "autobahn>=24.4",
     "zope.interface>=6.0",
+    "scramp>=1.5",
 ]
 
 EXTRAS = {

@@ -19,7 +19,7 @@ from emqtwist.core.broker import Broker
 from emqtwist.core.connection import Connection
 from emqtwist.core.link import Turn
 from emqtwist.core.observer import Observer
-from emqtwist.core.receive import receive
+from emqtwist.core.receive import proceed, receive
 from emqtwist.core.session import Session
 from emqtwist.mqtt import constants as c
 from emqtwist.mqtt.decoder import Decoder
@@ -132,7 +132,9 @@ class World:
 
     def flush(self) -> bool:
         """One turn, as the adapter does it; whether there was anything to do."""
-        busy = bool(self.turn.links or self.broker.circle.hungry)
+        busy = bool(self.turn.links or self.turn.decided or self.broker.circle.hungry)
+        for link in self.turn.take_decided():
+            cast(Peer, link.owner).proceed()
         self.broker.feed()
         for link in self.turn.take():
             cast(Peer, link.owner).flush()
@@ -285,6 +287,10 @@ class Peer:
         packet = self.one(kind)
         assert isinstance(packet, Acknowledgement)
         return packet.packet_id, packet.reason_code
+
+    def proceed(self) -> None:
+        """Called by `World.flush` when what the connection waited for is decided."""
+        proceed(self.connection)
 
     def flush(self) -> None:
         """Called by `World.flush`, as the adapter is by the turn."""

@@ -12,6 +12,7 @@ from twisted.logger import Logger
 from twisted.python.usage import Options as UsageOptions
 from twisted.python.usage import UsageError
 
+from emqtwist.app.methods import located, methods_of
 from emqtwist.app.service import BrokerService
 from emqtwist.config import Address, Config, ConfigError, ListenerSection, TcpListener, live_changes, load
 from emqtwist.services.logs import LogWriter, install
@@ -40,6 +41,7 @@ class Options(UsageOptions):
             self["config"] = os.path.abspath(self["config"])  # a daemon changes its folder before it reloads
         try:
             self.configuration = self.load()
+            methods_of(self.configuration)  # now, so that a bad file is told as all else is
         except ConfigError as error:
             raise SystemExit(str(error)) from None
         if self["check"]:
@@ -48,7 +50,7 @@ class Options(UsageOptions):
 
     def load(self) -> Config:
         """The configuration as the file is now, with the options that go before it."""
-        config = load(self["config"]) if self["config"] else Config()
+        config = located(load(self["config"]), os.path.dirname(self["config"])) if self["config"] else Config()
         if self["port"] is None:
             return config
         listener = TcpListener(name="default", bind=Address("127.0.0.1", self["port"]))
@@ -91,11 +93,11 @@ class BrokerProcess(MultiService):
         """Read the configuration again and apply what is live; a bad one changes nothing."""
         try:
             config = self.options.load()
+            live, restart = live_changes(self.broker.config, config)
+            self.broker.reconfigure(config)
         except ConfigError as error:
             self.log.error("the configuration is not reloaded: {problems}", problems=str(error))
             return
-        live, restart = live_changes(self.broker.config, config)
-        self.broker.reconfigure(config)
         if self._writer is not None:
             self._writer.set_levels(self.broker.config.log)
         self.log.info("configuration reloaded, changed: {live}", live=", ".join(live) or "nothing")

@@ -8,6 +8,7 @@ from twisted.application.service import MultiService
 from twisted.internet.defer import Deferred, gatherResults
 from twisted.logger import Logger
 
+from emqtwist.app.methods import methods_of
 from emqtwist.app.settings import settings_of
 from emqtwist.config import Config, TcpListener, apply_live, validate
 from emqtwist.core.broker import Broker
@@ -42,6 +43,7 @@ class BrokerService(MultiService):
         validate(self.config)
         self.reactor = reactor
         self.broker = Broker(settings_of(self.config), self._token, Turn(now()), LogObserver())
+        self.broker.methods = methods_of(self.config)
         self.turns = Turns(self.broker, reactor, now)
         Periodic("ticker", TICK, self._tick, reactor).setServiceParent(self)
         self.listeners = {section.name: self._listener(section) for section in self.config.listener.tcp}
@@ -81,9 +83,14 @@ class BrokerService(MultiService):
         return self.broker.unsubscribe(callback)
 
     def reconfigure(self, config: Config) -> None:
-        """Use the live keys of `config`; `config.live_changes` tells which keys wait for a restart."""
+        """Use the live keys of `config`; `config.live_changes` tells which keys wait for a restart.
+
+        Reads the files again that it names. Raises ConfigError for a bad one, and then nothing has changed.
+        """
+        changed = apply_live(self.config, config)
+        self.broker.methods = methods_of(changed)
         self.turns.begin()
-        self.config = apply_live(self.config, config)
+        self.config = changed
         self.broker.configure(settings_of(self.config))
         for listener in self.listeners.values():
             listener.factory.max_unsent = self.config.mqtt.client.max_unsent

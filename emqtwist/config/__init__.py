@@ -8,6 +8,7 @@ The sections' fields are the table itself; docs/configuration.md is generated fr
 from emqtwist.config.live import apply_live, live_changes
 from emqtwist.config.loading import load, parse, validate
 from emqtwist.config.problems import ConfigError, Problem
+from emqtwist.config.sections.auth import AuthSection, ScramSection
 from emqtwist.config.sections.listener import ListenerSection, TcpListener
 from emqtwist.config.sections.log import LogSection
 from emqtwist.config.sections.mqtt import ClientSection, MqttSection, MqueueSection, PubsubSection, SessionSection
@@ -17,7 +18,7 @@ from emqtwist.config.tree import Config
 from emqtwist.config.values import Address
 
 __all__ = [
-    "Address", "ClientSection", "Config", "ConfigError", "ListenerSection", "LogSection", "MqttSection",
-    "MqueueSection", "NodeSection", "Problem", "PubsubSection", "RetainerSection", "SessionSection", "TcpListener",
-    "apply_live", "live_changes", "load", "parse", "validate",
+    "Address", "AuthSection", "ClientSection", "Config", "ConfigError", "ListenerSection", "LogSection", "MqttSection",
+    "MqueueSection", "NodeSection", "Problem", "PubsubSection", "RetainerSection", "ScramSection", "SessionSection",
+    "TcpListener", "apply_live", "live_changes", "load", "parse", "validate",
 ]

@@ -37,11 +37,11 @@ def priorities(config: Config) -> Iterator[Conflict]:
 def public_listeners(config: Config) -> Iterator[Conflict]:
     """Who opens the broker to other machines says in words whom it lets in."""
     for listener in config.listener.tcp:
-        if not listener.bind.is_loopback() and config.mqtt.allow_anonymous == "loopback":
+        if not listener.bind.is_loopback() and config.mqtt.allow_anonymous == "loopback" and not config.auth.scram.file:
             yield Conflict(
                 (f"listener.tcp.{listener.name}.bind", "mqtt.allow_anonymous"),
-                "other machines can connect here, and there is no authentication yet to tell who they are: listen at "
-                "127.0.0.1, or write allow_anonymous = on in [mqtt] to let everybody in (off lets nobody in)")
+                "other machines can connect here, and there is no authentication to tell who they are: listen at "
+                "127.0.0.1, or name a file in [auth.scram], or write allow_anonymous = on in [mqtt] to let everybody in")
 
 
 def listener_addresses(config: Config) -> Iterator[Conflict]:

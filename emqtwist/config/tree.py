@@ -1,6 +1,7 @@
 """The whole configuration: a dotted key of broker.ini is a path of attributes here."""
 from dataclasses import dataclass
 
+from emqtwist.config.sections.auth import AuthSection
 from emqtwist.config.sections.listener import ListenerSection
 from emqtwist.config.sections.log import LogSection
 from emqtwist.config.sections.mqtt import MqttSection
@@ -16,4 +17,5 @@ class Config:
     log: LogSection = LogSection()
     mqtt: MqttSection = MqttSection()
     retainer: RetainerSection = RetainerSection()
+    auth: AuthSection = AuthSection()
     listener: ListenerSection = ListenerSection()

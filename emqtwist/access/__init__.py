@@ -1,0 +1,1 @@
+"""Who a client is: the methods behind the seam `emqtwist.core.access`, a file each."""

@@ -1,0 +1,31 @@
+"""From the configuration to the methods of enhanced authentication."""
+import os
+from dataclasses import replace
+from secrets import token_urlsafe
+
+from emqtwist.config import Config
+from emqtwist.core.access import Method
+
+NONCE_SIZE = 24
+
+
+def located(config: Config, folder: str) -> Config:
+    """`config` with the paths that start at `folder` made absolute."""
+    scram = config.auth.scram
+    if not scram.file:
+        return config
+    return replace(config, auth=replace(config.auth, scram=replace(scram, file=os.path.join(folder, scram.file))))
+
+
+def methods_of(config: Config) -> dict[str, Method]:
+    """The methods by name. Reads their files; raises ConfigError for a bad one."""
+    scram = config.auth.scram
+    if not scram.file:
+        return {}
+    from emqtwist.access.scram import Scram  # only now: what it imports is large
+    from emqtwist.access.verifiers import METHOD, read_verifiers
+    return {METHOD: Scram(read_verifiers(scram.file), scram.iterations, _nonce)}
+
+
+def _nonce() -> str:
+    return token_urlsafe(NONCE_SIZE)

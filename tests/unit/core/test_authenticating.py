@@ -1,0 +1,456 @@
+"""Enhanced authentication: the exchange before CONNACK, re-authentication, and what ends either."""
+import pytest
+
+from emqtwist.core import causes
+from emqtwist.core.access import Step
+from emqtwist.core.authenticating import MAX_BYTES, MAX_ROUNDS
+from emqtwist.mqtt import constants as c
+from emqtwist.mqtt.packets import (
+    Auth,
+    Connack,
+    Connect,
+    Disconnect,
+    Packet,
+    Pingreq,
+    Pingresp,
+    Puback,
+    Publish,
+    Subscribe,
+    Will,
+)
+from emqtwist.mqtt.properties import Properties
+from tests.methods import NAME, Method, auth, more, no, opening, yes
+from tests.peers import Peer, World
+from tests.scenes import LAST_WORDS, mourner
+
+NOBODY = "mqtt.allow_anonymous = off"
+
+
+class Gate(World):
+    """A world whose broker knows one method and lets in nobody else."""
+
+    def __init__(self, *steps: Step, lines: tuple[str, ...] = (NOBODY,)) -> None:
+        super().__init__(*lines)
+        self.method = Method(*steps)
+        self.broker.methods[NAME] = self.method
+
+    def decide(self, step: Step) -> None:
+        self.method.decide(step)
+        self.settle()
+
+    def enter(self, client_id: str = "a", **values: object) -> Peer:
+        """A client that was accepted as alice."""
+        self.method.steps.append(yes())
+        peer = self.peer()
+        peer.send(opening(client_id, **values))  # type: ignore[arg-type]
+        assert peer.one(Connack).reason_code == c.SUCCESS
+        return peer
+
+
+def told(packet: Auth | Connack | Disconnect) -> tuple[int, str | None, bytes | None]:
+    """Reason code, Authentication Method, Authentication Data."""
+    made = packet.properties or Properties()
+    if isinstance(packet, Disconnect):
+        return packet.reason_code, None, None
+    return packet.reason_code, made.authentication_method, made.authentication_data
+
+
+def reason(packet: Connack | Disconnect) -> str | None:
+    assert packet.properties is not None
+    return packet.properties.reason_string
+
+
+# Before CONNACK.
+
+def test_the_exchange_goes_on_until_the_client_is_accepted() -> None:  # [MQTT-4.12.0-2], [MQTT-4.12.0-5]
+    world = Gate(more(b"2"), more(b"4"), yes("alice", b"6"))
+    peer = world.peer()
+    peer.send(opening(data=b"1"))
+    assert told(peer.one(Auth)) == (c.CONTINUE_AUTHENTICATION, NAME, b"2")
+    peer.send(auth(b"3"))
+    assert told(peer.one(Auth)) == (c.CONTINUE_AUTHENTICATION, NAME, b"4")
+    peer.send(auth(b"5"))
+    assert told(peer.one(Connack)) == (c.SUCCESS, NAME, b"6")
+    assert world.method.asked == [b"1", b"3", b"5"]
+    assert peer.connection.user_name == "alice"
+    peer.send(Pingreq())
+    peer.one(Pingresp)
+
+
+def test_the_method_may_need_nothing_but_connect_and_have_nothing_to_say() -> None:
+    world = Gate(yes())
+    peer = world.peer()
+    peer.send(opening())
+    assert told(peer.one(Connack)) == (c.SUCCESS, NAME, None)
+    assert world.method.asked == [None]
+
+
+def test_the_method_is_told_who_claims_to_be_there() -> None:
+    world = Gate(yes("proved"))
+    peer = world.peer(loopback=False)
+    peer.send(opening("identifier", user_name="claimed"))
+    [client] = world.method.clients
+    assert (client.client_id, client.user_name, client.peer, client.loopback) == (
+        "identifier", "claimed", "10.0.0.1:50000", False)
+    assert peer.connection.user_name == "proved"
+
+
+def test_nothing_of_the_client_is_there_before_it_is_accepted() -> None:
+    world = Gate(yes("first"), more(), lines=())
+    watcher = mourner(world)
+    old = world.peer()
+    old.send(opening("a", session_expiry_interval=100))
+    old.received()
+    old.subscribe("x", qos=1)
+    peer = world.peer()
+    peer.send(opening("a", will=LAST_WORDS))
+    peer.one(Auth)
+    assert not old.closed
+    assert world.broker.metrics.connects == 2
+    peer.drop()
+    assert watcher.received() == []
+    assert world.session("a").subscriptions.keys() == {b"x"}
+    assert not old.closed
+
+
+def test_an_acceptance_takes_the_session_over() -> None:
+    world = Gate(yes(), more(), yes())
+    old, new = world.peer(), world.peer()
+    old.send(opening("a", session_expiry_interval=100))
+    old.received()
+    new.send(opening("a", clean_start=False), auth())
+    assert old.one(Disconnect).reason_code == c.SESSION_TAKEN_OVER
+    assert [type(packet) for packet in new.received()] == [Auth, Connack]
+
+
+def test_a_refusal_is_told_in_connack() -> None:  # [MQTT-4.12.0-4]
+    world = Gate(more(), no())
+    peer = world.peer()
+    peer.send(opening(), auth())
+    connack = peer.received()[-1]
+    assert isinstance(connack, Connack)
+    assert told(connack) == (c.NOT_AUTHORIZED, None, None)
+    assert reason(connack) == "no such luck"
+    assert peer.closed
+    assert world.broker.sessions.by_id == {}
+    assert world.ends == {"not_authorized": 1}
+
+
+def test_an_unknown_method_is_refused() -> None:  # [MQTT-4.12.0-1]
+    world = Gate()
+    peer = world.peer()
+    peer.send(opening(method="OTHER"))
+    assert told(peer.one(Connack)) == (c.BAD_AUTHENTICATION_METHOD, None, None)
+    assert peer.closed
+    assert world.method.clients == []
+
+
+def test_without_a_method_it_is_as_before() -> None:  # [MQTT-4.12.0-6]
+    world = Gate(lines=())
+    peer = world.connect("a")
+    assert peer.told.authentication_method is None
+    assert Gate().peer().connect("a").reason_code == c.NOT_AUTHORIZED
+
+
+def test_what_is_wrong_with_connect_is_told_before_the_method_is_asked() -> None:
+    world = Gate()
+    peer = world.peer()
+    peer.send(opening(will=Will(b"a/#", b"")))
+    assert peer.one(Connack).reason_code == c.TOPIC_NAME_INVALID
+    assert world.method.clients == []
+
+
+@pytest.mark.parametrize("packet", [
+    Pingreq(), Subscribe(1, [(b"a", 0)]), Publish(b"a", b"x", 1, packet_id=1), Puback(1), Connect(5, "a"),
+    auth(b"", c.RE_AUTHENTICATE), auth(b"", c.SUCCESS), auth(b"", method="OTHER"), Auth()],
+    ids=["PINGREQ", "SUBSCRIBE", "PUBLISH", "PUBACK", "CONNECT", "0x19", "0x00", "method", "bare"])
+def test_the_exchange_is_for_auth_with_its_method_alone(packet: Packet) -> None:  # [MQTT-3.1.2-30], [MQTT-4.12.0-3]
+    world = Gate(more())
+    peer = world.peer()
+    peer.send(opening())
+    peer.one(Auth)
+    peer.send(packet)
+    assert peer.one(Connack).reason_code == c.PROTOCOL_ERROR
+    assert peer.closed
+    assert len(world.method.asked) == 1
+
+
+def test_the_client_may_leave_the_exchange() -> None:
+    world = Gate(more())
+    peer = world.peer()
+    peer.send(opening(), Disconnect())
+    peer.one(Auth)
+    assert peer.closed
+    assert world.ends == {causes.NORMAL: 1}
+
+
+def test_a_packet_in_the_exchange_is_no_larger_than_connect_may_be() -> None:
+    world = Gate(more(), more(), yes(), lines=(NOBODY, "mqtt.client.max_connect_size = 1KB", "mqtt.max_packet_size = 8KB"))
+    peer, other = world.peer(), world.peer()
+    peer.send(opening())
+    peer.send(auth(bytes(1024)))
+    connack = peer.received()[-1]
+    assert isinstance(connack, Connack)
+    assert connack.reason_code == c.PACKET_TOO_LARGE
+    other.send(opening())
+    other.send(auth())
+    connack = other.received()[-1]
+    assert isinstance(connack, Connack)
+    assert connack.properties is not None
+    assert connack.properties.maximum_packet_size == 8192
+    other.send(Publish(b"a", bytes(8000)))
+    assert not other.closed
+
+
+def test_auth_that_the_client_cannot_take_ends_the_connection() -> None:
+    world = Gate(more(bytes(200)))
+    peer = world.peer()
+    peer.send(opening(maximum_packet_size=100))
+    assert peer.received() == []
+    assert world.ends == {"packet_too_large": 1}
+
+
+# Bounds.
+
+def test_the_exchange_is_bounded_in_time() -> None:
+    world = Gate(more(), more(), lines=(NOBODY, "mqtt.client.idle_timeout = 10s"))
+    peer = world.peer()
+    peer.send(opening())
+    world.advance(9)
+    peer.send(auth())  # talking does not prolong it
+    assert len(peer.all(Auth)) == 2
+    world.advance(1)
+    assert peer.one(Connack).reason_code == c.NOT_AUTHORIZED
+    assert peer.closed
+
+
+def test_the_time_of_the_exchange_begins_with_connect() -> None:
+    world = Gate(more(), lines=(NOBODY, "mqtt.client.idle_timeout = 10s"))
+    peer = world.peer()
+    world.advance(9)
+    peer.send(opening())
+    world.advance(9)
+    assert not peer.closed
+
+
+def test_the_exchange_is_bounded_in_rounds() -> None:
+    world = Gate(*[more()] * 100)
+    peer = world.peer()
+    peer.send(opening(), *[auth()] * MAX_ROUNDS)
+    packets = peer.received()
+    assert [type(packet) for packet in packets] == [Auth] * MAX_ROUNDS + [Connack]
+    assert isinstance(packets[-1], Connack)
+    assert packets[-1].reason_code == c.QUOTA_EXCEEDED
+
+
+def test_the_exchange_is_bounded_in_bytes() -> None:
+    world = Gate(*[more()] * 100)
+    peer = world.peer()
+    peer.send(opening(), auth(bytes(MAX_BYTES // 2 - 1)), auth(bytes(MAX_BYTES // 2 - 1)), auth(bytes(2)), auth(b"x"))
+    packets = peer.received()
+    assert [type(packet) for packet in packets] == [Auth] * 4 + [Connack]
+    assert isinstance(packets[-1], Connack)
+    assert packets[-1].reason_code == c.QUOTA_EXCEEDED
+
+
+# Decisions that take time.
+
+def test_a_client_waits_until_its_method_has_decided() -> None:
+    world = Gate()
+    peer = world.peer()
+    peer.send(opening())
+    assert peer.received() == []
+    world.decide(more(b"2"))
+    assert told(peer.one(Auth)) == (c.CONTINUE_AUTHENTICATION, NAME, b"2")
+    peer.send(auth())
+    assert peer.received() == []
+    world.decide(yes())
+    assert peer.one(Connack).reason_code == c.SUCCESS
+
+
+def test_a_late_refusal_is_a_refusal() -> None:
+    world = Gate()
+    peer = world.peer()
+    peer.send(opening())
+    world.decide(no())
+    assert peer.one(Connack).reason_code == c.NOT_AUTHORIZED
+    assert peer.closed
+
+
+def test_what_comes_before_an_acceptance_in_the_same_chunk_is_served_after_it() -> None:
+    world = Gate()
+    peer = world.peer()
+    peer.send(opening(), Pingreq())
+    assert peer.received() == []
+    world.decide(yes())
+    assert [type(packet) for packet in peer.received()] == [Connack, Pingresp]
+
+
+def test_what_comes_before_a_question_has_to_be_its_answer() -> None:
+    world = Gate()
+    peer = world.peer()
+    peer.send(opening(), auth(b"1"), auth(b"2"))
+    world.decide(more())
+    assert world.method.asked == [None, b"1"]
+    world.decide(more())
+    assert world.method.asked == [None, b"1", b"2"]
+    peer.send(Pingreq())
+    world.decide(more())
+    assert isinstance(peer.received()[-1], Connack)
+    assert peer.closed
+
+
+def test_a_decision_after_the_end_of_the_connection_changes_nothing() -> None:
+    world = Gate()
+    peer = world.peer()
+    peer.send(opening("a"))
+    peer.drop()
+    assert world.method.pending[0].cancelled
+    world.decide(yes())
+    assert world.broker.sessions.by_id == {}
+    assert world.broker.metrics.connects == 0
+    assert peer.connection.exchange is None
+
+
+def test_a_decision_made_in_the_turn_of_the_end_changes_nothing() -> None:
+    world = Gate()
+    peer = world.peer()
+    peer.send(opening("a"))
+    world.method.decide(yes())
+    peer.drop()
+    assert world.broker.sessions.by_id == {}
+    assert world.ends == {causes.CONNECTION_LOST: 1}
+
+
+def test_a_method_that_does_not_decide_in_time_lets_nobody_in() -> None:
+    world = Gate(lines=(NOBODY, "mqtt.client.idle_timeout = 10s"))
+    peer = world.peer()
+    peer.send(opening())
+    world.advance(10)
+    assert peer.one(Connack).reason_code == c.NOT_AUTHORIZED
+    assert peer.closed
+    world.decide(yes())
+    assert peer.received() == []
+
+
+# Re-authentication.
+
+def test_re_authentication_succeeds() -> None:  # [MQTT-4.12.1-1]
+    world = Gate()
+    peer = world.enter()
+    world.method.steps += [more(b"2"), yes("alice", b"4")]
+    peer.send(auth(b"1", c.RE_AUTHENTICATE))
+    assert told(peer.one(Auth)) == (c.CONTINUE_AUTHENTICATION, NAME, b"2")
+    peer.send(auth(b"3"))
+    assert told(peer.one(Auth)) == (c.SUCCESS, NAME, b"4")
+    assert world.method.asked == [None, b"1", b"3"]
+    assert (world.method.clients[1].client_id, world.method.clients[1].user_name) == ("a", "alice")
+    world.method.steps.append(yes())
+    peer.send(auth(None, c.RE_AUTHENTICATE))
+    assert told(peer.one(Auth)) == (c.SUCCESS, NAME, None)
+
+
+def test_other_packets_flow_during_re_authentication() -> None:
+    world = Gate()
+    peer = world.enter()
+    peer.subscribe("a")
+    world.method.steps.append(more())
+    peer.send(auth(b"", c.RE_AUTHENTICATE), Publish(b"a", b"x"), Pingreq())
+    assert [type(packet) for packet in peer.received()] == [Auth, Publish, Pingresp]
+
+
+def test_messages_reach_a_client_that_waits_for_a_decision() -> None:
+    world = Gate()
+    peer, other = world.enter("a"), world.enter("b")
+    peer.subscribe("a")
+    peer.send(auth(b"", c.RE_AUTHENTICATE))
+    other.publish("a", b"x")
+    assert peer.one(Publish).payload == b"x"
+
+
+def test_a_failed_re_authentication_ends_the_connection() -> None:  # [MQTT-4.12.1-2]
+    world = Gate()
+    watcher = world.enter("watcher")
+    watcher.subscribe("will")
+    peer = world.enter(will=LAST_WORDS)
+    world.method.steps.append(no())
+    peer.send(auth(b"", c.RE_AUTHENTICATE))
+    assert peer.one(Disconnect).reason_code == c.NOT_AUTHORIZED
+    assert peer.closed
+    assert watcher.payloads() == [b"last words"]
+
+
+def test_nobody_becomes_another_user() -> None:
+    world = Gate()
+    peer = world.enter()
+    world.method.steps.append(yes("mallory"))
+    peer.send(auth(b"", c.RE_AUTHENTICATE))
+    assert peer.one(Disconnect).reason_code == c.NOT_AUTHORIZED
+
+
+@pytest.mark.parametrize("packet", [
+    auth(b"", c.CONTINUE_AUTHENTICATION), auth(b"", c.SUCCESS), Auth(), auth(b"", c.RE_AUTHENTICATE, "OTHER")],
+    ids=["0x18", "0x00", "bare", "method"])
+def test_re_authentication_begins_with_0x19_and_the_same_method(packet: Packet) -> None:  # [MQTT-4.12.1-1]
+    world = Gate()
+    peer = world.enter()
+    world.method.steps.append(yes())
+    peer.send(packet)
+    assert peer.one(Disconnect).reason_code == c.PROTOCOL_ERROR
+    assert len(world.method.asked) == 1
+
+
+def test_re_authentication_within_one_is_an_error() -> None:
+    world = Gate()
+    peer = world.enter()
+    world.method.steps += [more(), yes()]
+    peer.send(auth(b"", c.RE_AUTHENTICATE), auth(b"", c.RE_AUTHENTICATE))
+    last = peer.received()[-1]
+    assert isinstance(last, Disconnect)
+    assert last.reason_code == c.PROTOCOL_ERROR
+
+
+def test_auth_of_a_client_without_a_method_is_an_error() -> None:  # [MQTT-4.12.0-7]
+    world = Gate(yes(), lines=())
+    peer = world.connect("a")
+    peer.send(auth(b"", c.RE_AUTHENTICATE))
+    assert peer.one(Disconnect).reason_code == c.PROTOCOL_ERROR
+    assert world.method.asked == []
+
+
+def test_a_method_that_is_gone_cannot_re_authenticate() -> None:
+    world = Gate()
+    peer = world.enter()
+    world.broker.methods = {}
+    peer.send(auth(b"", c.RE_AUTHENTICATE))
+    assert peer.one(Disconnect).reason_code == c.BAD_AUTHENTICATION_METHOD
+
+
+def test_re_authentication_is_bounded_in_time() -> None:
+    world = Gate(lines=(NOBODY, "mqtt.client.idle_timeout = 10s"))
+    peer = world.enter()
+    world.advance(100)
+    world.method.steps.append(more())
+    peer.send(auth(b"", c.RE_AUTHENTICATE))
+    world.advance(9)
+    peer.one(Auth)
+    world.advance(1)
+    assert peer.one(Disconnect).reason_code == c.NOT_AUTHORIZED
+
+
+def test_each_re_authentication_has_its_own_rounds() -> None:
+    world = Gate()
+    peer = world.enter()
+    for _ in range(MAX_ROUNDS + 1):
+        world.method.steps.append(yes())
+        peer.send(auth(b"", c.RE_AUTHENTICATE))
+        assert peer.one(Auth).reason_code == c.SUCCESS
+
+
+def test_a_finished_re_authentication_leaves_the_connection_open() -> None:
+    world = Gate(lines=(NOBODY, "mqtt.client.idle_timeout = 10s"))
+    peer = world.enter()
+    world.method.steps.append(yes())
+    peer.send(auth(b"", c.RE_AUTHENTICATE))
+    world.advance(1000)
+    assert not peer.closed
