@@ -55,6 +55,10 @@ def test_a_public_listener_is_allowed_with_that_word(word: str) -> None:
     assert config.listener.tcp[0].bind == Address("0.0.0.0", 1883)
 
 
+def test_a_public_listener_is_allowed_with_users() -> None:
+    assert parse(f"{PUBLIC}[auth.scram]\nfile = users").mqtt.allow_anonymous == "loopback"
+
+
 def test_two_listeners_cannot_have_one_address() -> None:
     [message] = messages("[listener.tcp.a]\nbind=127.0.0.1:1883\n[listener.tcp.b]\nbind=127.0.0.1:1883")
     assert message == ("broker.ini:4: [listener.tcp.b] bind = 127.0.0.1:1883: "
