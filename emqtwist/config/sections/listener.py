@@ -16,7 +16,7 @@ class TcpListener:
     bind: Address = row(
         None, BIND, test=EFFECTS,
         meaning="Where to listen; a port alone means every IPv4 address of the machine, port 0 one that the system "
-                "chooses. Other than at loopback it needs `mqtt.allow_anonymous` to say who gets in.")
+                "chooses. Other than at loopback it needs `mqtt.allow_anonymous` or `[auth.scram]` to say who gets in.")
     backlog: int = row(
         "1024", INTEGER, minimum="1", maximum="65535", test=EFFECTS,
         meaning="Connections that the system holds before they are accepted.")

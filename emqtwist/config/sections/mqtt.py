@@ -156,7 +156,7 @@ class MqttSection:
     allow_anonymous: Anonymous = row(
         "loopback", ANONYMOUS, test=EFFECTS,
         meaning="Who gets in without authentication: clients on this machine (`loopback`), everybody (`on`), nobody "
-                "(`off`). There is no authentication yet: with `off` every CONNECT is refused.")
+                "(`off`). Those who authenticate get in from anywhere: see `[auth.scram]`.")
     keepalive_backoff: float = row(
         "0.75", NUMBER_UNIT, live=True, minimum="0.5", maximum="10", test=EFFECTS,
         meaning="A client is gone after Keep Alive × keepalive_backoff × 2 without a packet; 0.75 is what the standard "
