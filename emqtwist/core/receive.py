@@ -18,55 +18,26 @@ PROGRESS: Final = 1000  # bytes of one read that show life within a large packet
 PINGRESP: Final = b"\xd0\x00"
 
 
-def receive(connection: Connection, data: bytes) -> None:
+def receive(connection: Connection, data: bytes, kept: list[Packet] | None = None) -> None:
     """Serve all packets in `data`, in order; `turn.now` is set. After a broken packet the connection is closed.
 
     What an exception that is no MQTTError leaves behind is a defect of the broker: the caller logs it and closes this
-    connection alone.
+    connection alone. `kept` is for `proceed`: packets that were parsed before, in place of `data`.
     """
     if connection.halted:
-        _keep(connection, data)
+        _keep(connection, data, kept)
         return
-    packets = connection.decoder.feed(data)
-    if packets or (len(data) >= PROGRESS and connection.state != OPENING):
-        connection.last_seen = connection.turn.now
-    _serve_all(connection, packets)
-
-
-def proceed(connection: Connection) -> None:
-    """What the connection waited for is decided: do what follows from it, then serve what has been kept."""
-    pending = connection.pending
-    if pending is None:
-        return  # the connection has ended
-    connection.pending = None
-    connection.halted = False
-    connection.last_seen = connection.turn.now  # what came meanwhile was not read
-    try:
-        pending.proceed()
-    except MQTTError as error:
-        connection.fail(error)
-    _serve_all(connection, pending.packets)
-    for chunk in pending.chunks:
-        receive(connection, chunk)
-
-
-def _keep(connection: Connection, data: bytes) -> None:
-    """Bytes that came before reading stopped: a packet's worth at most. A closed connection keeps nothing."""
-    pending = connection.pending
-    if pending is not None:
-        pending.chunks.append(data)
-        pending.size += len(data)
-        if pending.size > connection.broker.settings.max_packet_size:
-            connection.fail(QuotaExceeded("too much was sent while the server was not reading"))
-
-
-def _serve_all(connection: Connection, packets: list[Packet]) -> None:
+    if kept is None:
+        packets = connection.decoder.feed(data)
+        if packets or (len(data) >= PROGRESS and connection.state != OPENING):
+            connection.last_seen = connection.turn.now
+    else:
+        packets = kept
     try:
         for packet in packets:
             if connection.halted:
-                if connection.pending is not None:
-                    connection.pending.packets = packets[packets.index(packet):]
-                return  # what follows a DISCONNECT or an error is not processed [MQTT-4.13.2-1]
+                _keep(connection, b"", packets[packets.index(packet):])
+                return
             session = connection.session
             if session is None:
                 _open(connection, packet)
@@ -81,6 +52,40 @@ def _serve_all(connection: Connection, packets: list[Packet]) -> None:
             _broken(connection, connection.decoder.error)
     except MQTTError as error:
         connection.fail(error)
+
+
+def proceed(connection: Connection) -> None:
+    """What the connection waited for is decided: do what follows from it, then serve what has been kept."""
+    pending = connection.pending
+    if pending is None:
+        return  # the connection has ended
+    connection.pending = None
+    connection.halted = False
+    connection.last_seen = connection.turn.now  # what came meanwhile was not read
+    try:
+        pending.proceed()
+    except MQTTError as error:
+        connection.fail(error)
+    receive(connection, b"", pending.packets)
+    for chunk in pending.chunks:
+        receive(connection, chunk)
+
+
+def _keep(connection: Connection, data: bytes, packets: list[Packet] | None) -> None:
+    """Keep what is left of a chunk, or a later chunk, for `proceed`: a packet's worth at most of the latter.
+
+    A closed connection keeps nothing: what follows a DISCONNECT or an error is not processed [MQTT-4.13.2-1].
+    """
+    pending = connection.pending
+    if pending is None:
+        return
+    if packets is not None:
+        pending.packets = packets
+        return
+    pending.chunks.append(data)
+    pending.size += len(data)
+    if pending.size > connection.broker.settings.max_packet_size:
+        connection.fail(QuotaExceeded("too much was sent while the server was not reading"))
 
 
 def _open(connection: Connection, packet: Packet) -> None:
