@@ -160,7 +160,7 @@ class Connection(Link):
         if self.exchange is not None and self.exchange.is_overdue(now, limit):
             self.fail(NotAuthorized(f"authentication has taken more than {limit:g} s"))
         elif self.state == OPENING:
-            if silent >= limit and self.exchange is None:
+            if silent >= limit:
                 self.end(causes.CONNECT_TIMEOUT, f"no CONNECT within {limit:g} s")
         elif self.halted:
             pass  # what the client may have sent is not read

@@ -1,6 +1,8 @@
 """Connections that wait for a decision: what they keep, in which order, and how waiting ends."""
 from typing import cast
 
+import pytest
+
 from emqtwist.core.connection import Connection
 from emqtwist.core.link import Link
 from emqtwist.core.pending import Pending
@@ -154,19 +156,20 @@ def test_an_error_in_what_follows_ends_the_connection_and_drops_what_is_kept() -
     assert other.received() == []
 
 
-def test_a_broken_packet_behind_is_an_error_only_when_its_turn_comes() -> None:
+@pytest.mark.parametrize("between", [(), (Publish(b"b", b"1"),)], ids=["at once", "later"])
+def test_a_broken_packet_behind_is_an_error_only_when_its_turn_comes(between: tuple[Publish, ...]) -> None:
     world = World()
     world.broker.methods[NAME] = method = Method(yes())
     peer = world.peer()
     peer.connect("b", authentication_method=NAME)
     peer.subscribe("b")
-    again = encode(auth(b"", c.RE_AUTHENTICATE), 5)
-    peer.write(again + encode(Publish(b"b", b"1"), 5) + b"\x00\x00")
+    packets = [auth(b"", c.RE_AUTHENTICATE), *between]
+    peer.write(b"".join(encode(packet, 5) for packet in packets) + b"\x00\x00")
     world.settle()
     assert peer.received() == []
     method.decide(yes())
     world.settle()
-    assert [kind(packet) for packet in peer.received()] == ["AUTH", b"1", "DISCONNECT"]
+    assert [kind(packet) for packet in peer.received()] == ["AUTH", *(publish.payload for publish in between), "DISCONNECT"]
 
 
 def test_a_connection_that_ends_meanwhile_ignores_the_decision() -> None:
