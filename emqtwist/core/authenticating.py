@@ -81,7 +81,8 @@ def _decided(link: Link, step: Step) -> None:
     """Do what the method has decided; whatever it gives that is no acceptance keeps the client out."""
     connection = cast(Connection, link)
     exchange = connection.exchange
-    assert exchange is not None and exchange.accepted is not None  # who waits is still there
+    assert exchange is not None  # who waits is still there
+    assert exchange.accepted is not None
     if isinstance(step, Continue):
         _send(connection, exchange, c.CONTINUE_AUTHENTICATION, step.data)  # [MQTT-4.12.0-2]
     elif isinstance(step, Accept):

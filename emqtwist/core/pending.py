@@ -49,7 +49,7 @@ class Pending(Waiting, Generic[D]):
 
     def resume(self, decision: D) -> None:
         """Decide; the first decision holds."""
-        if self.decision is None and not self.cancelled:
+        if self.decision is None:
             self.decision = decision
             if self.link is not None:
                 self.link.turn.proceed(self.link)

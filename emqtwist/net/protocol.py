@@ -50,7 +50,8 @@ class MQTTProtocol(Protocol):
         except Exception:
             self._defect()
         if self.connection.pending is not None:
-            self._rest()
+            self._resting = True
+            self.transport.pauseProducing()
 
     def proceed(self) -> None:
         """Called in the flush after the decision that the connection waits for."""
@@ -65,11 +66,6 @@ class MQTTProtocol(Protocol):
         self.log.failure("defect while serving {client_id} from {peer}", client_id=self.connection.client_id,
                          peer=self.connection.peer)
         self.connection.fail(MQTTError("a defect of the broker ended this connection", IMPLEMENTATION_SPECIFIC_ERROR))
-
-    def _rest(self) -> None:
-        if not self._resting:
-            self._resting = True
-            self.transport.pauseProducing()
 
     def _read_on(self) -> None:
         if self._resting:

@@ -178,7 +178,7 @@ def test_a_connection_that_ends_meanwhile_ignores_the_decision() -> None:
     room.publish(b"1")
     room.peer.drop()
     assert pending.cancelled
-    assert (pending.packets, pending.chunks) == ([], [])
+    assert (pending.link, pending.packets, pending.chunks) == (None, [], [])
     pending.resume(1)
     room.world.settle()
     assert room.taken == []
