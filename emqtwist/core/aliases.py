@@ -30,9 +30,10 @@ class Incoming:
     def resolve(self, topic_alias: int, topic_name: bytes) -> bytes:
         """The Topic Name of a PUBLISH; one that it carries is what the alias stands for from now on [MQTT-3.3.2-12]."""
         if topic_alias > self.maximum:
+            # [MQTT-3.2.2-17]
             raise TopicAliasInvalid(f"Topic Alias {topic_alias}, the Topic Alias Maximum is {self.maximum}")  # [MQTT-3.3.2-9]
         if topic_name:
-            self._names[topic_alias] = topic_name
+            self._names[topic_alias] = topic_name  # [MQTT-3.3.2-12]
             self._heads[topic_alias] = encode_binary(topic_name) + NO_PROPERTIES
             return topic_name
         known = self._names.get(topic_alias)
@@ -92,7 +93,7 @@ class Outgoing:
 
     def _free_number(self) -> int:
         """An alias that is not given, or that its topic may lose; 0 for none."""
-        if len(self._names) < self.maximum:
+        if len(self._names) < self.maximum:  # [MQTT-3.1.2-26] [MQTT-3.3.2-11]
             return len(self._names) + 1
         self._misses += 1
         if self._misses % PATIENCE:

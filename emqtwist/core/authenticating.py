@@ -37,7 +37,7 @@ def authenticate_first(connection: Connection, exchange: Exchange, packet: Packe
     elif packet.type == c.DISCONNECT:
         connection.end(causes.NORMAL, "the client disconnected before it was accepted")
     else:
-        raise ProtocolError(f"{c.PACKET_NAMES[packet.type]} before the end of authentication")
+        raise ProtocolError(f"{c.PACKET_NAMES[packet.type]} before the end of authentication")  # [MQTT-3.1.2-30]
 
 
 def authenticate_again(connection: Connection, packet: Auth) -> None:
@@ -54,7 +54,7 @@ def authenticate_again(connection: Connection, packet: Auth) -> None:
 def _answer(connection: Connection, exchange: Exchange, packet: Auth, expected: int) -> None:
     """Serve an AUTH that has to have this reason code, and the method of CONNECT [MQTT-4.12.0-3], [MQTT-4.12.1-1]."""
     properties = packet.properties
-    if packet.reason_code != expected:
+    if packet.reason_code != expected:  # [MQTT-4.12.0-3] [MQTT-4.12.1-1]
         raise ProtocolError(f"AUTH with reason code 0x{packet.reason_code:02X}, not 0x{expected:02X}")
     if properties is None or properties.authentication_method != exchange.method:
         raise ProtocolError("AUTH with another Authentication Method than CONNECT")  # [MQTT-4.12.0-5]

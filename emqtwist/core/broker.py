@@ -67,7 +67,7 @@ class Broker:
 
     def publish(self, message: Message) -> int:
         """Retain if asked to and deliver to all subscribers; how many they are. The topic must be valid."""
-        if message.retain:
+        if message.retain:  # [MQTT-3.1.2-14] [MQTT-3.1.2-15]
             self.retain(message)
         return self.deliver(message, self.router.route(message.topic))
 
@@ -124,7 +124,7 @@ class Broker:
         if isinstance(subscription, Prefixed) and subscription.prefix.group:
             return
         handling = subscription.options & OPTION_RETAIN_HANDLING
-        if (handling == 0 or (handling == 0x10 and new)) and len(self.retained):
+        if (handling == 0 or (handling == 0x10 and new)) and len(self.retained):  # [MQTT-3.3.1-9] [MQTT-3.3.1-10] [MQTT-3.3.1-11]
             replays, name = subscription.subscriber.replays, subscription.name()
             replays.pop(name, None)
             replays[name] = self.retained.replay(subscription.topic_filter), subscription
@@ -133,14 +133,14 @@ class Broker:
     def hold_will(self, client_id: str, will: WillMessage, delay: float) -> None:
         """Publish a Will when `delay` has passed, at once if there is none [MQTT-3.1.2-8]."""
         if delay <= 0:
-            self._publish_will(will)
+            self._publish_will(will)  # [MQTT-3.1.2-8]
         else:
-            self.wills.hold(client_id, will, self.turn.now + delay)
+            self.wills.hold(client_id, will, self.turn.now + delay)  # [MQTT-3.1.2-8]
 
     def discard_session(self, session: Session) -> None:
-        """End a session; its Will is due now at the latest [MQTT-3.1.3-9]."""
+        """End a session; its Will is due now at the latest [MQTT-3.1.2-8]."""
         self.sessions.discard(session)
-        self._release_will(session.client_id)
+        self._release_will(session.client_id)  # [MQTT-3.1.2-8]
 
     def feed(self) -> None:
         """Continue to hand over retained messages, a bounded number to each subscriber."""
@@ -151,7 +151,7 @@ class Broker:
         now = self.turn.now
         for link in list(self.links):
             link.check(now)
-        for will in self.wills.take_due(now):
+        for will in self.wills.take_due(now):  # [MQTT-3.1.2-8]
             self._publish_will(will)
         self.sessions.take_expired(now)  # their Wills were due by then too
         self.retained.take_expired(now)
@@ -160,7 +160,7 @@ class Broker:
                 session.retry(now - self.settings.retry_interval)
 
     def shut_down(self) -> None:
-        """End every connection; 5.0 clients are told [MQTT-4.13.1-1], Wills are published as for any other end."""
+        """End every connection; 5.0 clients are told, Wills are published as for any other end."""
         self.end_links(moving.farewell(self.settings))
 
     def end_links(self, error: MQTTError) -> None:

@@ -28,9 +28,9 @@ def connect(connection: Connection, packet: Connect) -> None:
         for step in STEPS:
             step(connection, packet, answer)
     except MQTTError as error:
-        connection.refuse(error)
+        connection.refuse(error)  # [MQTT-3.1.4-2]
         return
-    if answer.authentication_method is None:
+    if answer.authentication_method is None:  # [MQTT-4.12.0-6]
         _open(connection, packet, answer)
     else:
         _authenticate(connection, packet, answer, answer.authentication_method)
@@ -66,11 +66,11 @@ class _Opening:
 def _read_properties(connection: Connection, packet: Connect, answer: Properties) -> None:
     properties = packet.properties or NOTHING
     if properties.maximum_packet_size is not None:
-        connection.max_packet = properties.maximum_packet_size
-    connection.problem_information = properties.request_problem_information != 0
-    aliases = min(properties.topic_alias_maximum or 0, connection.topic_alias_maximum)
+        connection.max_packet = properties.maximum_packet_size  # [MQTT-3.1.2-24]
+    connection.problem_information = properties.request_problem_information != 0  # [MQTT-3.1.2-29]
+    aliases = min(properties.topic_alias_maximum or 0, connection.topic_alias_maximum)  # [MQTT-3.1.2-27]
     if aliases:
-        connection.aliases = Outgoing(aliases)  # others get none [MQTT-3.1.2-27]
+        connection.aliases = Outgoing(aliases)  # of this connection; others get none [MQTT-3.3.2-7]
 
 
 def _check_moved(connection: Connection, packet: Connect, answer: Properties) -> None:
@@ -82,16 +82,18 @@ def _check_moved(connection: Connection, packet: Connect, answer: Properties) ->
 def _check_method(connection: Connection, packet: Connect, answer: Properties) -> None:
     method = (packet.properties or NOTHING).authentication_method
     if method is not None and method not in connection.broker.methods:
+        # [MQTT-4.12.0-1]
         raise MQTTError(f"the authentication method {method[:40]!r} is not supported", c.BAD_AUTHENTICATION_METHOD)
-    answer.authentication_method = method  # [MQTT-4.12.0-5]; [MQTT-4.12.0-6] none where there was none
+    answer.authentication_method = method  # [MQTT-4.12.0-5]; none where there was none
 
 
 def _check_identifier(connection: Connection, packet: Connect, answer: Properties) -> None:
     limit = connection.broker.settings.max_client_id
-    if len(packet.client_id.encode()) > limit:
+    if len(packet.client_id.encode()) > limit:  # [MQTT-3.1.3-5]
+        # [MQTT-3.1.3-8] [MQTT3-3.1.3-9]
         raise MQTTError(f"the client identifier is longer than {limit} bytes", c.CLIENT_IDENTIFIER_NOT_VALID)
     if not packet.client_id and (packet.version == c.MQTT_3_1 or (packet.version == c.MQTT_3_1_1 and not packet.clean_start)):
-        raise MQTTError("an empty client identifier needs a clean session", c.CLIENT_IDENTIFIER_NOT_VALID)  # [MQTT-3.1.3-8]
+        raise MQTTError("an empty client identifier needs a clean session", c.CLIENT_IDENTIFIER_NOT_VALID)  # [MQTT3-3.1.3-8]
 
 
 def _check_access(connection: Connection, packet: Connect, answer: Properties) -> None:
@@ -99,7 +101,7 @@ def _check_access(connection: Connection, packet: Connect, answer: Properties) -
         return  # its method decides
     anonymous = connection.broker.settings.allow_anonymous
     if anonymous == "off" or (anonymous == "loopback" and not connection.loopback):
-        raise NotAuthorized("anonymous clients are not allowed here (mqtt.allow_anonymous)")
+        raise NotAuthorized("anonymous clients are not allowed here (mqtt.allow_anonymous)")  # [MQTT-3.1.4-2]
 
 
 def _check_will(connection: Connection, packet: Connect, answer: Properties) -> None:
@@ -119,15 +121,17 @@ def _check_will(connection: Connection, packet: Connect, answer: Properties) -> 
 
 def _assign_identifier(connection: Connection, packet: Connect, answer: Properties) -> None:
     connection.client_id = packet.client_id
+    # [MQTT-3.1.3-6] [MQTT-3.2.2-16]
     while not connection.client_id or (not packet.client_id and connection.client_id in connection.broker.sessions.by_id):
+        # [MQTT3-3.1.3-6]
         connection.client_id = answer.assigned_client_identifier = f"emqtwist-{connection.broker.token()}"  # [MQTT-3.1.3-7]
 
 
 def _set_keep_alive(connection: Connection, packet: Connect, answer: Properties) -> None:
-    connection.keep_alive = packet.keep_alive
+    connection.keep_alive = packet.keep_alive  # [MQTT-3.2.2-22]
     ours = connection.broker.settings.server_keep_alive
     if ours and packet.version == c.MQTT_5_0:
-        connection.keep_alive = answer.server_keep_alive = ours  # [MQTT-3.2.2-22]
+        connection.keep_alive = answer.server_keep_alive = ours  # [MQTT-3.1.2-21] [MQTT-3.2.2-21]
 
 
 def _announce_limits(connection: Connection, packet: Connect, answer: Properties) -> None:
@@ -153,7 +157,7 @@ def _announce_limits(connection: Connection, packet: Connect, answer: Properties
 def _inform(connection: Connection, packet: Connect, answer: Properties) -> None:
     """Response Information for a client that asked for it [MQTT-3.1.2-28]."""
     pattern = connection.broker.settings.response_information
-    if pattern and (packet.properties or NOTHING).request_response_information:
+    if pattern and (packet.properties or NOTHING).request_response_information:  # [MQTT-3.1.2-28]
         text = pattern.replace("%c", connection.client_id)
         if not set("+#") & set(text) and len(text.encode()) <= c.MAX_STRING:  # an identifier need not fit in a topic
             answer.response_information = text
@@ -174,29 +178,30 @@ def _open(connection: Connection, packet: Connect, answer: Properties) -> None:
         old.link.fail(SessionTakenOver(f"a new connection from {connection.peer} uses this client identifier"))  # [MQTT-3.1.4-3]
         old = broker.sessions.by_id.get(connection.client_id)
     session = _session(connection, old, packet.clean_start)
-    session.expiry_interval = _expiry(connection, packet, answer)
-    connection.state = OPEN
+    session.expiry_interval = _expiry(connection, packet, answer)  # [MQTT-3.1.2-23]
+    connection.state = OPEN  # [MQTT-3.2.0-2]
     connection.session = session
     connection.user_name = packet.user_name
-    present = session is old
+    present = session is old  # [MQTT-3.2.2-2] [MQTT-3.2.2-3]
+    # [MQTT-3.1.4-5]
     if not connection.send_packet(Connack(present, c.SUCCESS, answer if packet.version == c.MQTT_5_0 else None)):
         connection.end("packet_too_large", "CONNACK exceeds the client's Maximum Packet Size")
         return
-    connection.will = _will(connection, packet)
+    connection.will = _will(connection, packet)  # [MQTT-3.1.2-7]
     session.attach(connection, _window(connection, packet))
     broker.metrics.connects += 1
     broker.observer.connected(connection.client_id, connection.peer, packet.version, present)
-    session.redeliver()
+    session.redeliver()  # [MQTT-3.2.0-1]
 
 
 def _session(connection: Connection, old: Session | None, clean_start: bool) -> Session:
     broker = connection.broker
-    if old is not None and clean_start:
+    if old is not None and clean_start:  # [MQTT-3.1.4-4]
         broker.discard_session(old)  # [MQTT-3.1.2-4]
     elif old is not None:
-        broker.sessions.resume(old)  # [MQTT-3.1.2-5]
-        broker.wills.cancel(old.client_id)
-        return old
+        broker.sessions.resume(old)  # [MQTT-4.1.0-1]
+        broker.wills.cancel(old.client_id)  # [MQTT-3.1.3-9]
+        return old  # [MQTT-3.1.2-5]
     return broker.sessions.create(connection.client_id)  # [MQTT-3.1.2-6]
 
 
@@ -209,15 +214,15 @@ def _expiry(connection: Connection, packet: Connect, answer: Properties) -> floa
     wanted = NEVER if asked == c.SESSION_NEVER_EXPIRES else float(asked)
     if wanted > most:
         longest = c.SESSION_NEVER_EXPIRES - 1  # that the property can hold
-        answer.session_expiry_interval = min(int(most), longest)  # [MQTT-3.2.2-3] names what the server uses instead
+        answer.session_expiry_interval = min(int(most), longest)  # what the server uses instead
         return most
     return wanted
 
 
 def _window(connection: Connection, packet: Connect) -> int:
-    theirs = (packet.properties or NOTHING).receive_maximum or c.MAX_PACKET_ID
+    theirs = (packet.properties or NOTHING).receive_maximum or c.MAX_PACKET_ID  # [MQTT-3.3.4-9]
     ours = connection.broker.settings.max_inflight
-    return min(theirs, ours) if ours else theirs
+    return min(theirs, ours) if ours else theirs  # [MQTT-4.9.0-1]
 
 
 def _will(connection: Connection, packet: Connect) -> WillMessage | None:

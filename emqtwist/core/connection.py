@@ -63,7 +63,7 @@ class Connection(Link):
 
     def take_aliases(self) -> Incoming:
         """A table for the client's Topic Aliases, made when the first one comes."""
-        self.incoming = Incoming(self.topic_alias_maximum)
+        self.incoming = Incoming(self.topic_alias_maximum)  # [MQTT-3.3.2-7]
         return self.incoming
 
     # Answers.
@@ -71,17 +71,17 @@ class Connection(Link):
     def send_packet(self, packet: Packet) -> bool:
         """Send within the client's Maximum Packet Size; whether it could [MQTT-3.1.2-24]."""
         data = encode_within(packet, self.version, self.max_packet)
-        if data is not None:
+        if data is not None:  # [MQTT-3.1.2-24]
             self.send(data)
         return data is not None
 
     def acknowledge(self, packet_type: int, packet_id: int, reason_code: int = 0, reason: str = "") -> None:
         """Send PUBACK, PUBREC, PUBREL or PUBCOMP; the reason only to those who can take one and asked [MQTT-3.1.2-29]."""
         if not reason_code or self.version != c.MQTT_5_0:
-            self.send(SHORT[packet_type] + packet_id.to_bytes(2, "big"))
+            self.send(SHORT[packet_type] + packet_id.to_bytes(2, "big"))  # [MQTT-2.2.1-5]
         else:
             properties = None
-            if reason and self.problem_information:
+            if reason and self.problem_information:  # [MQTT-3.1.2-29]
                 properties = Properties()
                 properties.reason_string = reason
             self.send_packet(CLASSES[packet_type](packet_id, reason_code, properties))
@@ -109,15 +109,16 @@ class Connection(Link):
             code = error.reason_code
             if code in moving.CODES:
                 properties.server_reference = self.broker.settings.server_reference or None
+            # [MQTT-3.14.0-1] [MQTT-3.14.2-2]
             self.send_packet(Disconnect(code, properties) if self.state == OPEN else Connack(False, code, properties))
-        self.end(causes.end_cause(error.reason_code), error.reason)
+        self.end(causes.end_cause(error.reason_code), error.reason)  # [MQTT-3.14.4-2] [MQTT-4.13.2-1]
 
     def refuse(self, error: MQTTError) -> None:
-        """Answer CONNECT with the reason and close [MQTT-3.2.2-6]; before 5.0 not every reason has a return code."""
+        """Answer CONNECT with the reason and close [MQTT-3.2.2-7]; before 5.0 not every reason has a return code."""
         if self.version < c.MQTT_5_0:
-            if error.reason_code in RETURN_CODES:
-                self.send_packet(Connack(False, error.reason_code))
-            self.end(causes.end_cause(error.reason_code), error.reason)
+            if error.reason_code in RETURN_CODES:  # [MQTT3-3.2.2-6]
+                self.send_packet(Connack(False, error.reason_code))  # [MQTT3-3.1.2-2] [MQTT3-3.1.3-8] [MQTT3-3.1.3-9]
+            self.end(causes.end_cause(error.reason_code), error.reason)  # [MQTT-3.2.2-7]
         else:
             self.fail(error)
 
@@ -147,9 +148,9 @@ class Connection(Link):
     def _leave(self, session: Session) -> None:
         will, self.will = self.will, None
         expiry = session.expiry_interval
-        self.broker.sessions.leave(session)
-        if will is not None:
-            self.broker.hold_will(session.client_id, will, min(will.delay, expiry))  # [MQTT-3.1.3-9]
+        self.broker.sessions.leave(session)  # [MQTT-3.14.4-1]
+        if will is not None:  # [MQTT3-3.1.2-12]
+            self.broker.hold_will(session.client_id, will, min(will.delay, expiry))  # [MQTT-3.1.2-8]
 
     # What time and the adapter tell.
 
@@ -164,7 +165,7 @@ class Connection(Link):
                 self.end(causes.CONNECT_TIMEOUT, f"no CONNECT within {limit:g} s")
         elif self.halted:
             pass  # what the client may have sent is not read
-        elif self.keep_alive and silent > self.keep_alive * self.broker.settings.keep_alive_backoff * 2:
+        elif self.keep_alive and silent > self.keep_alive * self.broker.settings.keep_alive_backoff * 2:  # [MQTT-3.1.2-22]
             self.fail(KeepAliveTimeout(f"no packet for {silent:.1f} s, Keep Alive is {self.keep_alive} s"))
 
     def choked(self) -> None:

@@ -76,8 +76,8 @@ class Groups:
         return Group(name, self._circle, self._dice)
 
     def _give_away(self, session: Session, give: Callable[[Delivery], bool]) -> None:
-        for packet_id, delivery in list(session.inflight.held.items()):  # but QoS 2 [MQTT-4.8.2-4], [MQTT-4.8.2-5]
-            if delivery is not None and delivery[1] & QOS_BITS == QOS_1_BITS and give(delivery):
+        for packet_id, delivery in list(session.inflight.held.items()):  # but QoS 2,
+            if delivery is not None and delivery[1] & QOS_BITS == QOS_1_BITS and give(delivery):  # [MQTT-4.8.2-4] [MQTT-4.8.2-5]
                 session.inflight.remove(packet_id)
         if session.backlog is not None:
             session.backlog.give_away(give)

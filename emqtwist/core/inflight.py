@@ -30,11 +30,11 @@ class Inflight:
 
     def add(self, delivery: Delivery) -> int:
         """A fresh Packet Identifier under which `delivery` is held [MQTT-2.2.1-4]."""
-        packet_id = self._last_id % MAX_PACKET_ID + 1
-        while packet_id in self.held:
+        packet_id = self._last_id % MAX_PACKET_ID + 1  # [MQTT-2.2.1-4]
+        while packet_id in self.held:  # [MQTT-2.2.1-4] [MQTT-4.3.2-1] [MQTT-4.3.3-1]
             packet_id = packet_id % MAX_PACKET_ID + 1
         self._last_id = packet_id
-        self.held[packet_id] = delivery
+        self.held[packet_id] = delivery  # [MQTT-4.3.2-3] [MQTT-4.3.3-3]
         return packet_id
 
     def remove(self, packet_id: int) -> None:
@@ -48,7 +48,7 @@ class Inflight:
     def released(self, packet_id: int) -> None:
         """PUBREC came: the message is the client's, only the identifier is in use, and last in order [MQTT-4.6.0-4]."""
         del self.held[packet_id]
-        self.held[packet_id] = None
+        self.held[packet_id] = None  # [MQTT-4.3.3-6] [MQTT-4.6.0-4]
         self.resend.pop(packet_id, None)
 
     def note_sent(self, packet_id: int, now: float) -> None:
@@ -58,6 +58,7 @@ class Inflight:
     def begin_resend(self) -> list[int]:
         """Every Delivery is to be sent again; the identifiers that wait for PUBCOMP instead."""
         self.sent_at.clear()
+        # [MQTT-4.6.0-1]
         self.resend = dict.fromkeys([packet_id for packet_id in reversed(self.held) if self.held[packet_id] is not None])
         return [packet_id for packet_id, delivery in self.held.items() if delivery is None]
 

@@ -50,7 +50,7 @@ class Message:
         `shape` is the first byte of the packet, plus MQTT_5_BIT. Receivers of one shape find the bytes ready, so a fan-out
         encodes once; the Message Expiry Interval counts down while a message waits [MQTT-3.3.2-6].
         """
-        expiry = -1 if self.expires_at == NEVER else self.rest(now)
+        expiry = -1 if self.expires_at == NEVER else self.rest(now)  # [MQTT-3.3.2-6]
         if shape == self.shape and expiry == self._expiry and not identifiers:
             return
         if shape & MQTT_5_BIT:
@@ -70,7 +70,7 @@ class Message:
 
     def rest(self, now: float) -> int:
         """What is left of the Message Expiry Interval, in whole seconds; -1 when there is none [MQTT-3.3.2-6]."""
-        return -1 if self.expires_at == NEVER else max(0, ceil(self.expires_at - now - GRAIN))
+        return -1 if self.expires_at == NEVER else max(0, ceil(self.expires_at - now - GRAIN))  # [MQTT-3.3.2-6]
 
     def copy(self) -> "Message":
         """The same message without the bytes made for receivers: for those who keep it long."""

@@ -48,10 +48,11 @@ def publish(connection: Connection, session: Session, packet: Publish) -> None:
         _refuse(connection, packet, refusal)
         return
     if qos == 1:
+        # [MQTT-3.3.4-1] [MQTT-4.3.2-4] [MQTT-4.3.2-5] [MQTT-4.6.0-2]
         connection.acknowledge(c.PUBACK, packet.packet_id, reason_code)
     elif qos == 2:
-        session.received[packet.packet_id] = None
-        connection.acknowledge(c.PUBREC, packet.packet_id, reason_code)
+        session.received[packet.packet_id] = None  # [MQTT-4.3.3-10]
+        connection.acknowledge(c.PUBREC, packet.packet_id, reason_code)  # [MQTT-3.3.4-1] [MQTT-4.3.3-8] [MQTT-4.6.0-3]
 
 
 def _pass_frame(connection: Connection, packet: Publish, route: Route) -> None:
@@ -76,12 +77,13 @@ def _pass_on(connection: Connection, packet: Publish) -> int:
     if route is None:
         route = _new_route(connection, packet)
     if properties is None:
+        # [MQTT-3.3.1-3]
         message = Message(packet.topic_name, packet.payload, packet.qos, packet.retain, b"", NEVER, connection.client_id)
     else:
         message = _message(connection, packet, properties)
     if packet.qos:
         _check_room(connection, message, route)
-    if packet.retain:
+    if packet.retain:  # [MQTT-3.3.1-8]
         broker.retain(message)
     if broker.deliver(message, route) or connection.version != c.MQTT_5_0:
         return c.SUCCESS
@@ -93,7 +95,7 @@ def _new_route(connection: Connection, packet: Publish) -> Route:
     broker = connection.broker
     if not packet.topic_name and connection.version == c.MQTT_5_0:
         raise ProtocolError("an empty Topic Name without Topic Alias")
-    check_topic_name(packet.topic_name, broker.settings.max_topic_levels)  # [MQTT-3.3.2-2]
+    check_topic_name(packet.topic_name, broker.settings.max_topic_levels)  # [MQTT-3.3.2-2] [MQTT-3.3.2-1]
     if is_reserved(packet.topic_name):
         broker.metrics.drop(causes.RESERVED_TOPIC)
         raise NotAuthorized("this topic is the broker's own: clients may not publish to it")
@@ -140,21 +142,21 @@ def _refuse(connection: Connection, packet: Publish, error: MQTTError) -> None:
         connection.acknowledge(c.PUBACK, packet.packet_id, error.reason_code, error.reason)
     elif packet.qos == 2:
         if not told and connection.session is not None:
-            connection.session.received[packet.packet_id] = None
-        connection.acknowledge(c.PUBREC, packet.packet_id, error.reason_code, error.reason)
+            connection.session.received[packet.packet_id] = None  # [MQTT3-3.3.5-2]
+        connection.acknowledge(c.PUBREC, packet.packet_id, error.reason_code, error.reason)  # [MQTT-4.3.3-9]
 
 
 def pubrec(connection: Connection, session: Session, packet: Acknowledgement) -> None:
     if session.pubrec(packet.packet_id, packet.reason_code):
-        session.send_pubrel(packet.packet_id)
+        session.send_pubrel(packet.packet_id)  # [MQTT-4.3.3-4]
     elif packet.reason_code < 0x80:
         connection.acknowledge(c.PUBREL, packet.packet_id, c.PACKET_IDENTIFIER_NOT_FOUND, "no such Packet Identifier in flight")
 
 
 def pubrel(connection: Connection, session: Session, packet: Acknowledgement) -> None:
     if packet.packet_id in session.received:
-        del session.received[packet.packet_id]
-        connection.acknowledge(c.PUBCOMP, packet.packet_id)  # [MQTT-4.3.3-11]
+        del session.received[packet.packet_id]  # [MQTT-4.3.3-12]
+        connection.acknowledge(c.PUBCOMP, packet.packet_id)  # [MQTT-4.3.3-11] [MQTT-4.3.3-13]
     else:
         connection.acknowledge(c.PUBCOMP, packet.packet_id, c.PACKET_IDENTIFIER_NOT_FOUND, "no such Packet Identifier received")
 

@@ -18,7 +18,7 @@ def fan_out(route: Route, message: Message, circle: Circle) -> None:
             if len(message.head) <= link.max_packet:
                 if not link.out:
                     link.turn.add(link)
-                link.out.append(message.head)
+                link.out.append(message.head)  # [MQTT-4.6.0-5] [MQTT-4.6.0-6]
                 continue
         _deliver(subscription, subscriber, message)
 
@@ -31,10 +31,10 @@ def _deliver(subscription: Subscription, subscriber: Subscriber, message: Messag
             return
         options, identifiers = own.options, own.identifiers
     first_byte = granted(message, options)
-    if message.retain and options & OPTION_RETAIN_AS_PUBLISHED:
+    if message.retain and options & OPTION_RETAIN_AS_PUBLISHED:  # [MQTT-3.3.1-12]
         first_byte |= RETAIN_BIT  # [MQTT-3.3.1-13]
     try:
-        subscriber.deliver(message, first_byte, identifiers)
+        subscriber.deliver(message, first_byte, identifiers)  # [MQTT-4.5.0-1]
     except Exception as error:
         subscriber.broken(error)
 
@@ -83,8 +83,8 @@ def _feed_one(subscriber: Subscriber, circle: Circle) -> None:
 def _replay_one(subscription: Subscription, message: Message, circle: Circle) -> None:
     if subscription.options & OPTION_NO_LOCAL and message.publisher == subscription.subscriber.client_id:
         return  # [MQTT-3.8.3-3]
-    first_byte = granted(message, subscription.options) | RETAIN_BIT  # [MQTT-3.3.1-8]
+    first_byte = granted(message, subscription.options) | RETAIN_BIT  # [MQTT3-3.3.1-8]
     try:
-        subscription.subscriber.deliver(message, first_byte, subscription.identifiers)
+        subscription.subscriber.deliver(message, first_byte, subscription.identifiers)  # [MQTT-3.3.4-5]
     except Exception as error:
         subscription.subscriber.broken(error)

@@ -35,7 +35,7 @@ def receive(connection: Connection, data: bytes, kept: list[Packet] | None = Non
         packets = kept
     try:
         for packet in packets:
-            if connection.halted:
+            if connection.halted:  # [MQTT-3.1.4-6] [MQTT-3.14.4-1]
                 _keep(connection, b"", packets[packets.index(packet):])
                 return
             session = connection.session
@@ -51,7 +51,7 @@ def receive(connection: Connection, data: bytes, kept: list[Packet] | None = Non
         if connection.decoder.error is not None and not connection.halted:
             _broken(connection, connection.decoder.error)
     except MQTTError as error:
-        connection.fail(error)
+        connection.fail(error)  # [MQTT-4.13.1-1]
 
 
 def proceed(connection: Connection) -> None:
@@ -74,7 +74,7 @@ def proceed(connection: Connection) -> None:
 def _keep(connection: Connection, data: bytes, packets: list[Packet] | None) -> None:
     """Keep what is left of a chunk, or a later chunk, for `proceed`: a packet's worth at most of the latter.
 
-    A closed connection keeps nothing: what follows a DISCONNECT or an error is not processed [MQTT-4.13.2-1].
+    A closed connection keeps nothing: what follows a DISCONNECT or an error is not processed [MQTT-3.14.4-1].
     """
     pending = connection.pending
     if pending is None:
@@ -103,7 +103,7 @@ def _broken(connection: Connection, error: MQTTError) -> None:
             return
     elif error.reason_code == c.UNSUPPORTED_PROTOCOL_VERSION:
         error = ProtocolError(error.reason)  # a second CONNECT [MQTT-3.1.0-2]
-    connection.fail(error)
+    connection.fail(error)  # [MQTT-3.1.4-1] [MQTT-4.13.1-1] [MQTT3-3.1.4-1]
 
 
 def _serve(connection: Connection, session: Session, packet: Packet) -> None:
@@ -146,7 +146,7 @@ def _disconnect(connection: Connection, session: Session, packet: Packet) -> Non
     if disconnect.properties is not None and disconnect.properties.session_expiry_interval is not None:
         _change_expiry(connection, session, disconnect.properties.session_expiry_interval)
     if disconnect.reason_code == c.SUCCESS:
-        connection.will = None  # [MQTT-3.14.4-3]
+        connection.will = None  # [MQTT-3.14.4-3] [MQTT-3.1.2-10]
         connection.end(causes.NORMAL, "the client disconnected")
     else:
         name = c.REASON_NAMES[disconnect.reason_code]
@@ -159,7 +159,7 @@ def _auth(connection: Connection, session: Session, packet: Packet) -> None:
 
 def _change_expiry(connection: Connection, session: Session, interval: int) -> None:
     if interval and not session.expiry_interval:
-        raise ProtocolError("DISCONNECT sets a Session Expiry Interval that CONNECT left at 0")  # [MQTT-3.14.2-2]
+        raise ProtocolError("DISCONNECT sets a Session Expiry Interval that CONNECT left at 0")
     wanted = NEVER if interval == c.SESSION_NEVER_EXPIRES else float(interval)
     session.expiry_interval = min(wanted, connection.broker.settings.max_session_expiry)
 

@@ -83,7 +83,7 @@ class Retained:
 
         It is deleted when it expires, or at `until` (monotonic seconds) if that is earlier.
         """
-        if not message.payload:
+        if not message.payload:  # [MQTT-3.3.1-7]
             self.delete(message.topic)  # [MQTT-3.3.1-6]
             return ""
         refusal = self.refusal(message)
@@ -171,7 +171,7 @@ class Replay:
 
     def _give(self, name: bytes, now: float, found: list[Message]) -> None:
         message = self._retained.get(name)
-        if message is not None and message.expires_at > now:
+        if message is not None and message.expires_at > now:  # [MQTT-3.3.2-5]
             found.append(message)
 
     def _leap(self, name: bytes) -> bytes | None:

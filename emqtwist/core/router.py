@@ -49,7 +49,7 @@ class Router:
             held[subscription.subscriber] = subscription
         elif held.subscriber is subscription.subscriber:
             new = False
-            table[topic_filter] = subscription
+            table[topic_filter] = subscription  # [MQTT-3.8.4-3]
         else:
             table[topic_filter] = {held.subscriber: held, subscription.subscriber: subscription}
         self.subscriptions += new
@@ -69,7 +69,7 @@ class Router:
         elif held is None or held.subscriber is not subscriber:
             return False
         else:
-            del table[topic_filter]
+            del table[topic_filter]  # [MQTT-3.10.4-2]
             if wildcard:
                 self._trie.delete(topic_filter)
         self.subscriptions -= 1
@@ -94,14 +94,14 @@ class Router:
     def _match(self, topic: bytes) -> Route:
         found: Route = []
         sources = 0
-        held = self._exact.get(topic)
+        held = self._exact.get(topic)  # [MQTT-3.3.2-3]
         if held is not None:
             sources = 1
             self._collect(held, found)
         if self._wild:
             for topic_filter in self._trie.match(topic):
                 sources += 1
-                self._collect(self._wild[topic_filter], found)
+                self._collect(self._wild[topic_filter], found)  # [MQTT-3.3.2-3]
         return self._merge(found) if sources > 1 else found
 
     def _collect(self, held: Subscription | dict[Subscriber, Subscription], found: Route) -> None:
@@ -115,6 +115,7 @@ class Router:
         merged: dict[Subscriber, Subscription] = {}
         for subscription in found:
             other = merged.get(subscription.subscriber)
+            # [MQTT-3.3.4-2] [MQTT-3.3.4-4]
             merged[subscription.subscriber] = subscription if other is None else Overlap(other, subscription)
         return list(merged.values())
 

@@ -56,16 +56,16 @@ class Session(Subscriber):
 
     def redeliver(self) -> None:
         """Send again what is in flight, in its order, under its identifiers [MQTT-4.4.0-1], [MQTT-4.6.0-1]."""
-        for packet_id in self.inflight.begin_resend():
+        for packet_id in self.inflight.begin_resend():  # [MQTT-4.4.0-1] [MQTT-4.3.3-5]
             self.send_pubrel(packet_id)
-        self.pump()
+        self.pump()  # [MQTT-4.4.0-1] [MQTT-4.3.2-3] [MQTT-4.3.3-3]
 
     def deliver(self, message: Message, first_byte: int, identifiers: tuple[int, ...]) -> None:
         """Send `message` now, or let it wait; `first_byte` is that of its PUBLISH, without DUP."""
         link = self.link
         backlog = self.backlog
         if link is None or link.congested:
-            self._wait((message, first_byte, identifiers))
+            self._wait((message, first_byte, identifiers))  # [MQTT-4.5.0-1] [MQTT3-3.1.2-5]
         elif not first_byte & QOS_BITS:
             if self.direct is not None:
                 self._send_qos0(link, message, first_byte, identifiers)
@@ -73,7 +73,7 @@ class Session(Subscriber):
                 self._send_aliased(link, link.aliases, (message, first_byte, identifiers))
             else:
                 self._wait((message, first_byte, identifiers))
-        elif self.inflight.room() <= 0 or (backlog is not None and backlog.queue):
+        elif self.inflight.room() <= 0 or (backlog is not None and backlog.queue):  # [MQTT-3.3.4-9] [MQTT-4.9.0-2]
             self._wait((message, first_byte, identifiers))
         else:
             self._send(link, (message, first_byte, identifiers))
@@ -141,7 +141,7 @@ class Session(Subscriber):
             return
         if held is None or held[1] & QOS_BITS != QOS_1_BITS:
             raise ProtocolError(f"PUBACK for packet identifier {packet_id}, which was sent with QoS 2")
-        self._finish(packet_id, reason_code)
+        self._finish(packet_id, reason_code)  # [MQTT-4.3.2-3] [MQTT-4.4.0-2]
 
     def pubrec(self, packet_id: int, reason_code: int) -> bool:
         """Whether the identifier is in use and PUBREL is owed [MQTT-4.3.3-4]."""
@@ -151,18 +151,18 @@ class Session(Subscriber):
         if held is not None and held[1] & QOS_BITS != QOS_2_BITS:
             raise ProtocolError(f"PUBREC for packet identifier {packet_id}, which was sent with QoS 1")
         if reason_code >= 0x80:
-            self._finish(packet_id, reason_code)
+            self._finish(packet_id, reason_code)  # [MQTT-4.4.0-2]
             return False
-        self.inflight.released(packet_id)
+        self.inflight.released(packet_id)  # [MQTT-4.3.3-4]
         return True
 
     def pubcomp(self, packet_id: int) -> None:
         if packet_id in self.inflight.held and self.inflight.held[packet_id] is None:
-            self._finish(packet_id, 0)
+            self._finish(packet_id, 0)  # [MQTT-4.3.3-5]
 
     def send_pubrel(self, packet_id: int) -> None:
         if self.link is not None:
-            self.link.send(PUBREL + packet_id.to_bytes(2, "big"))
+            self.link.send(PUBREL + packet_id.to_bytes(2, "big"))  # [MQTT-3.3.4-10] [MQTT-4.9.0-3]
             if self.inflight.retries:
                 self.inflight.note_sent(packet_id, self.circle.turn.now)
 
@@ -188,8 +188,8 @@ class Session(Subscriber):
             if first_byte & QOS_BITS and self.inflight.room() <= 0:
                 return
             backlog.take()
-            if message.expires_at <= self.circle.turn.now:
-                self.circle.metrics.drop(causes.EXPIRED)  # [MQTT-3.3.2-5]
+            if message.expires_at <= self.circle.turn.now:  # [MQTT-3.3.2-5]
+                self.circle.metrics.drop(causes.EXPIRED)
             elif first_byte & QOS_BITS:
                 self._send(link, (message, first_byte, identifiers))
             else:
@@ -200,7 +200,7 @@ class Session(Subscriber):
             self._send_aliased(link, link.aliases, (message, first_byte, identifiers))
             return
         message.encode(first_byte | self.shape, identifiers, self.circle.turn.now)
-        if len(message.head) > link.max_packet:
+        if len(message.head) > link.max_packet:  # [MQTT-3.1.2-24]
             self.circle.metrics.drop(causes.TOO_LARGE_FOR_CLIENT)  # as if it had been sent [MQTT-3.1.2-25]
         else:
             link.send(message.head)
@@ -213,7 +213,7 @@ class Session(Subscriber):
         shape = delivery[1] | self.shape
         if shape != message.shape or message.expires_at != NEVER or delivery[2]:
             message.encode(shape, delivery[2], self.circle.turn.now)
-        if len(message.head) + 2 + len(message.tail) > link.max_packet:
+        if len(message.head) + 2 + len(message.tail) > link.max_packet:  # [MQTT-3.1.2-24]
             self.circle.metrics.drop(causes.TOO_LARGE_FOR_CLIENT)  # as if it had been sent [MQTT-3.1.2-25]
         else:
             self._write(link, message, self.inflight.add(delivery))
@@ -228,7 +228,7 @@ class Session(Subscriber):
             self._send_aliased(link, link.aliases, held, packet_id)
             return
         message = held[0]
-        message.encode(held[1] | DUP_BIT | self.shape, held[2], self.circle.turn.now)
+        message.encode(held[1] | DUP_BIT | self.shape, held[2], self.circle.turn.now)  # [MQTT-3.3.1-1] [MQTT-4.3.3-7]
         if len(message.head) + 2 + len(message.tail) > link.max_packet:
             self.circle.metrics.drop(causes.TOO_LARGE_FOR_CLIENT)
             self.inflight.remove(packet_id)
@@ -240,7 +240,7 @@ class Session(Subscriber):
         message, first_byte, identifiers = delivery
         if packet_id:
             first_byte |= DUP_BIT  # [MQTT-3.3.1-1]
-        if not aliases.encode(message, first_byte, identifiers, self.circle.turn.now, link.max_packet):
+        if not aliases.encode(message, first_byte, identifiers, self.circle.turn.now, link.max_packet):  # [MQTT-3.1.2-24]
             self.circle.metrics.drop(causes.TOO_LARGE_FOR_CLIENT)  # as if it had been sent [MQTT-3.1.2-25]
             if packet_id:
                 self.inflight.remove(packet_id)

@@ -13,9 +13,9 @@ SPECIAL: Final = OPTION_NO_LOCAL | OPTION_UPGRADE_QOS
 def granted(message: Message, options: int) -> int:
     """The first byte of the PUBLISH that `message` becomes under these Subscription Options, RETAIN 0 [MQTT-3.8.4-8]."""
     qos = options & OPTION_QOS
-    if (message.qos > qos) == (options & OPTION_UPGRADE_QOS != 0):
+    if (message.qos > qos) == (options & OPTION_UPGRADE_QOS != 0):  # [MQTT-3.8.4-8]
         qos = message.qos
-    return PUBLISH_BYTE | qos << 1
+    return PUBLISH_BYTE | qos << 1  # [MQTT-4.3.1-1] [MQTT-4.3.2-2] [MQTT-4.3.3-2]
 
 
 class Subscriber:
@@ -85,7 +85,7 @@ class Subscription:
 
     def for_own(self) -> "Subscription | None":
         """What applies to messages that the subscriber itself published."""
-        return None if self.options & OPTION_NO_LOCAL else self
+        return None if self.options & OPTION_NO_LOCAL else self  # [MQTT-3.8.3-3]
 
 
 class Overlap(Subscription):
@@ -95,8 +95,8 @@ class Overlap(Subscription):
 
     def __init__(self, first: Subscription, second: Subscription) -> None:
         options = (first.options | second.options) & ~OPTION_QOS
-        options |= max(first.options & OPTION_QOS, second.options & OPTION_QOS)
-        super().__init__(first.subscriber, first.topic_filter, options, first.identifiers + second.identifiers)
+        options |= max(first.options & OPTION_QOS, second.options & OPTION_QOS)  # [MQTT-3.3.4-2]
+        super().__init__(first.subscriber, first.topic_filter, options, first.identifiers + second.identifiers)  # [MQTT-3.3.4-4]
         mine, other = first.for_own(), second.for_own()
         self.own = Overlap(mine, other) if mine and other and options & OPTION_NO_LOCAL else mine or other
 

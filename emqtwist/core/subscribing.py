@@ -23,23 +23,24 @@ def subscribe(connection: Connection, session: Session, packet: Subscribe) -> No
     reason_codes: list[int] = []
     reasons: list[str] = []
     made: list[tuple[Subscription, bool]] = []
-    for topic_filter, options in packet.filters:
+    for topic_filter, options in packet.filters:  # [MQTT-3.8.4-5] [MQTT-3.8.4-6]
         try:
             _check(connection, session, topic_filter, options)
             _check_available(connection.broker.settings, topic_filter, identifiers)
         except MQTTError as error:
-            if error.reason_code in FATAL:
+            if error.reason_code in FATAL:  # [MQTT-3.8.3-1] [MQTT3-3.8.3-1]
                 raise
-            reason_codes.append(error.reason_code)
+            reason_codes.append(error.reason_code)  # [MQTT-3.8.4-7]
             reasons.append(error.reason)
         else:
             options = _options(options, broker.settings)
             subscription = subscription_to(session, topic_filter, options, identifiers)
             made.append((subscription, broker.sessions.subscribe(session, subscription)))
-            reason_codes.append(options & c.OPTION_QOS)  # [MQTT-3.9.3-1]
+            reason_codes.append(options & c.OPTION_QOS)  # [MQTT-3.9.3-1] [MQTT-3.8.4-6] [MQTT-3.8.4-7]
+    # [MQTT-2.2.1-6] [MQTT-3.8.4-1] [MQTT-3.8.4-2]
     _answer(connection, Suback(packet.packet_id, reason_codes, _explain(connection, reasons)))
     for subscription, new in made:
-        broker.replay_retained(subscription, new)
+        broker.replay_retained(subscription, new)  # [MQTT-3.8.4-4]
 
 
 def unsubscribe(connection: Connection, session: Session, packet: Unsubscribe) -> None:
@@ -47,16 +48,17 @@ def unsubscribe(connection: Connection, session: Session, packet: Unsubscribe) -
     broker = connection.broker
     reason_codes: list[int] = []
     reasons: list[str] = []
-    for topic_filter in packet.filters:
-        removed = broker.sessions.unsubscribe(session, canonical(topic_filter))
-        reason_codes.append(c.SUCCESS if removed else _why_none(topic_filter, reasons))
+    for topic_filter in packet.filters:  # [MQTT-3.10.4-6]
+        removed = broker.sessions.unsubscribe(session, canonical(topic_filter))  # [MQTT-3.10.4-1]
+        reason_codes.append(c.SUCCESS if removed else _why_none(topic_filter, reasons))  # [MQTT-3.11.3-1]
+    # [MQTT-2.2.1-6] [MQTT-3.10.4-4] [MQTT-3.10.4-5]
     _answer(connection, Unsuback(packet.packet_id, reason_codes, _explain(connection, reasons)))
 
 
 def _why_none(topic_filter: bytes, reasons: list[str]) -> int:
     """Why there was no such subscription to remove; MalformedPacket for what is no string [MQTT-3.10.3-1]."""
     try:
-        check_filter(topic_filter, 0)
+        check_filter(topic_filter, 0)  # [MQTT-3.10.3-1] [MQTT3-3.10.3-1]
     except TopicFilterInvalid as error:
         reasons.append(error.reason)
         return error.reason_code
@@ -98,7 +100,7 @@ def _check_available(settings: Settings, topic_filter: bytes, identifiers: tuple
 def _options(options: int, settings: Settings) -> int:
     """What is granted of the Subscription Options."""
     if options & c.OPTION_QOS > settings.max_qos:
-        options = options & ~c.OPTION_QOS | settings.max_qos
+        options = options & ~c.OPTION_QOS | settings.max_qos  # [MQTT-3.2.2-10]
     if settings.upgrade_qos:
         options |= OPTION_UPGRADE_QOS
     if settings.no_own_messages:

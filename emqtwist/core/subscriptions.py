@@ -50,7 +50,7 @@ class Subscriptions:
                 del self.owners[subscription.topic_filter]
         left = _as_one(held, subscription.topic_filter)
         if left is None:
-            self.router.unsubscribe(subscription.topic_filter, subscription.subscriber)
+            self.router.unsubscribe(subscription.topic_filter, subscription.subscriber)  # [MQTT-3.10.4-2]
         else:
             self.router.subscribe(left)
 

@@ -127,7 +127,7 @@ class Trie:
 
     def match(self, topic_name: bytes) -> list[bytes]:
         """The filters that match, in no order."""
-        names = topic_name.split(b"/")
+        names = topic_name.split(b"/")  # [MQTT-4.7.3-4]
         found: list[bytes] = []
         pending: list[tuple[Node, int]] = [(self._root, 0)]
         while pending:

@@ -25,9 +25,9 @@ class Wills:
 
     def take(self, client_id: str) -> WillMessage | None:
         """The Session ends before the Will Delay Interval: its Will is to be published now."""
-        self._deadlines.clear(client_id)
+        self._deadlines.clear(client_id)  # [MQTT-3.1.3-9]
         return self._wills.pop(client_id, None)
 
     def take_due(self, now: float) -> list[WillMessage]:
         """Remove and return the Wills to be published by `now`, earliest first."""
-        return [self._wills.pop(client_id) for client_id in self._deadlines.take(now)]
+        return [self._wills.pop(client_id) for client_id in self._deadlines.take(now)]  # [MQTT-3.1.2-10]

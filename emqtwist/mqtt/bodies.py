@@ -111,7 +111,7 @@ def _check_connect_flags(flags: int, position: int, version: int) -> None:
     if not flags & WILL_FLAG and flags & WILL_RETAIN_FLAG:
         raise MalformedPacket("Will Retain without Will [MQTT-3.1.2-13]", position=position)
     if version == c.MQTT_3_1_1 and flags & PASSWORD_FLAG and not flags & USER_NAME_FLAG:
-        raise MalformedPacket("Password without User Name [MQTT-3.1.2-22] of MQTT 3.1.1", position=position)
+        raise MalformedPacket("Password without User Name [MQTT3-3.1.2-22]", position=position)
 
 
 def _will(flags: int, data: bytes, pos: int, end: int, version: int) -> tuple[Will, int]:
@@ -170,10 +170,11 @@ def _subscribe(data: bytes, pos: int, end: int, version: int) -> Subscribe:
 
 def _check_options(options: int, position: int, version: int) -> None:
     if options & c.OPTION_QOS == 3:
-        raise ProtocolError("QoS 3 requested [MQTT-3.8.3-4] of MQTT 3.1.1", position=position)
+        raise ProtocolError("QoS 3 requested [MQTT3-3.8.3-4]", position=position)
     if version < c.MQTT_5_0:
         if options > 2:
-            raise MalformedPacket("reserved bits of the QoS are set [MQTT-3.8.3-4] of MQTT 3.1.1", position=position)
+            # [MQTT3-3.8.3-4]
+            raise MalformedPacket("reserved bits of the QoS are set [MQTT3-3.8.3-4]", position=position)
     elif options & c.OPTION_RESERVED:
         raise MalformedPacket("reserved bits of the Subscription Options are set [MQTT-3.8.3-5]", position=position)
     elif options & c.OPTION_RETAIN_HANDLING == c.OPTION_RETAIN_HANDLING:

@@ -20,8 +20,7 @@ from emqtwist.mqtt.wire import decode_binary, decode_byte, decode_variable
 SHORT_ACKNOWLEDGEMENTS: Final[dict[int, type[Acknowledgement]]] = {
     0x40: Puback, 0x50: Pubrec, 0x62: Pubrel, 0x70: Pubcomp,
 }
-# The lower four bits of the first byte, by packet type: [MQTT-3.6.1-1] [MQTT-3.8.1-1] [MQTT-3.10.1-1] [MQTT-3.14.1-1]
-# [MQTT-3.15.1-1] and table 2-2.
+# The lower four bits of the first byte, by packet type: table 2-2.
 FLAGS: Final = (0, 0, 0, 0, 0, 0, 2, 0, 2, 0, 2, 0, 0, 0, 0, 0)
 SMALL_CHUNK: Final = 4096
 
@@ -179,6 +178,7 @@ class Decoder:
             raise ProtocolError("the first packet of a Client is CONNECT [MQTT-3.1.0-1]")
         # MQTT 3.1 sets DUP and QoS in these packets, and does not forbid it in the others.
         if first & 0x0F != FLAGS[packet_type] and version != c.MQTT_3_1:
+            # [MQTT-3.6.1-1] [MQTT-3.8.1-1] [MQTT-3.10.1-1] [MQTT-3.14.1-1] [MQTT-3.15.1-1]
             raise MalformedPacket(f"the flags are {first & 0x0F}, not {FLAGS[packet_type]} [MQTT-2.1.3-1]")
         return decode_body(packet_type, data, pos, end, version)
 

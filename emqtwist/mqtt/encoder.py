@@ -81,9 +81,13 @@ def encode_within(packet: Packet, version: int, maximum: int) -> bytes | None:
         return encoded
     if version < c.MQTT_5_0 or not isinstance(packet, Explained) or packet.properties is None:
         return None
+    # [MQTT-3.2.2-20] [MQTT-3.4.2-3] [MQTT-3.5.2-3] [MQTT-3.6.2-3] [MQTT-3.7.2-3] [MQTT-3.9.2-2] [MQTT-3.11.2-2]
+    # [MQTT-3.14.2-4] [MQTT-3.15.2-3]
     shorter = _without_user_properties(packet.properties)
     encoded = _explained(packet, version, shorter)
     if len(encoded) > maximum:
+        # [MQTT-3.2.2-19] [MQTT-3.4.2-2] [MQTT-3.5.2-2] [MQTT-3.6.2-2] [MQTT-3.7.2-2] [MQTT-3.9.2-1] [MQTT-3.11.2-1]
+        # [MQTT-3.14.2-3] [MQTT-3.15.2-2]
         shorter.reason_string = None
         encoded = _explained(packet, version, shorter)
     return encoded if len(encoded) <= maximum else None
@@ -95,7 +99,7 @@ def publish_head(first_byte: int, topic_name: bytes, tail_length: int) -> bytes:
     `tail_length` counts the properties of MQTT 5.0 and the payload.
     """
     length = len(topic_name)
-    remaining = 2 + length + tail_length + (2 if first_byte & 0x06 else 0)
+    remaining = 2 + length + tail_length + (2 if first_byte & 0x06 else 0)  # [MQTT-2.2.1-2]
     if remaining < 0x80:
         return bytes((first_byte, remaining, 0, length)) + topic_name
     return bytes((first_byte,)) + encode_variable(remaining) + bytes((length >> 8, length & 0xFF)) + topic_name
@@ -128,7 +132,7 @@ def _explained(packet: Explained, version: int, properties: Properties | None) -
     if isinstance(packet, Suback):
         codes = packet.reason_codes
         if version < c.MQTT_5_0:  # one failure in 3.1.1; none in 3.1, whose clients get the same
-            codes = [code if code < 0x80 else c.SUBSCRIBE_FAILURE for code in codes]
+            codes = [code if code < 0x80 else c.SUBSCRIBE_FAILURE for code in codes]  # [MQTT3-3.9.3-2]
         return _framed(0x90, encode_two(packet.packet_id) + _properties(properties, version) + bytes(codes))
     if isinstance(packet, Unsuback):
         if version < c.MQTT_5_0:
@@ -155,7 +159,7 @@ def _acknowledgement(packet: Acknowledgement, version: int, properties: Properti
 def _connack(packet: Connack, version: int, properties: Properties | None) -> bytes:
     code = packet.reason_code
     if version == c.MQTT_5_0:
-        return _framed(0x20, bytes((packet.session_present, code)) + encode_properties(properties))
+        return _framed(0x20, bytes((packet.session_present, code)) + encode_properties(properties))  # [MQTT-3.2.2-1]
     if code > c.REFUSED_NOT_AUTHORIZED:
         code = RETURN_CODES.get(code, c.REFUSED_SERVER_UNAVAILABLE)
     return bytes((0x20, 2, packet.session_present and version > c.MQTT_3_1, code))  # 3.1 knows no Session Present

@@ -185,8 +185,8 @@ def _decode_into(properties: Properties, row: PropertyRow, data: bytes, start: i
     """Decode the property whose identifier stands at `start`; give the position after its value."""
     pos = start + 1
     if row.type == STRING_PAIR:
-        name, pos = decode_string(data, pos, end, "name in user_properties")
-        value, pos = decode_string(data, pos, end, "value in user_properties")
+        name, pos = decode_string(data, pos, end, "name in user_properties")  # [MQTT-1.5.7-1]
+        value, pos = decode_string(data, pos, end, "value in user_properties")  # [MQTT-1.5.7-1]
         properties.user_properties.append((name, value))
         return pos
     if row.type == NONZERO_VARIABLE:
@@ -246,6 +246,7 @@ def _encode_one(row: PropertyRow, properties: Properties) -> bytes:
     """All occurrences of one property, nothing where it is absent."""
     if row.type == STRING_PAIR:
         pairs = properties.user_properties
+        # [MQTT-3.3.2-18] [MQTT-3.1.3-10]
         return b"".join([b"\x26" + encode_string(name) + encode_string(value) for name, value in pairs])
     if row.type == NONZERO_VARIABLE:
         return b"".join([b"\x0B" + encode_variable(number) for number in properties.subscription_identifiers])
@@ -284,9 +285,9 @@ def publish_properties(forwarded: bytes, expiry: int, subscription_identifiers: 
     """
     encoded = forwarded
     if expiry >= 0:
-        encoded += b"\x02" + encode_four(expiry)
+        encoded += b"\x02" + encode_four(expiry)  # [MQTT-3.3.2-6]
     for identifier in subscription_identifiers:
-        encoded += b"\x0B" + encode_variable(identifier)
+        encoded += b"\x0B" + encode_variable(identifier)  # [MQTT-3.3.4-3]
     return encode_variable(len(encoded)) + encoded
 
 

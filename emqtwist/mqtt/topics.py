@@ -22,7 +22,7 @@ def check_topic_name(topic: bytes, max_levels: int) -> None:
         raise TopicNameInvalid(f"a Topic Name of {len(topic)} bytes, {MAX_STRING} allowed [MQTT-4.7.3-3]")
     _check_string(topic, "Topic Name")
     if b"#" in topic or b"+" in topic:
-        raise TopicNameInvalid("a wildcard in a Topic Name [MQTT-3.3.2-2]")
+        raise TopicNameInvalid("a wildcard in a Topic Name [MQTT-3.3.2-2]")  # [MQTT-4.7.0-1]
     if max_levels and topic.count(b"/") >= max_levels:
         raise TopicNameInvalid(f"a Topic Name of {topic.count(b'/') + 1} levels, {max_levels} allowed")
 
@@ -66,7 +66,7 @@ def is_wildcard(topic_filter: bytes) -> bool:
 
 def split(topic: bytes) -> list[bytes]:
     """The levels of a Topic Name or Topic Filter; an empty level is one too [MQTT-4.7.3-4]."""
-    return topic.split(b"/")
+    return topic.split(b"/")  # [MQTT-4.7.3-4]
 
 
 def matches(topic_filter: bytes, topic_name: bytes) -> bool:

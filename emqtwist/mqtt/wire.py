@@ -95,7 +95,7 @@ def decode_string(data: bytes, pos: int, end: int, name: str) -> tuple[str, int]
     """A UTF-8 Encoded String; U+FEFF is a character like others and stays [MQTT-1.5.4-3]."""
     raw, stop = decode_binary(data, pos, end, name)
     try:
-        text = raw.decode("utf-8")  # strict: no surrogates, no overlong forms [MQTT-1.5.4-1]
+        text = raw.decode("utf-8")  # strict: no surrogates, no overlong forms [MQTT-1.5.4-1] [MQTT-1.5.4-3]
     except UnicodeDecodeError as error:
         raise MalformedPacket(f"{name}: ill-formed UTF-8 [MQTT-1.5.4-1]", position=pos + 2 + error.start) from None
     if "\0" in text:

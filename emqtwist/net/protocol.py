@@ -46,7 +46,7 @@ class MQTTProtocol(Protocol):
     def dataReceived(self, data: bytes) -> None:
         self.factory.turns.begin()
         try:
-            receive(self.connection, data)
+            receive(self.connection, data)  # [MQTT-4.2-1]
         except Exception:
             self._defect()
         if self.connection.pending is not None:
@@ -65,6 +65,7 @@ class MQTTProtocol(Protocol):
     def _defect(self) -> None:
         self.log.failure("defect while serving {client_id} from {peer}", client_id=self.connection.client_id,
                          peer=self.connection.peer)
+        # [MQTT3-4.8.0-2]
         self.connection.fail(MQTTError("a defect of the broker ended this connection", IMPLEMENTATION_SPECIFIC_ERROR))
 
     def _read_on(self) -> None:
@@ -100,7 +101,7 @@ class MQTTProtocol(Protocol):
         if connection.closing and self._deadline is None:
             self._read_on()  # closing with bytes unread would take back the last ones written
             self.transport.unregisterProducer()
-            self.transport.loseConnection()
+            self.transport.loseConnection()  # [MQTT-3.14.4-2]
             self._deadline = self.factory.clock.callLater(LINGER, self.transport.abortConnection)
 
     def _bound(self, size: int) -> None:

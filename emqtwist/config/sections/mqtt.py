@@ -131,7 +131,7 @@ class MqttSection:
         meaning="Largest packet that a client may send.")
     max_clientid_len: int = row(
         "65535", INTEGER, live=True, minimum="23", maximum="65535", test=EFFECTS,
-        meaning="Longest Client Identifier, in bytes.")  # 1 to 23 bytes must be allowed [MQTT-3.1.3-5]
+        meaning="Longest Client Identifier, in bytes.")  # 1 to 23 bytes must be allowed
     max_topic_levels: int = row(
         "128", INTEGER, live=True, minimum="1", maximum="65535", test=EFFECTS,
         meaning="Most levels of a Topic Name or Topic Filter.")
