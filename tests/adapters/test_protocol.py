@@ -62,6 +62,7 @@ def payloads(packets: list[Packet]) -> list[bytes]:
 # Bytes.
 
 @pytest.mark.parametrize("version", [3, 4, 5])
+@pytest.mark.mqtt5("4.2-1")
 def test_packets_go_in_and_out(version: int) -> None:
     hall = Hall()
     alice = hall.connect("alice", version)
@@ -83,6 +84,7 @@ def test_all_that_one_turn_produced_is_written_at_once() -> None:
     assert len(payloads(bob.received())) == 30
 
 
+@pytest.mark.mqtt5("4.2-1")
 def test_a_packet_may_come_in_pieces() -> None:
     hall = Hall()
     alice = hall.call()
@@ -167,6 +169,7 @@ def test_what_expired_while_a_client_did_not_read_is_not_sent() -> None:
 
 # The end.
 
+@pytest.mark.mqtt5("3.14.4-2", "4.13.2-1")
 def test_the_broker_closes_after_its_last_words() -> None:
     hall = Hall()
     alice = hall.connect("alice")
@@ -228,6 +231,7 @@ def test_bytes_for_a_connection_that_is_gone_go_nowhere() -> None:
     assert bob.wire.value() == b""
 
 
+@pytest.mark.mqtt3("4.8.0-2")
 def test_a_defect_closes_its_connection_alone(logged_failures: list[Failure]) -> None:
     hall = Hall()
     bob, alice = hall.connect("bob"), hall.connect("alice")

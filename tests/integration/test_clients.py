@@ -106,6 +106,7 @@ def topic() -> str:
 
 
 @pytest.mark.parametrize("qos", [0, 1, 2])
+@pytest.mark.mqtt3("7.0.0-2")
 def test_messages_arrive_once_and_in_order(speaker: Speaker, topic: str, qos: int) -> None:
     subscriber, publisher = speaker.subscribed(topic, qos), speaker.connected()
     sent = [Message(topic=topic, payload=payload, qos=qos) for payload in (b"1", bytes(range(256)), b"", "ä".encode())]

@@ -131,7 +131,7 @@ class Reference:
     def disconnect(self, connection: Connection, packet: Disconnect) -> None:
         expiry = packet.properties.session_expiry_interval if packet.properties else None
         if expiry and not connection.session.expiry:
-            self.close(connection, c.PROTOCOL_ERROR)  # [MQTT-3.14.2-2]
+            self.close(connection, c.PROTOCOL_ERROR)
             return
         if expiry is not None:
             connection.session.expiry = float(expiry)

@@ -16,6 +16,7 @@ def topics(peer: Peer) -> list[tuple[bytes, bytes]]:
 
 
 @each_qos
+@pytest.mark.mqtt5("3.3.2-12")
 def test_an_alias_stands_for_the_topic_that_it_was_set_with(qos: int) -> None:
     world = World()
     bob = reader(world)
@@ -27,6 +28,7 @@ def test_an_alias_stands_for_the_topic_that_it_was_set_with(qos: int) -> None:
 
 
 @each_qos
+@pytest.mark.mqtt5("3.3.2-12")
 def test_an_alias_can_be_set_anew(qos: int) -> None:
     world = World()
     bob = reader(world)
@@ -109,7 +111,8 @@ def test_a_repeated_qos_2_message_sets_its_alias() -> None:
 
 
 @pytest.mark.parametrize("topic", ["", "a"])
-def test_an_alias_above_the_maximum_ends_the_connection(topic: str) -> None:  # [MQTT-3.3.2-9]
+@pytest.mark.mqtt5("3.2.2-17", "3.3.2-9")
+def test_an_alias_above_the_maximum_ends_the_connection(topic: str) -> None:
     world = World("mqtt.max_topic_alias = 5")
     bob = reader(world)
     alice = world.connect("alice")
@@ -124,7 +127,8 @@ def test_an_alias_above_the_maximum_ends_the_connection(topic: str) -> None:  # 
 
 
 @pytest.mark.parametrize("topic", ["", "a"])
-def test_alias_0_ends_the_connection(topic: str) -> None:  # [MQTT-3.3.2-8]
+@pytest.mark.mqtt5("3.3.2-8")
+def test_alias_0_ends_the_connection(topic: str) -> None:
     alice = World().connect("alice")
     alice.publish(topic, b"x", topic_alias=0)
     assert alice.one(Disconnect).reason_code == c.TOPIC_ALIAS_INVALID
@@ -137,14 +141,16 @@ def test_an_alias_that_was_not_set_ends_the_connection() -> None:
     assert alice.one(Disconnect).reason_code == c.PROTOCOL_ERROR
 
 
-def test_an_alias_with_a_topic_that_is_none_ends_the_connection() -> None:  # [MQTT-3.3.2-2]
+@pytest.mark.mqtt5("3.3.2-2")
+def test_an_alias_with_a_topic_that_is_none_ends_the_connection() -> None:
     alice = World().connect("alice")
     alice.publish("a/#", topic_alias=1)
     assert alice.one(Disconnect).reason_code == c.TOPIC_NAME_INVALID
 
 
 @acknowledged
-def test_aliases_end_with_the_connection(qos: int) -> None:  # [MQTT-3.3.2-7]
+@pytest.mark.mqtt5("3.3.2-7")
+def test_aliases_end_with_the_connection(qos: int) -> None:
     world = World()
     alice = arrive(world, client_id="alice")
     alice.publish("a", b"1", qos, topic_alias=1)

@@ -40,7 +40,8 @@ def test_the_first_message_of_a_topic_sets_its_alias_and_the_next_have_no_topic(
 
 @each_qos
 @pytest.mark.parametrize("version", [3, 4, 5])
-def test_who_takes_no_alias_gets_none(version: int, qos: int) -> None:  # [MQTT-3.1.2-27]
+@pytest.mark.mqtt5("3.1.2-27")
+def test_who_takes_no_alias_gets_none(version: int, qos: int) -> None:
     world = World()
     bob = world.connect("bob", version=version)
     bob.subscribe("#", qos=qos)
@@ -50,7 +51,8 @@ def test_who_takes_no_alias_gets_none(version: int, qos: int) -> None:  # [MQTT-
     assert seen(bob) == [(b"sensors/1", 0)] * 2
 
 
-def test_no_more_are_set_than_the_client_takes() -> None:  # [MQTT-3.1.2-26]
+@pytest.mark.mqtt5("3.1.2-26", "3.3.2-11")
+def test_no_more_are_set_than_the_client_takes() -> None:
     world = World()
     bob = taker(world, most=2)
     alice = world.connect("alice")
@@ -169,7 +171,8 @@ def test_each_property_goes_with_the_alias(values: dict[str, Any], identifier: i
 
 
 @pytest.mark.parametrize("qos", [1, 2])
-def test_what_is_sent_again_uses_the_aliases_of_the_new_connection(qos: int) -> None:  # [MQTT-3.3.2-7]
+@pytest.mark.mqtt5("3.3.1-1", "3.3.2-7")
+def test_what_is_sent_again_uses_the_aliases_of_the_new_connection(qos: int) -> None:
     world = World()
     bob = taker(world, qos)
     alice = world.connect("alice")
@@ -249,7 +252,8 @@ def test_retained_messages_come_with_aliases_too() -> None:
 
 
 @each_qos
-def test_the_packet_as_it_is_sent_counts_against_the_maximum(qos: int) -> None:  # [MQTT-3.1.2-24]
+@pytest.mark.mqtt5("3.1.2-24", "3.1.2-25")
+def test_the_packet_as_it_is_sent_counts_against_the_maximum(qos: int) -> None:
     topic = "t" * 50
     world = World()
     bob = taker(world, qos, maximum_packet_size=100)

@@ -62,7 +62,8 @@ def reason(packet: Connack | Disconnect) -> str | None:
 
 # Before CONNACK.
 
-def test_the_exchange_goes_on_until_the_client_is_accepted() -> None:  # [MQTT-4.12.0-2], [MQTT-4.12.0-5]
+@pytest.mark.mqtt5("4.12.0-2", "4.12.0-5")
+def test_the_exchange_goes_on_until_the_client_is_accepted() -> None:
     world = Gate(more(b"2"), more(b"4"), yes("alice", b"6"))
     peer = world.peer()
     peer.send(opening(data=b"1"))
@@ -123,7 +124,8 @@ def test_an_acceptance_takes_the_session_over() -> None:
     assert [type(packet) for packet in new.received()] == [Auth, Connack]
 
 
-def test_a_refusal_is_told_in_connack() -> None:  # [MQTT-4.12.0-4]
+@pytest.mark.mqtt5("4.12.0-4")
+def test_a_refusal_is_told_in_connack() -> None:
     world = Gate(more(), no())
     peer = world.peer()
     peer.send(opening(), auth())
@@ -136,7 +138,8 @@ def test_a_refusal_is_told_in_connack() -> None:  # [MQTT-4.12.0-4]
     assert world.ends == {"not_authorized": 1}
 
 
-def test_an_unknown_method_is_refused() -> None:  # [MQTT-4.12.0-1]
+@pytest.mark.mqtt5("4.12.0-1")
+def test_an_unknown_method_is_refused() -> None:
     world = Gate()
     peer = world.peer()
     peer.send(opening(method="OTHER"))
@@ -145,7 +148,8 @@ def test_an_unknown_method_is_refused() -> None:  # [MQTT-4.12.0-1]
     assert world.method.clients == []
 
 
-def test_without_a_method_it_is_as_before() -> None:  # [MQTT-4.12.0-6]
+@pytest.mark.mqtt5("4.12.0-6")
+def test_without_a_method_it_is_as_before() -> None:
     world = Gate(lines=())
     peer = world.connect("a")
     assert peer.told.authentication_method is None
@@ -164,7 +168,8 @@ def test_what_is_wrong_with_connect_is_told_before_the_method_is_asked() -> None
     Pingreq(), Subscribe(1, [(b"a", 0)]), Publish(b"a", b"x", 1, packet_id=1), Puback(1), Connect(5, "a"),
     auth(b"", c.RE_AUTHENTICATE), auth(b"", c.SUCCESS), auth(b"", method="OTHER"), Auth()],
     ids=["PINGREQ", "SUBSCRIBE", "PUBLISH", "PUBACK", "CONNECT", "0x19", "0x00", "method", "bare"])
-def test_the_exchange_is_for_auth_with_its_method_alone(packet: Packet) -> None:  # [MQTT-3.1.2-30], [MQTT-4.12.0-3]
+@pytest.mark.mqtt5("3.1.2-30", "4.12.0-3", "4.12.0-5")
+def test_the_exchange_is_for_auth_with_its_method_alone(packet: Packet) -> None:
     world = Gate(more())
     peer = world.peer()
     peer.send(opening())
@@ -202,6 +207,7 @@ def test_a_packet_in_the_exchange_is_no_larger_than_connect_may_be() -> None:
     assert not other.closed
 
 
+@pytest.mark.mqtt5("3.1.2-24")
 def test_auth_that_the_client_cannot_take_ends_the_connection() -> None:
     world = Gate(more(bytes(200)))
     peer = world.peer()
@@ -335,7 +341,8 @@ def test_a_method_that_does_not_decide_in_time_lets_nobody_in() -> None:
 
 # Re-authentication.
 
-def test_re_authentication_succeeds() -> None:  # [MQTT-4.12.1-1]
+@pytest.mark.mqtt5("4.12.0-5", "4.12.1-1")
+def test_re_authentication_succeeds() -> None:
     world = Gate()
     peer = world.enter()
     world.method.steps += [more(b"2"), yes("alice", b"4")]
@@ -368,7 +375,8 @@ def test_messages_reach_a_client_that_waits_for_a_decision() -> None:
     assert peer.one(Publish).payload == b"x"
 
 
-def test_a_failed_re_authentication_ends_the_connection() -> None:  # [MQTT-4.12.1-2]
+@pytest.mark.mqtt5("4.12.1-2")
+def test_a_failed_re_authentication_ends_the_connection() -> None:
     world = Gate()
     watcher = world.enter("watcher")
     watcher.subscribe("will")
@@ -391,7 +399,8 @@ def test_nobody_becomes_another_user() -> None:
 @pytest.mark.parametrize("packet", [
     auth(b"", c.CONTINUE_AUTHENTICATION), auth(b"", c.SUCCESS), Auth(), auth(b"", c.RE_AUTHENTICATE, "OTHER")],
     ids=["0x18", "0x00", "bare", "method"])
-def test_re_authentication_begins_with_0x19_and_the_same_method(packet: Packet) -> None:  # [MQTT-4.12.1-1]
+@pytest.mark.mqtt5("4.12.1-1")
+def test_re_authentication_begins_with_0x19_and_the_same_method(packet: Packet) -> None:
     world = Gate()
     peer = world.enter()
     world.method.steps.append(yes())
@@ -410,7 +419,8 @@ def test_re_authentication_within_one_is_an_error() -> None:
     assert last.reason_code == c.PROTOCOL_ERROR
 
 
-def test_auth_of_a_client_without_a_method_is_an_error() -> None:  # [MQTT-4.12.0-7]
+@pytest.mark.mqtt5("4.12.0-7")
+def test_auth_of_a_client_without_a_method_is_an_error() -> None:
     world = Gate(yes(), lines=())
     peer = world.connect("a")
     peer.send(auth(b"", c.RE_AUTHENTICATE))

@@ -12,7 +12,8 @@ ALLOWED = "mqtt.allow_anonymous = on"
 # The answer.
 
 @every_version
-def test_a_client_is_accepted_and_told_so_first(version: int) -> None:  # [MQTT-3.2.0-1]
+@pytest.mark.mqtt5("3.1.4-5", "3.2.0-1", "3.2.2-1")
+def test_a_client_is_accepted_and_told_so_first(version: int) -> None:
     world = World()
     peer = world.connect("alice", version=version)
     assert peer.raw[:1] == b"\x20"
@@ -51,6 +52,7 @@ def test_the_bridge_bit_changes_nothing(version: int) -> None:
         assert peer.connect("bridge", bridge=True).reason_code == c.UNSUPPORTED_PROTOCOL_VERSION
 
 
+@pytest.mark.mqtt5("3.1.4-5")
 def test_a_5_0_client_is_told_the_limits_that_are_not_the_standards() -> None:
     answer = World("mqtt.session.receive_maximum = 7", "mqtt.max_packet_size = 2KB").connect("alice").told
     assert answer.receive_maximum == 7
@@ -70,7 +72,8 @@ def test_limits_that_are_the_standards_own_are_not_mentioned() -> None:
 @pytest.mark.parametrize(("asks", "client_id", "told"), [
     (1, "alice", "answers/alice/"), (0, "alice", None), (None, "alice", None),
     (1, "a/b", "answers/a/b/"), (1, "a+", None), (1, "#", None)])
-def test_response_information_is_for_those_who_ask_and_can_use_it(  # [MQTT-3.1.2-28]
+@pytest.mark.mqtt5("3.1.2-28")
+def test_response_information_is_for_those_who_ask_and_can_use_it(
         asks: int | None, client_id: str, told: str | None) -> None:
     world = World("mqtt.response_information = answers/%c/")
     assert world.connect(client_id, request_response_information=asks).told.response_information == told
@@ -94,7 +97,9 @@ def test_no_response_information_is_given_without_one_in_the_configuration() -> 
 # Refusals.
 
 @pytest.mark.parametrize(("version", "return_code"), [(3, 2), (4, 2), (5, 0x85)])
-def test_a_client_identifier_beyond_the_limit_is_refused(version: int, return_code: int) -> None:  # [MQTT-3.1.3-8]
+@pytest.mark.mqtt5("3.1.3-8")
+@pytest.mark.mqtt3("3.1.3-9")
+def test_a_client_identifier_beyond_the_limit_is_refused(version: int, return_code: int) -> None:
     world = World("mqtt.max_clientid_len = 23")
     refused = world.peer()
     assert refused.connect("é" * 12, version=version).reason_code == return_code
@@ -104,13 +109,15 @@ def test_a_client_identifier_beyond_the_limit_is_refused(version: int, return_co
 
 
 @pytest.mark.parametrize(("version", "clean_start"), [(3, True), (3, False), (4, False)])
+@pytest.mark.mqtt3("3.1.3-7", "3.1.3-8")
 def test_an_empty_identifier_without_clean_session_is_refused(version: int, clean_start: bool) -> None:
     peer = World().peer()
-    connack = peer.connect("", version=version, clean_start=clean_start)  # [MQTT-3.1.3-8] of 3.1.1
+    connack = peer.connect("", version=version, clean_start=clean_start)  # [MQTT3-3.1.3-8]
     assert (connack.reason_code, connack.session_present, peer.closed) == (c.REFUSED_IDENTIFIER, False, True)
 
 
-def test_a_3_1_1_client_without_identifier_gets_a_session_of_its_own() -> None:  # [MQTT-3.1.3-6] of 3.1.1
+@pytest.mark.mqtt3("3.1.3-6")
+def test_a_3_1_1_client_without_identifier_gets_a_session_of_its_own() -> None:
     world = World()
     first, second = world.connect("", version=4), world.connect("", version=4)
     assert not first.closed
@@ -119,7 +126,8 @@ def test_a_3_1_1_client_without_identifier_gets_a_session_of_its_own() -> None: 
 
 
 @pytest.mark.parametrize("clean_start", [True, False])
-def test_a_5_0_client_without_identifier_is_told_the_one_it_got(clean_start: bool) -> None:  # [MQTT-3.1.3-7]
+@pytest.mark.mqtt5("3.1.3-6", "3.1.3-7", "3.2.2-16")
+def test_a_5_0_client_without_identifier_is_told_the_one_it_got(clean_start: bool) -> None:
     world = World()
     peer = world.connect("", clean_start=clean_start)
     assigned = peer.told.assigned_client_identifier
@@ -128,7 +136,8 @@ def test_a_5_0_client_without_identifier_is_told_the_one_it_got(clean_start: boo
     assert assigned.isalnum() or "-" in assigned
 
 
-def test_an_assigned_identifier_is_not_one_that_is_in_use() -> None:  # [MQTT-3.2.2-16]
+@pytest.mark.mqtt5("3.1.3-6", "3.2.2-16")
+def test_an_assigned_identifier_is_not_one_that_is_in_use() -> None:
     world = World()
     squatter = world.connect("emqtwist-00000001")
     assert world.connect("").told.assigned_client_identifier == "emqtwist-00000002"
@@ -136,6 +145,7 @@ def test_an_assigned_identifier_is_not_one_that_is_in_use() -> None:  # [MQTT-3.
 
 
 @pytest.mark.parametrize(("version", "return_code"), [(3, 5), (4, 5), (5, 0x87)])
+@pytest.mark.mqtt5("3.1.4-2", "3.2.2-7")
 def test_a_stranger_from_another_host_is_refused_by_default(version: int, return_code: int) -> None:
     world = World()
     peer = world.peer(loopback=False)
@@ -149,7 +159,8 @@ def test_strangers_are_let_in_where_the_operator_says_so() -> None:
     assert World(ALLOWED).peer(loopback=False).connect("alice").reason_code == c.SUCCESS
 
 
-def test_an_authentication_method_is_refused() -> None:  # [MQTT-4.12.0-1]
+@pytest.mark.mqtt5("4.12.0-1")
+def test_an_authentication_method_is_refused() -> None:
     world = World()
     peer = world.peer()
     assert peer.connect("alice", authentication_method="SCRAM-SHA-1").reason_code == c.BAD_AUTHENTICATION_METHOD
@@ -168,13 +179,15 @@ def test_a_refusal_says_why_in_words() -> None:
     assert "mqtt.allow_anonymous" in connack.properties.reason_string
 
 
-def test_a_refusal_leaves_its_words_out_where_the_client_cannot_take_them() -> None:  # [MQTT-3.2.2-19]
+@pytest.mark.mqtt5("3.2.2-19")
+def test_a_refusal_leaves_its_words_out_where_the_client_cannot_take_them() -> None:
     peer = World().peer(loopback=False)
     connack = peer.connect("alice", maximum_packet_size=20)
     assert (connack.reason_code, connack.properties) == (c.NOT_AUTHORIZED, None)
 
 
 @every_version
+@pytest.mark.mqtt5("3.1.4-6")
 def test_nothing_follows_a_refusal(version: int) -> None:
     world = World()
     peer = world.peer(loopback=False)
@@ -183,7 +196,8 @@ def test_nothing_follows_a_refusal(version: int) -> None:
     assert len(world.broker.retained) == 0
 
 
-def test_a_refusal_has_no_session_present() -> None:  # [MQTT-3.2.2-6]
+@pytest.mark.mqtt5("3.2.2-6")
+def test_a_refusal_has_no_session_present() -> None:
     world = World()
     world.connect("alice", session_expiry_interval=100).disconnect()
     connack = world.peer(loopback=False).connect("alice", clean_start=False)
@@ -196,6 +210,8 @@ def test_a_refusal_has_no_session_present() -> None:  # [MQTT-3.2.2-6]
     (b"MQIsdp", 4, b"\x20\x02\x00\x01"),
     (b"AMQP", 4, b"\x20\x02\x00\x01"),
 ])
+@pytest.mark.mqtt5("3.1.2-1", "3.1.2-2")
+@pytest.mark.mqtt3("3.1.2-2")
 def test_an_unsupported_protocol_is_refused_in_the_nearest_form(name: bytes, level: int, connack: bytes) -> None:
     world = World()
     peer = world.peer()
@@ -208,7 +224,9 @@ def test_an_unsupported_protocol_is_refused_in_the_nearest_form(name: bytes, lev
     assert world.ends == {"unsupported_protocol_version": 1}
 
 
-def test_a_malformed_connect_is_answered_where_the_version_can_tell() -> None:  # [MQTT-3.1.4-1]
+@pytest.mark.mqtt5("3.1.4-1", "3.14.0-1")
+@pytest.mark.mqtt3("3.1.4-1")
+def test_a_malformed_connect_is_answered_where_the_version_can_tell() -> None:
     world = World()
     for version in VERSIONS:
         peer = world.peer()
@@ -224,7 +242,8 @@ def test_a_malformed_connect_is_answered_where_the_version_can_tell() -> None:  
 
 # Keep Alive.
 
-def test_server_keep_alive_is_told_to_5_0_clients_alone() -> None:  # [MQTT-3.1.2-21] [MQTT-3.2.2-21]
+@pytest.mark.mqtt5("3.1.2-21", "3.2.2-21", "3.2.2-22")
+def test_server_keep_alive_is_told_to_5_0_clients_alone() -> None:
     world = World("mqtt.server_keep_alive = 20s")
     told = world.connect("told", keep_alive=600)
     older = world.connect("older", version=4, keep_alive=600)
@@ -252,6 +271,7 @@ def test_server_keep_alive_holds_for_those_who_wanted_none() -> None:
     (Will(b"a", b"", properties=properties(response_topic="a/#")), c.PROTOCOL_ERROR),
     (Will(b"a/b/c/d", b""), c.TOPIC_NAME_INVALID),
 ])
+@pytest.mark.mqtt5("3.1.4-2")
 def test_a_will_that_could_not_be_published_is_refused(will: Will, reason_code: int) -> None:
     world = World("mqtt.max_topic_levels = 3")
     peer = world.peer()
@@ -260,20 +280,23 @@ def test_a_will_that_could_not_be_published_is_refused(will: Will, reason_code: 
     assert world.broker.sessions.by_id == {}
 
 
-def test_a_will_above_maximum_qos_is_refused() -> None:  # [MQTT-3.2.2-12]
+@pytest.mark.mqtt5("3.2.2-12")
+def test_a_will_above_maximum_qos_is_refused() -> None:
     world = World("mqtt.max_qos_allowed = 1")
     world.connect("good", will=Will(b"a", b"", qos=1))
     assert world.peer().connect("bad", will=Will(b"a", b"", qos=2)).reason_code == c.QOS_NOT_SUPPORTED
 
 
-def test_a_retained_will_is_refused_where_retain_is_not_available() -> None:  # [MQTT-3.2.2-13]
+@pytest.mark.mqtt5("3.2.2-13")
+def test_a_retained_will_is_refused_where_retain_is_not_available() -> None:
     world = World("mqtt.retain_available = off")
     world.connect("good", will=Will(b"a", b""))
     assert world.peer().connect("bad", will=Will(b"a", b"", retain=True)).reason_code == c.RETAIN_NOT_SUPPORTED
 
 
 @before_5
-def test_what_no_return_code_says_closes_without_connack(version: int) -> None:  # [MQTT-3.2.2-6] of 3.1.1
+@pytest.mark.mqtt3("3.2.2-6")
+def test_what_no_return_code_says_closes_without_connack(version: int) -> None:
     world = World("mqtt.max_qos_allowed = 1", "mqtt.retain_available = off")
     for will in (Will(b"a", b"", qos=2), Will(b"a", b"", retain=True), Will(b"a/+", b"")):
         peer = world.peer()
@@ -284,7 +307,8 @@ def test_what_no_return_code_says_closes_without_connack(version: int) -> None: 
 
 # The client's limits.
 
-def test_a_connack_beyond_the_clients_maximum_packet_size_is_not_sent() -> None:  # [MQTT-3.1.2-24]
+@pytest.mark.mqtt5("3.1.2-24")
+def test_a_connack_beyond_the_clients_maximum_packet_size_is_not_sent() -> None:
     world = World()
     peer = world.peer()
     peer.send(Connect(5, "alice", properties=properties(maximum_packet_size=5)))
@@ -294,7 +318,8 @@ def test_a_connack_beyond_the_clients_maximum_packet_size_is_not_sent() -> None:
     assert world.broker.sessions.by_id == {}
 
 
-def test_the_windows_are_the_smaller_of_receive_maximum_and_ours() -> None:  # [MQTT-3.3.4-9]
+@pytest.mark.mqtt5("3.3.4-9", "4.9.0-1")
+def test_the_windows_are_the_smaller_of_receive_maximum_and_ours() -> None:
     world = World("mqtt.session.max_inflight = 10")
     world.connect("small", receive_maximum=3)
     world.connect("large", receive_maximum=30)

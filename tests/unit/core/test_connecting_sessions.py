@@ -18,14 +18,17 @@ def present(peer: Peer) -> bool:
 
 
 @every_version
-def test_without_a_session_one_is_made_and_session_present_is_0(version: int) -> None:  # [MQTT-3.2.2-3] [MQTT-3.1.2-6]
+@pytest.mark.mqtt5("3.1.2-6", "3.2.2-3")
+def test_without_a_session_one_is_made_and_session_present_is_0(version: int) -> None:
     world = World()
     assert not present(come_back(world, version))
     assert list(world.broker.sessions.by_id) == ["alice"]
 
 
 @every_version
-def test_a_session_is_resumed_without_clean_start(version: int) -> None:  # [MQTT-3.1.2-5] [MQTT-3.2.2-2]
+@pytest.mark.mqtt5("3.1.2-5", "3.1.2-23", "3.1.3-2", "3.2.0-1", "3.2.2-2", "3.2.2-3", "4.5.0-1")
+@pytest.mark.mqtt3("3.1.2-5")
+def test_a_session_is_resumed_without_clean_start(version: int) -> None:
     world = World()
     first = come_back(world, version)
     first.subscribe("a", qos=1)
@@ -37,7 +40,8 @@ def test_a_session_is_resumed_without_clean_start(version: int) -> None:  # [MQT
 
 
 @every_version
-def test_clean_start_forgets_the_session(version: int) -> None:  # [MQTT-3.1.2-4]
+@pytest.mark.mqtt5("3.1.2-4", "3.1.4-4", "3.2.2-2")
+def test_clean_start_forgets_the_session(version: int) -> None:
     world = World()
     first = come_back(world, version)
     first.subscribe("a", qos=1)
@@ -51,13 +55,15 @@ def test_clean_start_forgets_the_session(version: int) -> None:  # [MQTT-3.1.2-4
 
 
 @every_version
-def test_a_session_without_expiry_ends_with_its_connection(version: int) -> None:  # [MQTT-3.1.2-23]
+@pytest.mark.mqtt5("3.1.2-23", "4.1.0-2")
+def test_a_session_without_expiry_ends_with_its_connection(version: int) -> None:
     world = World()
     world.connect("alice", version=version, clean_start=True).disconnect()
     assert world.broker.sessions.by_id == {}
     assert not present(come_back(world, version))
 
 
+@pytest.mark.mqtt5("3.1.2-23")
 def test_a_clean_start_session_lives_on_for_its_expiry_interval() -> None:
     world = World()
     world.connect("alice", session_expiry_interval=100).disconnect()
@@ -65,6 +71,7 @@ def test_a_clean_start_session_lives_on_for_its_expiry_interval() -> None:
     assert present(world.connect("alice", clean_start=False))
 
 
+@pytest.mark.mqtt5("4.1.0-1", "4.1.0-2")
 def test_a_session_expires_when_its_interval_has_passed_since_the_disconnection() -> None:
     world = World()
     peer = world.connect("alice", session_expiry_interval=100)
@@ -76,6 +83,7 @@ def test_a_session_expires_when_its_interval_has_passed_since_the_disconnection(
     assert "alice" not in world.broker.sessions.by_id
 
 
+@pytest.mark.mqtt5("4.1.0-1")
 def test_a_session_that_is_resumed_does_not_expire_meanwhile() -> None:
     world = World()
     world.connect("alice", session_expiry_interval=100).disconnect()
@@ -104,7 +112,7 @@ def test_before_5_a_session_is_kept_as_long_as_the_operator_allows(version: int)
 
 
 @pytest.mark.parametrize("asked", [3601, c.SESSION_NEVER_EXPIRES])
-def test_a_longer_expiry_interval_is_cut_and_the_client_told(asked: int) -> None:  # [MQTT-3.2.2-3]
+def test_a_longer_expiry_interval_is_cut_and_the_client_told(asked: int) -> None:
     world = World("mqtt.session.expiry_interval = 1h")
     peer = world.connect("alice", session_expiry_interval=asked)
     assert peer.told.session_expiry_interval == 3600
@@ -136,7 +144,8 @@ def test_a_bound_beyond_four_bytes_of_seconds_can_be_answered() -> None:
 # Takeover.
 
 @every_version
-def test_a_second_connection_takes_the_session_over(version: int) -> None:  # [MQTT-3.1.4-3]
+@pytest.mark.mqtt5("3.1.3-2", "3.1.4-3")
+def test_a_second_connection_takes_the_session_over(version: int) -> None:
     world = World()
     first = come_back(world, version)
     first.subscribe("a", qos=1)

@@ -1,4 +1,6 @@
 """Keep Alive, the time before CONNECT, and the ends of a connection."""
+import pytest
+
 from emqtwist.core import causes
 from emqtwist.mqtt import constants as c
 from emqtwist.mqtt.errors import MQTTError, ServerBusy
@@ -9,7 +11,8 @@ from tests.scenes import LAST_WORDS, mourner
 # Time.
 
 @every_version
-def test_a_client_is_gone_after_one_and_a_half_keep_alive(version: int) -> None:  # [MQTT-3.1.2-22]
+@pytest.mark.mqtt5("3.1.2-22", "3.2.2-22")
+def test_a_client_is_gone_after_one_and_a_half_keep_alive(version: int) -> None:
     world = World()
     peer = world.connect("alice", version=version, keep_alive=10)
     world.advance(15)
@@ -23,6 +26,7 @@ def test_a_client_is_gone_after_one_and_a_half_keep_alive(version: int) -> None:
 
 
 @every_version
+@pytest.mark.mqtt5("3.1.2-22")
 def test_every_packet_counts_for_keep_alive(version: int) -> None:
     world = World()
     peer = world.connect("alice", version=version, keep_alive=10)
@@ -44,6 +48,7 @@ def test_bytes_that_are_no_packet_do_not_count_for_keep_alive() -> None:
 
 
 @every_version
+@pytest.mark.mqtt5("3.1.2-22")
 def test_keep_alive_0_is_never(version: int) -> None:
     world = World()
     peer = world.connect("alice", version=version, keep_alive=0)
@@ -51,7 +56,7 @@ def test_keep_alive_0_is_never(version: int) -> None:
     assert not peer.closed
 
 
-def test_a_connection_has_its_time_for_connect() -> None:  # [MQTT-3.1.4-6] allows any
+def test_a_connection_has_its_time_for_connect() -> None:
     world = World("mqtt.client.idle_timeout = 5s")
     silent, slow = world.peer(), world.peer()
     world.advance(4.9)
@@ -96,7 +101,8 @@ def test_time_for_connect_does_not_bind_an_accepted_client() -> None:
 
 
 @every_version
-def test_a_ping_is_answered(version: int) -> None:  # [MQTT-3.12.4-1]
+@pytest.mark.mqtt5("3.12.4-1")
+def test_a_ping_is_answered(version: int) -> None:
     peer = World().connect("alice", version=version)
     peer.send(Pingreq())
     peer.one(Pingresp)
@@ -133,7 +139,8 @@ def test_a_connection_that_never_connected_can_be_lost() -> None:
     assert list(world.broker.links) == []
 
 
-def test_disconnect_says_why_in_words_where_there_is_room() -> None:  # [MQTT-3.14.2-3]
+@pytest.mark.mqtt5("3.14.2-3")
+def test_disconnect_says_why_in_words_where_there_is_room() -> None:
     world = World()
     roomy, narrow = world.connect("roomy"), world.connect("narrow", maximum_packet_size=30)
     for peer in (roomy, narrow):
@@ -147,7 +154,7 @@ def test_disconnect_says_why_in_words_where_there_is_room() -> None:  # [MQTT-3.
 
 
 @before_5
-def test_before_5_the_server_has_no_disconnect(version: int) -> None:  # [MQTT-3.14.0-1] of 3.1.1
+def test_before_5_the_server_has_no_disconnect(version: int) -> None:
     world = World()
     peer = world.connect("alice", version=version)
     peer.connection.fail(MQTTError("because", c.ADMINISTRATIVE_ACTION))

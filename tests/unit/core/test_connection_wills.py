@@ -15,7 +15,8 @@ def will(delay: int) -> Will:
 
 
 @every_version
-def test_the_will_is_published_when_the_connection_is_lost(version: int) -> None:  # [MQTT-3.1.2-8]
+@pytest.mark.mqtt5("3.1.2-7", "3.1.2-8")
+def test_the_will_is_published_when_the_connection_is_lost(version: int) -> None:
     world = World()
     watcher = mourner(world)
     peer = world.connect("alice", version=version, will=Will(b"will", b"last words", qos=1))
@@ -25,7 +26,8 @@ def test_the_will_is_published_when_the_connection_is_lost(version: int) -> None
 
 
 @every_version
-def test_the_will_is_forgotten_after_a_normal_disconnect(version: int) -> None:  # [MQTT-3.1.2-10] [MQTT-3.14.4-3]
+@pytest.mark.mqtt5("3.1.2-10", "3.14.4-3")
+def test_the_will_is_forgotten_after_a_normal_disconnect(version: int) -> None:
     world = World()
     watcher = mourner(world)
     peer = world.connect("alice", version=version, will=LAST_WORDS)
@@ -73,7 +75,8 @@ def test_a_disconnect_because_of_an_error_keeps_the_will(reason_code: int) -> No
 
 
 @every_version
-def test_a_retained_will_is_retained(version: int) -> None:  # [MQTT-3.1.2-15]
+@pytest.mark.mqtt5("3.1.2-15")
+def test_a_retained_will_is_retained(version: int) -> None:
     world = World()
     world.connect("alice", version=version, will=Will(b"will", b"last words", retain=True)).drop()
     watcher = mourner(world)
@@ -81,12 +84,14 @@ def test_a_retained_will_is_retained(version: int) -> None:  # [MQTT-3.1.2-15]
     assert (publish.payload, publish.retain) == (b"last words", True)
 
 
-def test_a_will_that_is_not_retained_is_not() -> None:  # [MQTT-3.1.2-14]
+@pytest.mark.mqtt5("3.1.2-14")
+def test_a_will_that_is_not_retained_is_not() -> None:
     world = World()
     world.connect("alice", will=LAST_WORDS).drop()
     assert mourner(world).received() == []
 
 
+@pytest.mark.mqtt5("3.1.3-10")
 def test_the_wills_properties_are_forwarded() -> None:
     world = World()
     watcher = mourner(world)
@@ -100,7 +105,8 @@ def test_the_wills_properties_are_forwarded() -> None:
     assert publish.properties.will_delay_interval is None
 
 
-def test_a_will_waits_for_its_delay() -> None:  # [MQTT-3.1.3-9]
+@pytest.mark.mqtt5("3.1.2-8", "3.1.2-10", "3.1.3-9")
+def test_a_will_waits_for_its_delay() -> None:
     world = World()
     watcher = mourner(world)
     world.connect("alice", session_expiry_interval=100, will=will(delay=10)).drop()
@@ -112,7 +118,8 @@ def test_a_will_waits_for_its_delay() -> None:  # [MQTT-3.1.3-9]
     assert watcher.received() == []
 
 
-def test_a_will_does_not_outlive_its_session() -> None:  # [MQTT-3.1.3-9]
+@pytest.mark.mqtt5("3.1.2-8", "3.1.3-9")
+def test_a_will_does_not_outlive_its_session() -> None:
     world = World()
     watcher = mourner(world)
     world.connect("alice", session_expiry_interval=5, will=will(delay=10)).drop()
@@ -122,7 +129,8 @@ def test_a_will_does_not_outlive_its_session() -> None:  # [MQTT-3.1.3-9]
     assert watcher.payloads() == [b"last words"]
 
 
-def test_a_will_of_a_session_that_ends_with_its_connection_does_not_wait() -> None:  # [MQTT-3.1.3-9]
+@pytest.mark.mqtt5("3.1.2-8", "3.1.3-9")
+def test_a_will_of_a_session_that_ends_with_its_connection_does_not_wait() -> None:
     world = World()
     watcher = mourner(world)
     world.connect("alice", will=will(delay=10)).drop()
@@ -140,7 +148,8 @@ def test_an_expiry_interval_in_disconnect_shortens_the_delay() -> None:
     assert watcher.payloads() == [b"last words"]
 
 
-def test_a_resume_before_the_delay_cancels_the_will() -> None:  # [MQTT-3.1.3-9]
+@pytest.mark.mqtt5("3.1.3-9")
+def test_a_resume_before_the_delay_cancels_the_will() -> None:
     world = World()
     watcher = mourner(world)
     world.connect("alice", session_expiry_interval=100, will=will(delay=10)).drop()
@@ -150,6 +159,7 @@ def test_a_resume_before_the_delay_cancels_the_will() -> None:  # [MQTT-3.1.3-9]
     assert watcher.received() == []
 
 
+@pytest.mark.mqtt5("3.1.2-8")
 def test_a_clean_start_before_the_delay_publishes_the_will_at_once() -> None:
     world = World()
     watcher = mourner(world)
@@ -178,6 +188,7 @@ def test_a_takeover_publishes_a_will_without_delay() -> None:
     assert watcher.payloads() == [b"last words"]
 
 
+@pytest.mark.mqtt5("3.1.3-9")
 def test_a_takeover_that_resumes_cancels_a_will_with_delay() -> None:
     world = World()
     watcher = mourner(world)

@@ -7,7 +7,8 @@ from tests.peers import properties
 
 
 @pytest.mark.parametrize("payload", [b"", "é".encode(), b"a\0b", b"\xef\xbb\xbf"])
-def test_utf_8_is_what_the_payload_format_indicator_says(payload: bytes) -> None:  # [MQTT-3.3.2-4]
+@pytest.mark.mqtt5("3.3.2-4")
+def test_utf_8_is_what_the_payload_format_indicator_says(payload: bytes) -> None:
     check_forwarded(properties(payload_format_indicator=1), payload, 0)
 
 
@@ -23,12 +24,14 @@ def test_unspecified_bytes_are_not_looked_at(indicator: int | None) -> None:
 
 
 @pytest.mark.parametrize("topic", ["a", "a/b", "$SYS/x", "/"])
-def test_a_response_topic_is_a_topic_name(topic: str) -> None:  # [MQTT-3.3.2-13]
+@pytest.mark.mqtt5("3.3.2-13")
+def test_a_response_topic_is_a_topic_name(topic: str) -> None:
     check_forwarded(properties(response_topic=topic), b"", 2)
 
 
 @pytest.mark.parametrize("topic", ["", "#", "a/+", "a/b/c"])
-def test_a_response_topic_that_is_none_is_a_protocol_error(topic: str) -> None:  # [MQTT-3.3.2-14]
+@pytest.mark.mqtt5("3.3.2-14")
+def test_a_response_topic_that_is_none_is_a_protocol_error(topic: str) -> None:
     with pytest.raises(ProtocolError, match=r"^Response Topic: "):
         check_forwarded(properties(response_topic=topic), b"", 2)
 

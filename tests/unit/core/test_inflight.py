@@ -1,4 +1,6 @@
 """The in-flight window by itself: identifiers, room, what a resume sends again."""
+import pytest
+
 from emqtwist.core.inflight import Inflight
 from emqtwist.core.message import Delivery, Message
 from emqtwist.mqtt.constants import MAX_PACKET_ID
@@ -13,6 +15,7 @@ def window(size: int) -> Inflight:
     return inflight
 
 
+@pytest.mark.mqtt5("2.2.1-4")
 def test_identifiers_begin_at_1_and_are_taken_in_turn() -> None:
     inflight = window(10)
     assert [inflight.add(ONE) for _ in range(3)] == [1, 2, 3]
@@ -20,7 +23,8 @@ def test_identifiers_begin_at_1_and_are_taken_in_turn() -> None:
     assert inflight.add(ONE) == 4
 
 
-def test_identifiers_wrap_after_65535_past_those_in_use() -> None:  # [MQTT-2.2.1-3] [MQTT-2.2.1-4]
+@pytest.mark.mqtt5("2.2.1-3", "2.2.1-4", "4.3.2-1", "4.3.3-1")
+def test_identifiers_wrap_after_65535_past_those_in_use() -> None:
     inflight = window(10)
     first, second = inflight.add(ONE), inflight.add(TWO)
     inflight.released(second)
@@ -30,6 +34,7 @@ def test_identifiers_wrap_after_65535_past_those_in_use() -> None:  # [MQTT-2.2.
     assert (first, second, inflight.add(ONE)) == (1, 2, 3)
 
 
+@pytest.mark.mqtt5("2.2.1-4", "4.3.2-1")
 def test_all_65535_identifiers_can_be_in_use() -> None:
     inflight = window(MAX_PACKET_ID)
     assert [inflight.add(ONE) for _ in range(MAX_PACKET_ID)] == list(range(1, MAX_PACKET_ID + 1))
@@ -38,6 +43,7 @@ def test_all_65535_identifiers_can_be_in_use() -> None:
     assert inflight.add(ONE) == 40_000
 
 
+@pytest.mark.mqtt5("4.9.0-2")
 def test_room_is_what_the_window_leaves() -> None:
     inflight = window(3)
     inflight.add(ONE)

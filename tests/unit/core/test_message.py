@@ -1,4 +1,5 @@
 """The bytes that a message becomes."""
+import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
@@ -18,6 +19,7 @@ def expiry_told(message: Message, now: float) -> int | None:
 
 @example(now=24.4, interval=1000, waited=0)  # 24.4 + 1000 - 24.4 is more than 1000
 @given(now=st.floats(0, 1e8), interval=st.integers(1, 0xFFFFFFFF), waited=st.integers(0, 1000))
+@pytest.mark.mqtt5("3.3.2-6")
 def test_the_message_expiry_interval_is_what_was_said_minus_what_it_waited_mqtt_3_3_2_6(
         now: float, interval: int, waited: int) -> None:
     message = Message(b"a", b"", expires_at=now + interval)

@@ -53,7 +53,8 @@ def test_a_bad_filter_after_a_prefix_fails_alone(version: int, topic_filter: str
 
 @every_version
 @pytest.mark.parametrize("topic_filter", [b"$share/\xff/a", b"$share/g/a\0", b"$share/\0", b"$exclusive/\xff"])
-def test_a_prefix_that_is_no_string_ends_the_connection(version: int, topic_filter: bytes) -> None:  # [MQTT-3.8.3-1]
+@pytest.mark.mqtt5("3.8.3-1")
+def test_a_prefix_that_is_no_string_ends_the_connection(version: int, topic_filter: bytes) -> None:
     bob = World().connect("bob", version=version)
     bob.send(Subscribe(1, [(topic_filter, 0)]))
     assert bob.closed

@@ -13,7 +13,8 @@ from tests.scenes import ANSWERS, acknowledged, reader
 # The three flows.
 
 @every_version
-def test_qos_0_is_passed_on_and_not_answered(version: int) -> None:  # [MQTT-4.3.1-1]
+@pytest.mark.mqtt5("2.2.1-2", "3.3.4-1", "4.3.1-1")
+def test_qos_0_is_passed_on_and_not_answered(version: int) -> None:
     world = World()
     bob = reader(world)
     alice = world.connect("alice", version=version)
@@ -24,7 +25,8 @@ def test_qos_0_is_passed_on_and_not_answered(version: int) -> None:  # [MQTT-4.3
 
 
 @every_version
-def test_qos_1_is_passed_on_and_answered_with_puback(version: int) -> None:  # [MQTT-3.3.4-1] [MQTT-4.3.2-4]
+@pytest.mark.mqtt5("2.2.1-5", "3.3.4-1", "4.3.2-4")
+def test_qos_1_is_passed_on_and_answered_with_puback(version: int) -> None:
     world = World()
     bob = reader(world)
     alice = world.connect("alice", version=version)
@@ -35,7 +37,8 @@ def test_qos_1_is_passed_on_and_answered_with_puback(version: int) -> None:  # [
 
 
 @every_version
-def test_qos_1_sent_again_is_a_new_publication(version: int) -> None:  # [MQTT-4.3.2-5]
+@pytest.mark.mqtt5("3.3.1-3", "4.3.2-5")
+def test_qos_1_sent_again_is_a_new_publication(version: int) -> None:
     world = World()
     bob = reader(world)
     alice = world.connect("alice", version=version)
@@ -46,7 +49,8 @@ def test_qos_1_sent_again_is_a_new_publication(version: int) -> None:  # [MQTT-4
 
 
 @every_version
-def test_qos_2_is_passed_on_once_and_answered_twice(version: int) -> None:  # [MQTT-4.3.3-8] to [MQTT-4.3.3-12]
+@pytest.mark.mqtt5("2.2.1-5", "3.3.4-1", "4.3.3-8", "4.3.3-11", "4.3.3-12")
+def test_qos_2_is_passed_on_once_and_answered_twice(version: int) -> None:
     world = World()
     bob = reader(world)
     alice = world.connect("alice", version=version)
@@ -59,7 +63,8 @@ def test_qos_2_is_passed_on_once_and_answered_twice(version: int) -> None:  # [M
 
 
 @every_version
-def test_qos_2_sent_again_before_pubrel_is_not_passed_on_again(version: int) -> None:  # [MQTT-4.3.3-10]
+@pytest.mark.mqtt5("4.3.3-10")
+def test_qos_2_sent_again_before_pubrel_is_not_passed_on_again(version: int) -> None:
     world = World()
     bob = reader(world)
     alice = world.connect("alice", version=version)
@@ -70,7 +75,8 @@ def test_qos_2_sent_again_before_pubrel_is_not_passed_on_again(version: int) -> 
 
 
 @every_version
-def test_after_pubrel_an_identifier_stands_for_another_message(version: int) -> None:  # [MQTT-4.3.3-12]
+@pytest.mark.mqtt5("4.3.3-12")
+def test_after_pubrel_an_identifier_stands_for_another_message(version: int) -> None:
     world = World()
     bob = reader(world)
     alice = world.connect("alice", version=version)
@@ -81,6 +87,7 @@ def test_after_pubrel_an_identifier_stands_for_another_message(version: int) -> 
 
 
 @every_version
+@pytest.mark.mqtt5("4.3.3-10")
 def test_qos_2_is_known_again_after_the_session_was_resumed(version: int) -> None:
     world = World()
     bob = reader(world)
@@ -114,14 +121,16 @@ def test_pubrel_for_an_unknown_identifier_is_answered(version: int, reason_code:
 
 
 @every_version
-def test_acknowledgements_keep_the_order_of_the_publications(version: int) -> None:  # [MQTT-4.6.0-2] [MQTT-4.6.0-3]
+@pytest.mark.mqtt5("4.6.0-2", "4.6.0-3")
+def test_acknowledgements_keep_the_order_of_the_publications(version: int) -> None:
     alice = World().connect("alice", version=version)
     alice.send(*[Publish(b"a", b"", 1 + packet_id % 2, packet_id=packet_id) for packet_id in (5, 2, 9, 4)])
     answers = [(type(packet), packet.packet_id) for packet in alice.received() if isinstance(packet, Puback | Pubrec)]
     assert answers == [(Pubrec, 5), (Puback, 2), (Pubrec, 9), (Puback, 4)]
 
 
-def test_messages_keep_their_order_whatever_their_qos() -> None:  # [MQTT-4.6.0-5] and G3
+@pytest.mark.mqtt5("4.6.0-5", "4.6.0-6")
+def test_messages_keep_their_order_whatever_their_qos() -> None:
     world = World()
     bob = reader(world)
     alice = world.connect("alice")
@@ -165,7 +174,8 @@ VALUES: dict[str, Any] = {
 
 
 @pytest.mark.parametrize("qos", [0, 1, 2])
-def test_properties_are_forwarded_unaltered_and_in_order(qos: int) -> None:  # [MQTT-3.3.2-4], -15 to -18, -20
+@pytest.mark.mqtt5("3.3.2-4", "3.3.2-15", "3.3.2-16", "3.3.2-17", "3.3.2-18", "3.3.2-20")
+def test_properties_are_forwarded_unaltered_and_in_order(qos: int) -> None:
     world = World()
     bob = reader(world)
     world.connect("alice").publish("a", b"x", qos=qos, **VALUES)

@@ -24,6 +24,7 @@ def test_a_5_0_client_is_refused_at_the_brokers_own_topics(topic: str, qos: int)
 
 @before_5
 @acknowledged
+@pytest.mark.mqtt3("3.3.5-2")
 def test_before_5_it_is_acknowledged_and_dropped(version: int, qos: int) -> None:
     world = World()
     bob = reader(world, "#", "$SYS/#")
@@ -57,7 +58,8 @@ def test_other_topics_with_a_dollar_are_plain(topic: str) -> None:
     assert bob.payloads() == [b"x"]
 
 
-def test_a_refused_qos_2_leaves_its_identifier_free() -> None:  # [MQTT-4.3.3-9]
+@pytest.mark.mqtt5("4.3.3-9")
+def test_a_refused_qos_2_leaves_its_identifier_free() -> None:
     world = World()
     bob = reader(world)
     alice = world.connect("alice")
@@ -72,6 +74,7 @@ def test_a_refused_qos_2_leaves_its_identifier_free() -> None:  # [MQTT-4.3.3-9]
     (b"a/+", c.TOPIC_NAME_INVALID), (b"#", c.TOPIC_NAME_INVALID), (b"a\0b", c.MALFORMED_PACKET),
     (b"\xff", c.MALFORMED_PACKET), (b"\xed\xa0\x80", c.MALFORMED_PACKET), (b"a/b/c/d", c.TOPIC_NAME_INVALID),
 ])
+@pytest.mark.mqtt5("3.3.2-1", "3.3.2-2", "4.7.0-1")
 def test_a_topic_name_that_is_none_ends_the_connection(version: int, topic: bytes, reason_code: int) -> None:
     world = World("mqtt.max_topic_levels = 3")
     bob = reader(world)
@@ -95,7 +98,8 @@ def test_an_empty_topic_name_ends_the_connection(version: int, cause: str) -> No
 
 
 @pytest.mark.parametrize("topic", ["", "a"])
-def test_a_topic_alias_is_beyond_a_maximum_of_0(topic: str) -> None:  # [MQTT-3.3.2-9]
+@pytest.mark.mqtt5("3.3.2-9")
+def test_a_topic_alias_is_beyond_a_maximum_of_0(topic: str) -> None:
     world = World("mqtt.max_topic_alias = off")
     bob = reader(world)
     alice = world.connect("alice")
@@ -106,13 +110,15 @@ def test_a_topic_alias_is_beyond_a_maximum_of_0(topic: str) -> None:  # [MQTT-3.
     assert bob.received() == []
 
 
-def test_a_subscription_identifier_from_a_client_ends_the_connection() -> None:  # [MQTT-3.3.4-6]
+@pytest.mark.mqtt5("3.3.4-6")
+def test_a_subscription_identifier_from_a_client_ends_the_connection() -> None:
     alice = World().connect("alice")
     alice.publish("a", b"x", subscription_identifiers=[1])
     assert alice.one(Disconnect).reason_code == c.PROTOCOL_ERROR
 
 
-def test_a_response_topic_with_a_wildcard_ends_the_connection() -> None:  # [MQTT-3.3.2-14]
+@pytest.mark.mqtt5("3.3.2-14")
+def test_a_response_topic_with_a_wildcard_ends_the_connection() -> None:
     alice = World().connect("alice")
     alice.publish("a", b"x", response_topic="a/#")
     assert alice.one(Disconnect).reason_code == c.PROTOCOL_ERROR
@@ -137,7 +143,8 @@ def test_at_qos_0_a_payload_that_is_not_in_its_format_ends_the_connection() -> N
 
 
 @every_version
-def test_a_qos_above_the_maximum_ends_the_connection(version: int) -> None:  # [MQTT-3.2.2-11]
+@pytest.mark.mqtt5("3.2.2-11")
+def test_a_qos_above_the_maximum_ends_the_connection(version: int) -> None:
     world = World("mqtt.max_qos_allowed = 0")
     alice = world.connect("alice", version=version)
     alice.publish("a", b"x", qos=1)
@@ -146,7 +153,8 @@ def test_a_qos_above_the_maximum_ends_the_connection(version: int) -> None:  # [
 
 
 @every_version
-def test_a_retained_message_ends_the_connection_where_retain_is_not_available(version: int) -> None:  # [MQTT-3.2.2-14]
+@pytest.mark.mqtt5("3.2.2-14")
+def test_a_retained_message_ends_the_connection_where_retain_is_not_available(version: int) -> None:
     world = World("mqtt.retain_available = off")
     alice = world.connect("alice", version=version)
     alice.publish("a", b"x", retain=True)
@@ -154,7 +162,8 @@ def test_a_retained_message_ends_the_connection_where_retain_is_not_available(ve
     assert world.ends == {"retain_not_supported": 1}
 
 
-def test_refusals_say_why_to_those_who_want_to_know() -> None:  # [MQTT-3.1.2-29]
+@pytest.mark.mqtt5("3.1.2-29")
+def test_refusals_say_why_to_those_who_want_to_know() -> None:
     world = World()
     for wants in (0, 1, None):
         alice = world.connect("alice", request_problem_information=wants)
@@ -163,7 +172,8 @@ def test_refusals_say_why_to_those_who_want_to_know() -> None:  # [MQTT-3.1.2-29
         assert (words is not None and words.reason_string is not None) == (wants != 0)
 
 
-def test_words_are_left_out_of_an_acknowledgement_that_would_be_too_large() -> None:  # [MQTT-3.4.2-2]
+@pytest.mark.mqtt5("3.1.2-24", "3.4.2-2")
+def test_words_are_left_out_of_an_acknowledgement_that_would_be_too_large() -> None:
     alice = World().connect("alice", maximum_packet_size=20)
     alice.publish("$SYS/x", b"x", qos=1)
     assert (alice.one(Puback).properties, alice.closed) == (None, False)
@@ -171,7 +181,8 @@ def test_words_are_left_out_of_an_acknowledgement_that_would_be_too_large() -> N
 
 # Our Receive Maximum.
 
-def test_a_client_that_sends_more_than_receive_maximum_is_cut_off() -> None:  # [MQTT-3.3.4-7], 0x93
+@pytest.mark.mqtt5("3.3.4-7")
+def test_a_client_that_sends_more_than_receive_maximum_is_cut_off() -> None:
     world = World("mqtt.session.receive_maximum = 3")
     bob = reader(world)
     alice = world.connect("alice")

@@ -4,7 +4,6 @@ from typing import Any
 import pytest
 
 from emqtwist.core import causes
-from emqtwist.core.message import Message
 from emqtwist.mqtt import constants as c
 from emqtwist.mqtt.encoder import encode
 from emqtwist.mqtt.packets import Disconnect, Puback, Publish, Suback, Subscribe
@@ -32,7 +31,9 @@ def topics(peer: Peer) -> list[bytes]:
 # Stored and replayed.
 
 @every_version
-def test_a_new_subscription_gets_the_retained_message_with_retain_1(version: int) -> None:  # [MQTT-3.3.1-8], -9
+@pytest.mark.mqtt5("3.3.1-8", "3.3.1-9")
+@pytest.mark.mqtt3("3.3.1-8")
+def test_a_new_subscription_gets_the_retained_message_with_retain_1(version: int) -> None:
     world = World()
     retain(world, "a/b", payload=b"kept")
     bob = world.connect("bob", version=version)
@@ -41,7 +42,8 @@ def test_a_new_subscription_gets_the_retained_message_with_retain_1(version: int
     assert (publish.payload, publish.retain, publish.qos, publish.dup) == (b"kept", True, 1, False)
 
 
-def test_the_retained_message_follows_the_suback() -> None:  # [MQTT-3.8.4-4]
+@pytest.mark.mqtt5("3.8.4-4")
+def test_the_retained_message_follows_the_suback() -> None:
     world = World()
     retain(world, "a")
     bob = world.connect("bob")
@@ -61,7 +63,8 @@ def test_all_that_match_are_replayed(topic_filter: str) -> None:
 
 
 @every_version
-def test_a_retained_message_is_replaced(version: int) -> None:  # [MQTT-3.3.1-5]
+@pytest.mark.mqtt5("3.3.1-5", "3.3.1-8")
+def test_a_retained_message_is_replaced(version: int) -> None:
     world = World()
     alice = world.connect("alice", version=version)
     alice.publish("a", b"old", retain=True)
@@ -73,7 +76,8 @@ def test_a_retained_message_is_replaced(version: int) -> None:  # [MQTT-3.3.1-5]
 
 
 @every_version
-def test_an_empty_payload_deletes_and_is_delivered(version: int) -> None:  # [MQTT-3.3.1-6] [MQTT-3.3.1-7]
+@pytest.mark.mqtt5("3.3.1-6", "3.3.1-7")
+def test_an_empty_payload_deletes_and_is_delivered(version: int) -> None:
     world = World()
     carol = world.connect("carol")
     carol.subscribe("a")
@@ -87,6 +91,7 @@ def test_an_empty_payload_deletes_and_is_delivered(version: int) -> None:  # [MQ
     assert len(world.broker.retained) == 0
 
 
+@pytest.mark.mqtt5("3.3.1-8")
 def test_an_empty_payload_that_is_not_retained_deletes_nothing() -> None:
     world = World()
     retain(world, "a")
@@ -94,7 +99,9 @@ def test_an_empty_payload_that_is_not_retained_deletes_nothing() -> None:
     assert len(world.broker.retained) == 1
 
 
-def test_a_retained_message_outlives_its_publishers_session() -> None:  # [MQTT-3.1.2-4]
+@pytest.mark.mqtt5("3.1.2-4")
+@pytest.mark.mqtt3("3.1.2-7")
+def test_a_retained_message_outlives_its_publishers_session() -> None:
     world = World()
     retain(world, "a", payload=b"kept")
     world.advance(1e6)
@@ -145,7 +152,8 @@ def test_replacing_and_deleting_are_no_matter_of_number() -> None:
 
 # Expiry.
 
-def test_a_retained_message_expires() -> None:  # [MQTT-3.3.2-5]
+@pytest.mark.mqtt5("3.3.2-5", "3.3.2-6")
+def test_a_retained_message_expires() -> None:
     world = World()
     retain(world, "a", "b", message_expiry_interval=30)
     retain(world, "b")
@@ -161,6 +169,7 @@ def test_a_retained_message_expires() -> None:  # [MQTT-3.3.2-5]
     assert topics(bob) == [b"b"]
 
 
+@pytest.mark.mqtt5("3.3.2-5")
 def test_a_retained_message_that_expired_is_not_replayed_before_the_next_tick_either() -> None:
     world = World()
     retain(world, "a", message_expiry_interval=30)
@@ -172,7 +181,8 @@ def test_a_retained_message_that_expired_is_not_replayed_before_the_next_tick_ei
 
 # Retain Handling.
 
-def test_retain_handling_0_replays_at_every_subscribe() -> None:  # [MQTT-3.3.1-9]
+@pytest.mark.mqtt5("3.3.1-9", "3.8.4-4")
+def test_retain_handling_0_replays_at_every_subscribe() -> None:
     world = World()
     retain(world, "a")
     bob = world.connect("bob")
@@ -181,7 +191,8 @@ def test_retain_handling_0_replays_at_every_subscribe() -> None:  # [MQTT-3.3.1-
         assert topics(bob) == [b"a"]
 
 
-def test_retain_handling_1_replays_to_new_subscriptions_alone() -> None:  # [MQTT-3.3.1-10]
+@pytest.mark.mqtt5("3.3.1-10")
+def test_retain_handling_1_replays_to_new_subscriptions_alone() -> None:
     world = World()
     retain(world, "a")
     bob = world.connect("bob", **LASTING)
@@ -197,7 +208,8 @@ def test_retain_handling_1_replays_to_new_subscriptions_alone() -> None:  # [MQT
     assert topics(bob) == [b"a"]
 
 
-def test_retain_handling_2_replays_nothing() -> None:  # [MQTT-3.3.1-11]
+@pytest.mark.mqtt5("3.3.1-11")
+def test_retain_handling_2_replays_nothing() -> None:
     world = World()
     retain(world, "a")
     bob = world.connect("bob")
@@ -205,7 +217,8 @@ def test_retain_handling_2_replays_nothing() -> None:  # [MQTT-3.3.1-11]
     assert bob.received() == []
 
 
-def test_no_local_holds_for_replays_too() -> None:  # [MQTT-3.8.3-3]
+@pytest.mark.mqtt5("3.8.3-3")
+def test_no_local_holds_for_replays_too() -> None:
     world = World()
     bob = world.connect("bob")
     bob.publish("a/own", b"x", retain=True)
@@ -336,64 +349,3 @@ def test_a_defect_amid_a_replay_costs_the_receiver_alone() -> None:
     assert causes.QOS_0_NOT_STORED not in world.drops  # the rest of the replay was not tried
     carol.subscribe("#")
     assert topics(carol) == [b"a", b"b"]
-
-
-# Fan-out.
-
-def test_receivers_of_all_versions_qos_and_options_get_their_own_form() -> None:
-    world = World()
-    peers: dict[tuple[int, int, int], Peer] = {}
-    for version in (3, 4, 5):
-        for qos in (0, 1, 2):
-            for identifier in (0, 9) if version == 5 else (0,):
-                peer = world.connect(f"{version}-{qos}-{identifier}", version=version)
-                peer.subscribe("a", qos=qos, identifier=identifier)
-                peers[version, qos, identifier] = peer
-    alice = world.connect("alice")
-    for sent in (0, 1, 2, 0):
-        alice.publish("a", b"payload", qos=sent, user_properties=[("k", "v")])
-        for (version, qos, identifier), peer in peers.items():
-            publish = peer.one(Publish)
-            assert (publish.payload, publish.qos) == (b"payload", min(qos, sent))
-            if version == 5:
-                assert publish.properties is not None
-                assert publish.properties.user_properties == [("k", "v")]
-                assert publish.properties.subscription_identifiers == ([identifier] if identifier else [])
-            else:
-                assert publish.properties is None
-
-
-@every_version
-def test_a_plain_message_comes_to_all_versions(version: int) -> None:
-    world = World()
-    peers = [world.connect(f"v{each}", version=each) for each in (3, 4, 5)]
-    for peer in peers:
-        peer.subscribe("a")
-    alice = world.connect("alice", version=version)
-    for payload in (b"first", b"by the cached route"):
-        alice.publish("a", payload)
-    for peer in peers:
-        assert peer.payloads() == [b"first", b"by the cached route"]
-
-
-def test_the_bytes_of_a_message_are_made_once_for_receivers_alike() -> None:
-    message = Message(b"a", b"x", 1)
-    message.encode(0x32, (), 0.0)
-    head, tail = message.head, message.tail
-    message.encode(0x32, (), 5.0)
-    assert message.head is head
-    assert message.tail is tail
-    message.encode(0x132, (), 5.0)
-    assert (message.head, message.tail) == (b"\x32\x07\x00\x01a", b"\x00x")
-
-
-def test_a_receiver_with_an_identifier_leaves_its_bytes_to_nobody() -> None:
-    world = World()
-    bob, carol = world.connect("bob"), world.connect("carol")
-    bob.subscribe("a", qos=1, identifier=7)
-    carol.subscribe("a", qos=1)
-    alice = world.connect("alice")
-    for qos in (0, 1):
-        alice.publish("a", b"x", qos=qos)
-        assert bob.one(Publish).properties is not None
-        assert carol.one(Publish).properties is None

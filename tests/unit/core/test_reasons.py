@@ -59,7 +59,8 @@ def test_a_refusal_has_words(scene: Scene) -> None:
 
 
 @each_refusal
-def test_who_wants_no_problem_information_gets_none(scene: Scene) -> None:  # [MQTT-3.1.2-29]
+@pytest.mark.mqtt5("3.1.2-29")
+def test_who_wants_no_problem_information_gets_none(scene: Scene) -> None:
     assert answer(scene, request_problem_information=0).properties is None
 
 
@@ -82,7 +83,8 @@ def test_connack_has_words_in_any_case(wants: int | None) -> None:
     assert words(world.peer().connect("alice", request_problem_information=wants))
 
 
-def test_words_that_do_not_fit_are_left_out_of_connack() -> None:  # [MQTT-3.2.2-19]
+@pytest.mark.mqtt5("3.2.2-19")
+def test_words_that_do_not_fit_are_left_out_of_connack() -> None:
     peer = World("mqtt.allow_anonymous = off").peer()
     peer.send(Connect(5, "alice", properties=properties(maximum_packet_size=5)))
     refusal = peer.one(Connack)

@@ -35,7 +35,8 @@ def ended(peer: Peer, reason_code: int) -> bool:
     encode(Publish(b"a", b"x"), 4), encode(Pingreq(), 4), encode(Subscribe(1, [(b"a", 0)]), 4), encode(Puback(1), 4),
     encode(Disconnect(), 4), encode(Connack(), 4), b"\x00\x00", b"\xff\xff\xff\xff\xff",
 ])
-def test_the_first_packet_is_connect(data: bytes) -> None:  # [MQTT-3.1.0-1]
+@pytest.mark.mqtt5("3.1.0-1", "3.14.0-1")
+def test_the_first_packet_is_connect(data: bytes) -> None:
     world = World()
     peer = world.peer()
     peer.write(data)
@@ -74,7 +75,8 @@ def test_max_packet_size_bounds_connect_too() -> None:
 # Broken and forbidden packets.
 
 @every_version
-def test_a_second_connect_ends_the_connection(version: int) -> None:  # [MQTT-3.1.0-2]
+@pytest.mark.mqtt5("3.1.0-2", "3.2.0-2", "4.13.1-1")
+def test_a_second_connect_ends_the_connection(version: int) -> None:
     world = World()
     peer = world.connect("alice", version=version)
     peer.send(Connect(version, "bob"))
@@ -83,6 +85,7 @@ def test_a_second_connect_ends_the_connection(version: int) -> None:  # [MQTT-3.
 
 
 @every_version
+@pytest.mark.mqtt5("3.1.0-2")
 def test_a_second_connect_of_an_unsupported_version_ends_the_connection(version: int) -> None:
     peer = World().connect("alice", version=version)
     peer.write(b"\x10\x0d\x00\x04MQTT\x09\x02\x00\x00\x00\x01x")
@@ -98,14 +101,16 @@ def test_a_packet_that_only_servers_send_ends_the_connection(version: int, packe
     assert ended(peer, c.PROTOCOL_ERROR)
 
 
-def test_auth_without_authentication_ends_the_connection() -> None:  # [MQTT-4.12.0-6]
+@pytest.mark.mqtt5("4.12.0-7")
+def test_auth_without_authentication_ends_the_connection() -> None:
     peer = World().connect("alice")
     peer.send(Auth(c.RE_AUTHENTICATE, properties(authentication_method="x")))
     assert ended(peer, c.PROTOCOL_ERROR)
 
 
 @every_version
-def test_a_malformed_packet_ends_its_connection_and_no_other(version: int) -> None:  # [MQTT-4.13.1-1]
+@pytest.mark.mqtt5("4.13.1-1", "4.13.2-1")
+def test_a_malformed_packet_ends_its_connection_and_no_other(version: int) -> None:
     world = World()
     peer, other = world.connect("alice", version=version), world.connect("bob", version=version)
     other.subscribe("a")
@@ -122,6 +127,7 @@ def test_a_malformed_packet_ends_its_connection_and_no_other(version: int) -> No
 
 
 @every_version
+@pytest.mark.mqtt5("4.13.2-1")
 def test_packets_before_a_broken_one_are_served_and_those_after_it_are_not(version: int) -> None:
     world = World()
     watcher = world.connect("bob")
@@ -136,7 +142,8 @@ def test_packets_before_a_broken_one_are_served_and_those_after_it_are_not(versi
 
 
 @every_version
-def test_a_packet_above_max_packet_size_ends_the_connection(version: int) -> None:  # [MQTT-3.2.2-15]
+@pytest.mark.mqtt5("3.2.2-15")
+def test_a_packet_above_max_packet_size_ends_the_connection(version: int) -> None:
     world = World("mqtt.max_packet_size = 1KB")
     peer = world.connect("alice", version=version)
     peer.publish("a", bytes(1000 if version == c.MQTT_5_0 else 1001))
@@ -146,7 +153,8 @@ def test_a_packet_above_max_packet_size_ends_the_connection(version: int) -> Non
 
 
 @every_version
-def test_nothing_is_served_after_disconnect(version: int) -> None:  # [MQTT-3.14.4-1]
+@pytest.mark.mqtt5("3.14.4-1")
+def test_nothing_is_served_after_disconnect(version: int) -> None:
     world = World()
     watcher = world.connect("bob")
     watcher.subscribe("#")
@@ -190,7 +198,7 @@ def test_disconnect_changes_the_session_expiry_interval() -> None:
     assert list(world.broker.sessions.by_id) == []
 
 
-def test_disconnect_cannot_give_a_session_a_life_that_connect_did_not() -> None:  # [MQTT-3.14.2-2]
+def test_disconnect_cannot_give_a_session_a_life_that_connect_did_not() -> None:
     world = World()
     watcher = world.connect("bob")
     watcher.subscribe("will")

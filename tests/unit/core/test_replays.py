@@ -1,4 +1,6 @@
 """Retained messages on their way to a session that cannot take them all at once."""
+import pytest
+
 from emqtwist.mqtt import constants as c
 from emqtwist.mqtt.encoder import encode
 from emqtwist.mqtt.packets import Puback, Publish, Subscribe
@@ -26,7 +28,8 @@ def take_all(peer: Peer) -> list[bytes]:
     return payloads
 
 
-def test_subscribing_again_without_retained_messages_keeps_those_still_owed() -> None:  # [MQTT-3.3.1-9]
+@pytest.mark.mqtt5("3.3.1-9")
+def test_subscribing_again_without_retained_messages_keeps_those_still_owed() -> None:
     for handling in (NOT_AGAIN, IF_NEW):
         reader = retained_world(3).connect("reader", receive_maximum=1)
         reader.subscribe("t/#", qos=1)
@@ -77,7 +80,8 @@ def test_many_filters_do_not_get_more_than_one_filter_in_a_turn() -> None:
     assert sum(sent) == 5 * 9
 
 
-def test_no_local_holds_for_retained_messages() -> None:  # [MQTT-3.8.3-3]
+@pytest.mark.mqtt5("3.8.3-3")
+def test_no_local_holds_for_retained_messages() -> None:
     world = retained_world(1)
     own = world.connect("own")
     own.publish("t/own", b"mine", retain=True)
@@ -85,7 +89,8 @@ def test_no_local_holds_for_retained_messages() -> None:  # [MQTT-3.8.3-3]
     assert own.payloads() == [b"0"]
 
 
-def test_a_session_that_would_not_get_its_own_message_cannot_make_it_be_refused() -> None:  # [MQTT-3.8.3-3]
+@pytest.mark.mqtt5("3.8.3-3")
+def test_a_session_that_would_not_get_its_own_message_cannot_make_it_be_refused() -> None:
     world = World("mqtt.mqueue.max_length = 1")
     own = world.connect("own", session_expiry_interval=60, receive_maximum=1)
     own.subscribe("t/#", qos=1, options=c.OPTION_NO_LOCAL)

@@ -31,7 +31,8 @@ def drain(replay: Replay, limit: int = 3, now: float = 0.0) -> list[bytes]:
 
 # The store.
 
-def test_a_message_is_kept_for_its_topic_and_replaced_by_the_next() -> None:  # [MQTT-3.3.1-5]
+@pytest.mark.mqtt5("3.3.1-5")
+def test_a_message_is_kept_for_its_topic_and_replaced_by_the_next() -> None:
     retained, first, second = Retained(0, 0), message(b"a", b"1"), message(b"a", b"2")
     assert retained.get(b"a") is None
     assert retained.store(first) == ""
@@ -41,7 +42,8 @@ def test_a_message_is_kept_for_its_topic_and_replaced_by_the_next() -> None:  # 
     assert len(retained) == 1
 
 
-def test_an_empty_payload_deletes_and_is_not_kept() -> None:  # [MQTT-3.3.1-6], [MQTT-3.3.1-7]
+@pytest.mark.mqtt5("3.3.1-6", "3.3.1-7")
+def test_an_empty_payload_deletes_and_is_not_kept() -> None:
     retained = retained_of(b"a", b"b")
     assert retained.store(message(b"a", b"")) == ""
     assert retained.store(message(b"never there", b"")) == ""
@@ -185,14 +187,16 @@ def test_a_replay_gives_what_the_filter_matches(topic_filter: bytes, topics: lis
         assert drain(retained.replay(topic_filter), limit) == topics
 
 
-def test_leading_wildcards_do_not_reach_names_that_begin_with_a_dollar() -> None:  # [MQTT-4.7.2-1]
+@pytest.mark.mqtt5("4.7.2-1")
+def test_leading_wildcards_do_not_reach_names_that_begin_with_a_dollar() -> None:
     retained = retained_of(b"$SYS", b"$SYS/uptime", b"$", b"!", b"zero")
     for topic_filter in (b"#", b"+", b"+/#", b"+/uptime"):
         assert not [topic for topic in drain(retained.replay(topic_filter)) if topic.startswith(b"$")]
     assert drain(retained.replay(b"#")) == [b"!", b"zero"]
 
 
-def test_a_replay_gives_no_expired_message() -> None:  # [MQTT-3.3.2-5]
+@pytest.mark.mqtt5("3.3.2-5")
+def test_a_replay_gives_no_expired_message() -> None:
     retained = retained_of(b"a/1")
     retained.store(message(b"a/2", expires_at=5.0))
     retained.store(message(b"a/3", expires_at=6.0))

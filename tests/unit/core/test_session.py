@@ -12,7 +12,8 @@ from tests.scenes import acknowledged, arrive, bob_subscribed, publish
 @every_version
 @pytest.mark.parametrize("qos", [0, 1, 2])
 @pytest.mark.parametrize("most", [0, 1, 2])
-def test_a_message_comes_at_the_lower_of_both_qos(version: int, qos: int, most: int) -> None:  # [MQTT-3.8.4-8]
+@pytest.mark.mqtt5("3.8.4-8", "4.3.1-1", "4.3.2-2", "4.3.3-2")
+def test_a_message_comes_at_the_lower_of_both_qos(version: int, qos: int, most: int) -> None:
     world = World()
     bob = bob_subscribed(world, version, most)
     publish(world, b"x", qos=qos)
@@ -21,7 +22,8 @@ def test_a_message_comes_at_the_lower_of_both_qos(version: int, qos: int, most: 
 
 
 @every_version
-def test_qos_1_ends_with_puback(version: int) -> None:  # [MQTT-4.3.2-1] to [MQTT-4.3.2-3]
+@pytest.mark.mqtt5("4.3.2-1", "4.3.2-3")
+def test_qos_1_ends_with_puback(version: int) -> None:
     world = World()
     bob = bob_subscribed(world, version)
     publish(world, b"x")
@@ -32,7 +34,8 @@ def test_qos_1_ends_with_puback(version: int) -> None:  # [MQTT-4.3.2-1] to [MQT
 
 
 @every_version
-def test_qos_2_ends_with_pubcomp(version: int) -> None:  # [MQTT-4.3.3-1] to [MQTT-4.3.3-7]
+@pytest.mark.mqtt5("4.3.3-1", "4.3.3-4", "4.3.3-5", "4.3.3-7")
+def test_qos_2_ends_with_pubcomp(version: int) -> None:
     world = World()
     bob = bob_subscribed(world, version)
     publish(world, b"x", qos=2)
@@ -46,7 +49,8 @@ def test_qos_2_ends_with_pubcomp(version: int) -> None:  # [MQTT-4.3.3-1] to [MQ
 
 
 @every_version
-def test_nothing_is_sent_again_on_a_live_connection(version: int) -> None:  # [MQTT-4.4.0-1]
+@pytest.mark.mqtt5("4.4.0-1")
+def test_nothing_is_sent_again_on_a_live_connection(version: int) -> None:
     world = World()
     bob = bob_subscribed(world, version)
     publish(world, b"x")
@@ -122,7 +126,8 @@ def test_pubcomp_before_pubrec_ends_nothing() -> None:
 # Refusals by the receiver.
 
 @pytest.mark.parametrize(("qos", "refuse"), [(1, Puback), (2, Pubrec)])
-def test_a_refusal_ends_the_flow_and_frees_quota(qos: int, refuse: type[Puback] | type[Pubrec]) -> None:  # [MQTT-4.4.0-2]
+@pytest.mark.mqtt5("4.4.0-2")
+def test_a_refusal_ends_the_flow_and_frees_quota(qos: int, refuse: type[Puback] | type[Pubrec]) -> None:
     world = World()
     bob = bob_subscribed(world, receive_maximum=1)
     publish(world, b"x", b"y", qos=qos)
@@ -161,7 +166,8 @@ def test_no_matching_subscribers_is_no_refusal(qos: int, accept: type[Puback] | 
 
 @every_version
 @acknowledged
-def test_no_more_are_sent_than_may_be_in_flight(version: int, qos: int) -> None:  # [MQTT-3.3.4-9]
+@pytest.mark.mqtt5("3.3.4-9", "4.9.0-2")
+def test_no_more_are_sent_than_may_be_in_flight(version: int, qos: int) -> None:
     world = World("mqtt.session.max_inflight = 2")
     bob = bob_subscribed(world, version)
     publish(world, b"1", b"2", b"3", b"4", b"5", qos=qos)
@@ -172,7 +178,8 @@ def test_no_more_are_sent_than_may_be_in_flight(version: int, qos: int) -> None:
     assert [message.payload for message in (first, second, third, *bob.all(Publish))] == [b"1", b"2", b"3", b"4", b"5"]
 
 
-def test_pubrec_alone_frees_no_quota() -> None:  # [MQTT-4.9.0-2]
+@pytest.mark.mqtt5("3.3.4-9", "4.9.0-2")
+def test_pubrec_alone_frees_no_quota() -> None:
     world = World()
     bob = bob_subscribed(world, receive_maximum=1)
     publish(world, b"1", b"2", qos=2)
@@ -183,7 +190,7 @@ def test_pubrec_alone_frees_no_quota() -> None:  # [MQTT-4.9.0-2]
     assert bob.payloads() == [b"2"]
 
 
-def test_qos_0_needs_no_quota() -> None:  # [MQTT-3.3.4-8]
+def test_qos_0_needs_no_quota() -> None:
     world = World()
     bob = bob_subscribed(world, receive_maximum=1)
     publish(world, b"1")

@@ -14,7 +14,8 @@ def expiry_of(message: Publish) -> int | None:
 
 
 @pytest.mark.parametrize("qos", [0, 1, 2])
-def test_the_expiry_interval_counts_down_while_a_message_waits(qos: int) -> None:  # [MQTT-3.3.2-6]
+@pytest.mark.mqtt5("3.3.2-6")
+def test_the_expiry_interval_counts_down_while_a_message_waits(qos: int) -> None:
     world = World()
     bob = bob_subscribed(world)
     publish(world, b"x", qos=qos, message_expiry_interval=30)
@@ -26,7 +27,8 @@ def test_the_expiry_interval_counts_down_while_a_message_waits(qos: int) -> None
 
 
 @pytest.mark.parametrize("qos", [0, 1, 2])
-def test_a_message_that_expired_while_it_waited_is_dropped(qos: int) -> None:  # [MQTT-3.3.2-5]
+@pytest.mark.mqtt5("3.3.2-5")
+def test_a_message_that_expired_while_it_waited_is_dropped(qos: int) -> None:
     world = World()
     bob_subscribed(world).drop()
     publish(world, b"x", qos=qos, message_expiry_interval=30)
@@ -47,7 +49,8 @@ def test_a_message_without_expiry_interval_does_not_expire() -> None:
 
 
 @acknowledged
-def test_a_message_that_was_sent_does_not_expire_any_more(qos: int) -> None:  # [MQTT-4.3.3-7]
+@pytest.mark.mqtt5("4.3.3-7")
+def test_a_message_that_was_sent_does_not_expire_any_more(qos: int) -> None:
     world = World()
     bob = bob_subscribed(world)
     publish(world, b"x", qos=qos, message_expiry_interval=30)
@@ -95,7 +98,8 @@ def test_two_clients_see_their_own_remaining_time() -> None:
 # Maximum Packet Size.
 
 @pytest.mark.parametrize("qos", [0, 1, 2])
-def test_what_is_too_large_for_a_client_is_dropped_as_if_it_had_been_sent(qos: int) -> None:  # [MQTT-3.1.2-25]
+@pytest.mark.mqtt5("3.1.2-24", "3.1.2-25")
+def test_what_is_too_large_for_a_client_is_dropped_as_if_it_had_been_sent(qos: int) -> None:
     world = World()
     bob = bob_subscribed(world, maximum_packet_size=30, receive_maximum=1)
     header = 2 + 3 + 1 + (2 if qos else 0)  # fixed header, topic, Property Length, identifier
@@ -116,6 +120,7 @@ def test_what_waited_and_is_too_large_is_dropped(qos: int) -> None:
     assert world.drops == {causes.TOO_LARGE_FOR_CLIENT: 1}
 
 
+@pytest.mark.mqtt5("3.1.2-24", "3.1.2-25")
 def test_what_is_in_flight_and_too_large_after_a_resume_is_dropped() -> None:
     world = World()
     bob = bob_subscribed(world)

@@ -1,4 +1,6 @@
 """What a client finds when it comes back, and what is sent again meanwhile."""
+import pytest
+
 from emqtwist.core import causes
 from emqtwist.mqtt import constants as c
 from emqtwist.mqtt.packets import Puback, Pubcomp, Publish, Pubrec, Pubrel
@@ -8,6 +10,8 @@ from tests.scenes import arrive, bob_subscribed, brief, publish
 # A client that is away.
 
 @every_version
+@pytest.mark.mqtt5("4.5.0-1")
+@pytest.mark.mqtt3("3.1.2-5")
 def test_an_absent_client_finds_its_messages_in_order(version: int) -> None:
     world = World()
     bob_subscribed(world, version).drop()
@@ -34,7 +38,8 @@ def test_qos_0_is_not_kept_where_the_operator_says_so() -> None:
 
 
 @every_version
-def test_what_was_in_flight_is_sent_again_in_order_under_its_identifiers(version: int) -> None:  # [MQTT-4.4.0-1]
+@pytest.mark.mqtt5("3.3.1-1", "3.3.1-3", "4.3.2-3", "4.3.3-3", "4.4.0-1", "4.6.0-1")
+def test_what_was_in_flight_is_sent_again_in_order_under_its_identifiers(version: int) -> None:
     world = World("mqtt.session.max_inflight = 4")
     bob = bob_subscribed(world, version)
     publish(world, b"1", qos=1)
@@ -119,7 +124,8 @@ def test_qos_0_waits_too_until_all_is_sent_again() -> None:
 
 
 @every_version
-def test_pubrel_is_sent_again_and_not_its_message(version: int) -> None:  # [MQTT-4.4.0-1]
+@pytest.mark.mqtt5("4.3.3-5", "4.3.3-6", "4.4.0-1")
+def test_pubrel_is_sent_again_and_not_its_message(version: int) -> None:
     world = World()
     bob = bob_subscribed(world, version)
     publish(world, b"x", qos=2)
@@ -133,7 +139,8 @@ def test_pubrel_is_sent_again_and_not_its_message(version: int) -> None:  # [MQT
     assert arrive(world, version).received() == []
 
 
-def test_pubrels_are_sent_again_in_the_order_of_their_pubrecs() -> None:  # [MQTT-4.6.0-4]
+@pytest.mark.mqtt5("4.6.0-4")
+def test_pubrels_are_sent_again_in_the_order_of_their_pubrecs() -> None:
     world = World()
     bob = bob_subscribed(world)
     publish(world, b"1", b"2", b"3", qos=2)
@@ -211,7 +218,8 @@ def test_an_unacknowledged_message_is_sent_again_after_retry_interval(version: i
     assert bob.received() == []
 
 
-def test_a_5_0_client_is_never_sent_anything_again() -> None:  # [MQTT-4.4.0-1]
+@pytest.mark.mqtt5("4.4.0-1")
+def test_a_5_0_client_is_never_sent_anything_again() -> None:
     world = World("mqtt.session.retry_interval = 20s")
     bob = bob_subscribed(world)
     publish(world, b"1")

@@ -53,7 +53,8 @@ def test_a_client_with_a_shared_and_an_ordinary_subscription_gets_both_copies() 
     assert bob.one(Publish).qos == 1
 
 
-def test_each_member_gets_what_it_subscribed_to() -> None:  # [MQTT-4.8.2-3]
+@pytest.mark.mqtt5("3.3.1-12", "3.3.1-13", "4.8.2-3")
+def test_each_member_gets_what_it_subscribed_to() -> None:
     world = World()
     bob = member(world, "bob", qos=1, identifier=7)
     carol = member(world, "carol", qos=0, options=c.OPTION_RETAIN_AS_PUBLISHED)
@@ -110,7 +111,8 @@ def test_no_retained_messages_come_with_a_shared_subscription() -> None:
 
 @pytest.mark.parametrize("topic_filter", ["$share/g/a", "$queue/a"])
 @pytest.mark.parametrize("word", ["on", "off"])
-def test_no_local_with_a_shared_subscription_is_a_protocol_error(topic_filter: str, word: str) -> None:  # [MQTT-3.8.3-4]
+@pytest.mark.mqtt5("3.8.3-4")
+def test_no_local_with_a_shared_subscription_is_a_protocol_error(topic_filter: str, word: str) -> None:
     world = World(f"mqtt.shared_subscription = {word}")
     bob = world.connect("bob")
     bob.send(Subscribe(1, [(topic_filter.encode(), c.OPTION_NO_LOCAL)]))
@@ -121,6 +123,7 @@ def test_no_local_with_a_shared_subscription_is_a_protocol_error(topic_filter: s
 @pytest.mark.parametrize("topic_filter", ["$share/", "$share/g", "$share/g/", "$share//a", "$share/+/a", "$share/#/a",
                                           "$share/g+/a", "$queue/", "$share/g/$share/h/a", "$share/g/$queue/a"])
 @every_version
+@pytest.mark.mqtt5("4.8.2-1", "4.8.2-2")
 def test_a_share_name_has_a_character_and_no_wildcard_and_a_filter_follows(version: int, topic_filter: str) -> None:
     bob = World().connect("bob", version=version)  # [MQTT-4.8.2-1] [MQTT-4.8.2-2]
     assert bob.subscribe(topic_filter) == [c.TOPIC_FILTER_INVALID if version == 5 else c.SUBSCRIBE_FAILURE]

@@ -123,7 +123,8 @@ def test_with_no_member_left_it_is_dropped_and_counted() -> None:
     assert world.drops == {causes.SESSION_ENDED: 2}
 
 
-def test_who_left_the_group_passes_on_what_it_got_from_it() -> None:  # [MQTT-3.10.4-3]
+@pytest.mark.mqtt5("3.10.4-3")
+def test_who_left_the_group_passes_on_what_it_got_from_it() -> None:
     world = World()
     bob = persistent(world, "bob")
     publish(world, b"x")
@@ -147,7 +148,8 @@ def test_a_late_acknowledgement_of_the_lost_one_does_no_harm() -> None:
 
 
 @pytest.mark.parametrize("seconds", [9, 10])
-def test_what_expired_meanwhile_goes_to_nobody_else(seconds: int) -> None:  # [MQTT-3.3.2-5]
+@pytest.mark.mqtt5("3.3.2-5")
+def test_what_expired_meanwhile_goes_to_nobody_else(seconds: int) -> None:
     world = World()
     bob = persistent(world, "bob")
     publish(world, b"x", message_expiry_interval=10)
@@ -235,6 +237,7 @@ def test_a_queue_that_empties_so_is_relieved() -> None:
 
 @LOSSES
 @pytest.mark.parametrize("received", [False, True])
+@pytest.mark.mqtt5("4.8.2-4", "4.8.2-5")
 def test_qos_2_is_completed_to_the_same_session_or_dropped_with_it(loss: str, received: bool) -> None:
     world = World()  # [MQTT-4.8.2-4] [MQTT-4.8.2-5]
     bob = persistent(world, "bob")
@@ -266,7 +269,8 @@ def test_qos_2_that_was_not_sent_yet_goes_to_another() -> None:
 # A refusal.
 
 @pytest.mark.parametrize("qos", [1, 2])
-def test_what_a_member_refuses_goes_to_nobody_else(qos: int) -> None:  # [MQTT-4.8.2-6]
+@pytest.mark.mqtt5("4.8.2-6")
+def test_what_a_member_refuses_goes_to_nobody_else(qos: int) -> None:
     world = World()
     bob = persistent(world, "bob")
     publish(world, b"x", qos=qos)

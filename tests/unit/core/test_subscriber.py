@@ -14,19 +14,22 @@ def subscription(options: int, *identifiers: int) -> Subscription:
 
 @pytest.mark.parametrize("qos", [0, 1, 2])
 @pytest.mark.parametrize("most", [0, 1, 2])
-def test_the_lower_qos_is_granted_or_the_higher_where_it_is_upgraded(qos: int, most: int) -> None:  # [MQTT-3.8.4-8]
+@pytest.mark.mqtt5("3.8.4-8")
+def test_the_lower_qos_is_granted_or_the_higher_where_it_is_upgraded(qos: int, most: int) -> None:
     message = Message(b"a", b"", qos, True)
     assert granted(message, most) == 0x30 | min(qos, most) << 1
     assert granted(message, most | OPTION_UPGRADE_QOS) == 0x30 | max(qos, most) << 1
     assert granted(message, most | OPTION_NO_LOCAL | OPTION_RETAIN_AS_PUBLISHED) == 0x30 | min(qos, most) << 1
 
 
+@pytest.mark.mqtt5("3.8.3-3")
 def test_a_single_subscription_without_no_local_holds_for_own_messages() -> None:
     plain = subscription(1)
     assert plain.for_own() is plain
     assert subscription(1 | OPTION_NO_LOCAL).for_own() is None
 
 
+@pytest.mark.mqtt5("3.3.4-2", "3.3.4-4")
 def test_an_overlap_has_the_highest_qos_all_options_and_all_identifiers() -> None:
     both = Overlap(Overlap(subscription(1, 1), subscription(2 | OPTION_NO_LOCAL, 2)), subscription(OPTION_RETAIN_AS_PUBLISHED, 3))
     assert both.options == 2 | OPTION_NO_LOCAL | OPTION_RETAIN_AS_PUBLISHED

@@ -3,7 +3,7 @@ import pytest
 
 from emqtwist.mqtt import constants as c
 from emqtwist.mqtt.encoder import encode
-from emqtwist.mqtt.packets import Connect, Disconnect, Publish, Suback, Subscribe, Unsuback, Unsubscribe
+from emqtwist.mqtt.packets import Connect, Disconnect, Publish, Suback, Subscribe, Unsubscribe
 from emqtwist.mqtt.topics import matches
 from tests.peers import Peer, World, before_5, every_version, properties
 
@@ -18,7 +18,8 @@ def identifiers(publish: Publish) -> list[int]:
 # SUBSCRIBE.
 
 @every_version
-def test_each_filter_has_its_result_in_order(version: int) -> None:  # [MQTT-3.8.4-1] to -7, [MQTT-3.9.3-1]
+@pytest.mark.mqtt5("2.2.1-6", "3.8.4-1", "3.8.4-2", "3.8.4-5", "3.8.4-6", "3.8.4-7", "3.9.3-1")
+def test_each_filter_has_its_result_in_order(version: int) -> None:
     bob = World().connect("bob", version=version)
     bob.send(Subscribe(77, [(b"a", 2), (b"b/+", 0), (b"#", 1)]))
     suback = bob.one(Suback)
@@ -32,6 +33,7 @@ def test_each_filter_has_its_result_in_order(version: int) -> None:  # [MQTT-3.8
     ("$share/g/1/2/3/4/5", c.TOPIC_FILTER_INVALID), ("$share/g/a#", c.TOPIC_FILTER_INVALID),
 ])
 @every_version
+@pytest.mark.mqtt5("3.8.4-5", "3.8.4-6", "3.8.4-7")
 def test_a_bad_filter_fails_alone(version: int, topic_filter: str, reason_code: int) -> None:
     world = World("mqtt.max_topic_levels = 4")
     bob = world.connect("bob", version=version)
@@ -42,7 +44,9 @@ def test_a_bad_filter_fails_alone(version: int, topic_filter: str, reason_code: 
 
 @every_version
 @pytest.mark.parametrize("topic_filter", [b"\xff", b"a\0b"])
-def test_a_filter_that_is_no_string_ends_the_connection(version: int, topic_filter: bytes) -> None:  # [MQTT-3.8.3-1]
+@pytest.mark.mqtt5("3.8.3-1")
+@pytest.mark.mqtt3("3.8.3-1")
+def test_a_filter_that_is_no_string_ends_the_connection(version: int, topic_filter: bytes) -> None:
     bob = World().connect("bob", version=version)
     bob.send(Subscribe(1, [(topic_filter, 0)]))
     assert bob.closed
@@ -50,7 +54,8 @@ def test_a_filter_that_is_no_string_ends_the_connection(version: int, topic_filt
         assert bob.one(Disconnect).reason_code == c.MALFORMED_PACKET
 
 
-def test_a_refusal_says_why_to_those_who_want_to_know() -> None:  # [MQTT-3.1.2-29]
+@pytest.mark.mqtt5("3.1.2-29")
+def test_a_refusal_says_why_to_those_who_want_to_know() -> None:
     world = World()
     for wants in (0, 1):
         bob = world.connect("bob", request_problem_information=wants)
@@ -65,7 +70,8 @@ def test_any_number_of_bad_filters_is_answered() -> None:
     assert bob.one(Suback).reason_codes == [c.TOPIC_FILTER_INVALID] * 4000
 
 
-def test_words_are_left_out_of_a_suback_that_would_be_too_large() -> None:  # [MQTT-3.9.2-1]
+@pytest.mark.mqtt5("3.9.2-1")
+def test_words_are_left_out_of_a_suback_that_would_be_too_large() -> None:
     bob = World().connect("bob", maximum_packet_size=20)
     bob.send(Subscribe(1, [(b"a#", 0)]))
     assert bob.one(Suback).properties is None
@@ -87,7 +93,8 @@ def test_a_session_has_as_many_subscriptions_as_allowed() -> None:
     assert bob.subscribe("c", qos=1) == [1]
 
 
-def test_the_granted_qos_is_bounded_by_maximum_qos() -> None:  # [MQTT-3.2.2-10]
+@pytest.mark.mqtt5("3.2.2-10", "3.8.4-7")
+def test_the_granted_qos_is_bounded_by_maximum_qos() -> None:
     world = World("mqtt.max_qos_allowed = 1")
     bob = world.connect("bob")
     bob.send(Subscribe(1, [(b"a", 0), (b"b", 1), (b"c", 2)]))
@@ -110,7 +117,8 @@ def test_subscribe_and_publish_in_one_chunk_meet(version: int) -> None:
 
 
 @every_version
-def test_a_subscription_is_replaced_by_one_to_the_same_filter(version: int) -> None:  # [MQTT-3.8.4-3]
+@pytest.mark.mqtt5("3.8.4-3")
+def test_a_subscription_is_replaced_by_one_to_the_same_filter(version: int) -> None:
     world = World()
     bob = world.connect("bob", version=version)
     bob.subscribe("a/+", qos=2)
@@ -137,7 +145,8 @@ def test_subscriptions_outlive_the_connection_with_their_session(version: int) -
 # Topics.
 
 @pytest.mark.parametrize("topic_filter", ["#", "+", "+/+", "a", "a/#", "a/b", "a/+", "+/b", "/#", "+/#", "$me/#", "$me/+", "$me"])
-def test_a_filter_selects_what_the_standard_says(topic_filter: str) -> None:  # [MQTT-4.7.1-1] to [MQTT-4.7.3-4]
+@pytest.mark.mqtt5("3.3.2-3", "4.7.1-1", "4.7.3-4")
+def test_a_filter_selects_what_the_standard_says(topic_filter: str) -> None:
     world = World()
     bob, alice = world.connect("bob"), world.connect("alice")
     bob.subscribe(topic_filter)
@@ -147,7 +156,8 @@ def test_a_filter_selects_what_the_standard_says(topic_filter: str) -> None:  # 
 
 
 @pytest.mark.parametrize("topic_filter", ["#", "+/x", "+/#"])
-def test_a_leading_wildcard_does_not_select_a_leading_dollar(topic_filter: str) -> None:  # [MQTT-4.7.2-1]
+@pytest.mark.mqtt5("4.7.2-1")
+def test_a_leading_wildcard_does_not_select_a_leading_dollar(topic_filter: str) -> None:
     world = World()
     bob, plain = world.connect("bob"), world.connect("plain")
     bob.subscribe(topic_filter)
@@ -162,7 +172,8 @@ def test_a_leading_wildcard_does_not_select_a_leading_dollar(topic_filter: str) 
 
 # Subscription Options.
 
-def test_no_local_keeps_a_clients_own_messages_from_it() -> None:  # [MQTT-3.8.3-3]
+@pytest.mark.mqtt5("3.8.3-3")
+def test_no_local_keeps_a_clients_own_messages_from_it() -> None:
     world = World()
     alice, bob = world.connect("alice"), world.connect("bob")
     alice.subscribe("a", options=NO_LOCAL)
@@ -180,7 +191,8 @@ def test_without_no_local_a_client_gets_its_own_messages() -> None:
     assert alice.payloads() == [b"x"]
 
 
-def test_retain_is_0_in_what_was_published_after_the_subscription() -> None:  # [MQTT-3.3.1-12]
+@pytest.mark.mqtt5("3.3.1-12")
+def test_retain_is_0_in_what_was_published_after_the_subscription() -> None:
     world = World()
     bob = world.connect("bob")
     bob.subscribe("a", qos=1)
@@ -189,7 +201,8 @@ def test_retain_is_0_in_what_was_published_after_the_subscription() -> None:  # 
 
 
 @pytest.mark.parametrize("qos", [0, 1, 2])
-def test_retain_as_published_keeps_retain(qos: int) -> None:  # [MQTT-3.3.1-13]
+@pytest.mark.mqtt5("3.3.1-13")
+def test_retain_as_published_keeps_retain(qos: int) -> None:
     world = World()
     bob, alice = world.connect("bob"), world.connect("alice")
     bob.subscribe("a", qos=2, options=AS_PUBLISHED)
@@ -199,7 +212,8 @@ def test_retain_as_published_keeps_retain(qos: int) -> None:  # [MQTT-3.3.1-13]
 
 
 @pytest.mark.parametrize("qos", [0, 1, 2])
-def test_a_subscription_identifier_comes_with_each_message(qos: int) -> None:  # [MQTT-3.3.4-3]
+@pytest.mark.mqtt5("3.3.4-3")
+def test_a_subscription_identifier_comes_with_each_message(qos: int) -> None:
     world = World()
     bob, carol, alice = world.connect("bob"), world.connect("carol"), world.connect("alice")
     bob.subscribe("a", qos=2, identifier=7)
@@ -241,15 +255,17 @@ def overlapping(*subscriptions: tuple[str, int, int]) -> tuple[World, Peer]:
     return world, bob
 
 
-def test_overlapping_subscriptions_give_one_message_at_the_highest_qos_with_all_identifiers() -> None:  # [MQTT-3.3.4-2]
+@pytest.mark.mqtt5("3.3.4-2", "3.3.4-3", "3.3.4-4")
+def test_overlapping_subscriptions_give_one_message_at_the_highest_qos_with_all_identifiers() -> None:
     world, bob = overlapping(("a/b", 1, 1), ("a/+", 2, 2), ("#", 0, 3), ("+/b", 0, 0))
     world.connect("alice").publish("a/b", b"x", qos=2)
-    publish = bob.one(Publish)  # [MQTT-3.3.4-3] [MQTT-3.3.4-4] [MQTT-3.3.4-5]
+    publish = bob.one(Publish)
     assert (publish.qos, sorted(identifiers(publish))) == (2, [1, 2, 3])
 
 
 @before_5
-def test_before_5_overlapping_subscriptions_give_one_message_too(version: int) -> None:  # [MQTT-3.3.5-1] of 3.1.1
+@pytest.mark.mqtt3("3.3.5-1")
+def test_before_5_overlapping_subscriptions_give_one_message_too(version: int) -> None:
     world = World()
     bob = world.connect("bob", version=version)
     bob.subscribe("a", qos=0)
@@ -264,6 +280,7 @@ def test_retain_as_published_of_one_is_enough() -> None:
     assert bob.one(Publish).retain
 
 
+@pytest.mark.mqtt5("3.8.3-3")
 def test_no_local_takes_its_own_subscription_out_alone() -> None:
     world, bob = overlapping(("a", NO_LOCAL | 2, 1), ("+", 1, 2), ("#", 0, 3))
     bob.publish("a", b"own")
@@ -298,6 +315,7 @@ def test_no_local_in_some_leaves_the_others_whatever_their_order() -> None:
         assert sorted(identifiers(bob.one(Publish))) == [number for _, options, number in subscriptions if not options]
 
 
+@pytest.mark.mqtt5("3.10.4-1", "3.10.4-2")
 def test_when_one_of_them_goes_the_others_stay() -> None:
     world, bob = overlapping(("a", 2, 1), ("+", 1, 2))
     alice = world.connect("alice")
@@ -307,75 +325,6 @@ def test_when_one_of_them_goes_the_others_stay() -> None:
     alice.publish("a", b"y", qos=2)
     publish = bob.one(Publish)
     assert (publish.qos, identifiers(publish)) == (1, [2])
-
-
-# UNSUBSCRIBE.
-
-def test_each_unsubscribed_filter_has_its_result_in_order() -> None:  # [MQTT-3.10.4-5] [MQTT-3.11.3-1]
-    bob = World().connect("bob")
-    bob.subscribe("a", "b/#")
-    bob.send(Unsubscribe(77, [b"b/#", b"c", b"a", b"a"]))
-    unsuback = bob.one(Unsuback)
-    assert (unsuback.packet_id, unsuback.reason_codes) == (
-        77, [c.SUCCESS, c.NO_SUBSCRIPTION_EXISTED, c.SUCCESS, c.NO_SUBSCRIPTION_EXISTED])
-
-
-@before_5
-def test_before_5_unsuback_is_an_identifier(version: int) -> None:
-    bob = World().connect("bob", version=version)
-    bob.send(Unsubscribe(77, [b"a", b"b"]))
-    assert bob.raw[-4:] == b"\xb0\x02\x00\x4d"
-
-
-@every_version
-def test_nothing_is_added_after_unsubscribe_but_what_was_under_way_goes_on(version: int) -> None:  # [MQTT-3.10.4-2], -3
-    world = World("mqtt.session.max_inflight = 1")
-    bob, alice = world.connect("bob", version=version), world.connect("alice")
-    bob.subscribe("a", qos=1)
-    alice.publish("a", b"1", qos=1)
-    alice.publish("a", b"2", qos=1)
-    bob.unsubscribe("a")
-    alice.publish("a", b"3", qos=1)
-    first = bob.one(Publish)
-    bob.acknowledge(first)
-    second = bob.one(Publish)
-    bob.acknowledge(second)
-    assert (first.payload, second.payload, bob.received()) == (b"1", b"2", [])
-
-
-def test_a_filter_is_compared_character_by_character() -> None:  # [MQTT-3.10.4-1]
-    world = World()
-    bob = world.connect("bob")
-    bob.subscribe("a/+")
-    assert bob.unsubscribe("a/b", "a/#", "A/+") == [c.NO_SUBSCRIPTION_EXISTED] * 3
-    world.connect("alice").publish("a/b", b"x")
-    assert bob.payloads() == [b"x"]
-
-
-def test_nobody_elses_subscription_is_removed() -> None:
-    world = World()
-    bob, carol = world.connect("bob"), world.connect("carol")
-    for peer in (bob, carol):
-        peer.subscribe("a", "b/+")
-    bob.unsubscribe("a", "b/+")
-    alice = world.connect("alice")
-    for topic in ("a", "b/x"):
-        alice.publish(topic, b"x")
-    assert (bob.received(), len(carol.all(Publish))) == ([], 2)
-
-
-@every_version
-@pytest.mark.parametrize("topic_filter", [b"\xff", b"a\0b"])
-def test_an_unsubscribed_filter_that_is_no_string_ends_the_connection(version: int, topic_filter: bytes) -> None:
-    bob = World().connect("bob", version=version)  # [MQTT-3.10.3-1]
-    bob.send(Unsubscribe(1, [topic_filter]))
-    assert bob.closed
-
-
-def test_an_unsubscribed_filter_that_is_none_is_told_so() -> None:
-    bob = World().connect("bob")
-    assert bob.unsubscribe("a/#/b", "", "$share/g", "$share/g/a") == [
-        c.TOPIC_FILTER_INVALID, c.TOPIC_FILTER_INVALID, c.TOPIC_FILTER_INVALID, c.NO_SUBSCRIPTION_EXISTED]
 
 
 def test_user_properties_of_a_subscribe_change_nothing() -> None:

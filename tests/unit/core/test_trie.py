@@ -40,7 +40,8 @@ def test_a_single_level_wildcard_takes_exactly_one_level() -> None:
     assert trie.match(b"sport/tennis/player/rank") == []
 
 
-def test_empty_levels_are_levels() -> None:  # [MQTT-4.7.3-4]
+@pytest.mark.mqtt5("4.7.3-4")
+def test_empty_levels_are_levels() -> None:
     trie = trie_of(b"+/+", b"/+", b"+", b"/finance/+", b"/")
     assert sorted(trie.match(b"/finance")) == [b"+/+", b"/+"]
     assert sorted(trie.match(b"/finance/")) == [b"/finance/+"]
@@ -49,11 +50,13 @@ def test_empty_levels_are_levels() -> None:  # [MQTT-4.7.3-4]
 
 
 @pytest.mark.parametrize("topic_name", [b"$SYS", b"$SYS/uptime", b"$x/y", b"$"])
-def test_leading_wildcards_do_not_match_names_that_begin_with_a_dollar(topic_name: bytes) -> None:  # [MQTT-4.7.2-1]
+@pytest.mark.mqtt5("4.7.2-1")
+def test_leading_wildcards_do_not_match_names_that_begin_with_a_dollar(topic_name: bytes) -> None:
     assert trie_of(b"#", b"+", b"+/#", b"+/+", b"+/uptime", b"+/y").match(topic_name) == []
 
 
-def test_names_that_begin_with_a_dollar_are_matched_by_filters_that_do() -> None:  # [MQTT-4.7.2-1]
+@pytest.mark.mqtt5("4.7.2-1")
+def test_names_that_begin_with_a_dollar_are_matched_by_filters_that_do() -> None:
     trie = trie_of(b"#", b"$SYS/#", b"$SYS/+", b"$SYS/+/x", b"+/#", b"$x/y", b"d/#")
     assert sorted(trie.match(b"$SYS/uptime")) == [b"$SYS/#", b"$SYS/+"]
     assert trie.match(b"$x/y") == [b"$x/y"]

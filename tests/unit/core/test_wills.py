@@ -1,4 +1,6 @@
 """Wills: held, published in time, or not at all."""
+import pytest
+
 from emqtwist.core.message import WillMessage
 from emqtwist.core.wills import Wills
 
@@ -7,7 +9,8 @@ def will(payload: bytes) -> WillMessage:
     return WillMessage(b"status", payload, 1, False, b"", "alice", 5.0, 60.0)
 
 
-def test_a_will_waits_for_its_delay_and_is_published_once() -> None:  # [MQTT-3.1.2-8]
+@pytest.mark.mqtt5("3.1.2-8", "3.1.2-10")
+def test_a_will_waits_for_its_delay_and_is_published_once() -> None:
     wills, held = Wills(), will(b"lost")
     wills.hold("alice", held, 5.0)
     assert wills.take_due(4.9) == []
@@ -15,7 +18,8 @@ def test_a_will_waits_for_its_delay_and_is_published_once() -> None:  # [MQTT-3.
     assert wills.take_due(60.0) == []
 
 
-def test_a_will_is_not_published_when_the_session_was_resumed_in_time() -> None:  # [MQTT-3.1.3-9]
+@pytest.mark.mqtt5("3.1.3-9")
+def test_a_will_is_not_published_when_the_session_was_resumed_in_time() -> None:
     wills = Wills()
     wills.hold("alice", will(b"lost"), 5.0)
     wills.cancel("alice")

@@ -47,6 +47,7 @@ def test_3_1_has_no_session_present() -> None:
 
 
 @pytest.mark.parametrize("version", [3, 4])
+@pytest.mark.mqtt3("3.9.3-2")
 def test_every_suback_failure_is_0x80_before_5_0(version: int) -> None:
     assert encode(Suback(1, [0, 1, 2, 0x80, 0x87, 0x97]), version) == raw("90 08 0001 00 01 02 80 80 80")
 
@@ -100,6 +101,7 @@ def test_remaining_length_of_publish_at_each_boundary(length: int, header: str) 
     assert encode(Publish(b"a", bytes(length)), 4) == raw(header) + b"\0\1a" + bytes(length)
 
 
+@pytest.mark.mqtt5("2.2.1-2")
 def test_publish_head_counts_the_packet_identifier_of_qos_1_and_2() -> None:
     assert publish_head(0x31, b"a/b", 4) == raw("31 09 0003 'a/b'")
     assert publish_head(0x3A, b"a/b", 4) == raw("3a 0b 0003 'a/b'")
@@ -117,6 +119,10 @@ def test_publish_head_refuses_what_the_wire_cannot_hold() -> None:
     Connack(False, 0x97), Puback(1, 0x97), Pubrec(1, 0x97), Pubrel(1, 0x92), Pubcomp(1, 0x92), Suback(1, [0x97]),
     Unsuback(1, [0x11]), Disconnect(0x97), Auth(0x18),
 ], ids=lambda packet: type(packet).__name__)
+@pytest.mark.mqtt5(
+    "3.2.2-19", "3.2.2-20", "3.4.2-2", "3.4.2-3", "3.5.2-2", "3.5.2-3", "3.6.2-2", "3.6.2-3", "3.7.2-2", "3.7.2-3", "3.9.2-1",
+    "3.9.2-2", "3.11.2-1", "3.11.2-2", "3.14.2-3", "3.14.2-4", "3.15.2-2", "3.15.2-3",
+)
 def test_user_properties_then_the_reason_string_are_left_out_to_fit(packet: Explained) -> None:
     """[MQTT-3.2.2-19] [MQTT-3.2.2-20] for CONNACK, and their like for the others."""
     bare = encode(packet, 5)
@@ -139,6 +145,7 @@ def test_other_properties_stay_or_the_packet_does_not_go() -> None:
     assert encode_within(packet, 5, len(bare) - 1) is None
 
 
+@pytest.mark.mqtt5("3.3.2-17")
 def test_mqtt_3_3_2_17_a_publish_keeps_its_user_properties() -> None:
     packet = Publish(b"a", b"x", properties=properties(user_properties=[("k", "v")]))
     whole = encode(packet, 5)

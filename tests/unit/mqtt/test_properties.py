@@ -136,6 +136,7 @@ def test_zero_is_a_protocol_error_where_it_makes_no_sense(name: str, zero: str) 
         assert str(error) == f"{name} is 0"
 
 
+@pytest.mark.mqtt5("3.3.2-8")
 def test_mqtt_3_3_2_8_topic_alias_0_is_invalid() -> None:
     assert isinstance(failure("23 0000", c.PUBLISH), TopicAliasInvalid)
 
@@ -148,6 +149,7 @@ def test_an_unknown_identifier_is_malformed(identifier: str) -> None:
     assert error.position == 4
 
 
+@pytest.mark.mqtt5("2.2.2-1")
 def test_no_properties_are_none() -> None:
     assert decode_properties(b"\0", 0, 1, c.PUBLISH) == (None, 1)
     assert encode_properties(None) == b"\0"
@@ -173,7 +175,8 @@ def test_user_properties_keep_their_order() -> None:
     assert found.user_properties == pairs
 
 
-@pytest.mark.parametrize("text", ["26 0001 ff 0000", "26 0000 0001 00", "03 0001 00", "1f 0001 80"])
+@pytest.mark.parametrize("text", ["26 0001 ff 0000", "26 0000 0001 00", "03 0001 00", "08 0001 ff", "1f 0001 80"])
+@pytest.mark.mqtt5("1.5.7-1", "3.3.2-13", "3.3.2-19")
 def test_strings_in_properties_are_checked(text: str) -> None:
     error = failure(text, c.DISCONNECT if text.startswith("1f") else WILL)
     assert isinstance(error, MalformedPacket)
@@ -188,6 +191,7 @@ FORWARDED_RAW = raw("01 01 03 0001 't' 08 0001 'r' 09 0001 'c'"
                     "26 0001 'b' 0001 '1' 26 0001 'a' 0001 '2' 26 0001 'b' 0001 '0'")
 
 
+@pytest.mark.mqtt5("3.3.2-4", "3.3.2-15", "3.3.2-16", "3.3.2-17", "3.3.2-18", "3.3.2-20")
 def test_mqtt_3_3_2_4_what_is_forwarded_unaltered_and_mqtt_3_3_2_18_in_its_order() -> None:
     published = decode_forwarded(FORWARDED_RAW)
     published.message_expiry_interval = 5

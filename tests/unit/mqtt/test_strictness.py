@@ -63,7 +63,7 @@ CONNECT = [
            MALFORMED, "Will QoS 3", 9),
     Broken("[MQTT-3.1.2-13] Will Retain without Will", 0, "10 0c 0004 'MQTT' 04 22 003c 0000",
            MALFORMED, "Will Retain", 9),
-    Broken("[MQTT-3.1.2-22] of 3.1.1: Password without User Name", 0, "10 0f 0004 'MQTT' 04 42 003c 0000 0001 'p'",
+    Broken("[MQTT3-3.1.2-22] Password without User Name", 0, "10 0f 0004 'MQTT' 04 42 003c 0000 0001 'p'",
            MALFORMED, "Password without", 9),
     Broken("nothing after the name", 0, "10 06 0004 'MQTT'", MALFORMED, "Protocol Level: the packet ends", 8),
     Broken("nothing at all", 0, "10 00", MALFORMED, "Protocol Name (length): 2 bytes wanted, 0 left", 2),
@@ -136,14 +136,14 @@ OTHERS = [
     Broken("SUBSCRIBE: [MQTT-3.8.3-2] no Topic Filter in 5.0", 5, "82 03 0001 00", PROTOCOL, "no Topic Filter", 5),
     Broken("SUBSCRIBE: filter longer than the packet", 4, "82 06 0001 0002 'a' 00", MALFORMED, "Subscription Opt", 8),
     Broken("SUBSCRIBE: no options", 4, "82 05 0001 0001 'a'", MALFORMED, "Subscription Options: the packet ends", 7),
-    Broken("SUBSCRIBE: [MQTT-3.8.3-4] of 3.1.1, QoS 3", 4, "82 06 0001 0001 'a' 03", PROTOCOL, "QoS 3", 7),
+    Broken("SUBSCRIBE: [MQTT3-3.8.3-4], QoS 3", 4, "82 06 0001 0001 'a' 03", PROTOCOL, "QoS 3", 7),
     Broken("SUBSCRIBE: QoS 3 in 5.0", 5, "82 07 0001 00 0001 'a' 03", PROTOCOL, "QoS 3", 8),
-    Broken("SUBSCRIBE: [MQTT-3.8.3-4] of 3.1.1, reserved bits", 4, "82 06 0001 0001 'a' 04", MALFORMED, "reserved", 7),
+    Broken("SUBSCRIBE: [MQTT3-3.8.3-4], reserved bits", 4, "82 06 0001 0001 'a' 04", MALFORMED, "reserved", 7),
     Broken("SUBSCRIBE: reserved bits in 3.1", 3, "82 06 0001 0001 'a' 80", MALFORMED, "reserved bits of the QoS", 7),
     Broken("SUBSCRIBE: [MQTT-3.8.3-5] reserved bit 6", 5, "82 07 0001 00 0001 'a' 40", MALFORMED, "reserved", 8),
     Broken("SUBSCRIBE: [MQTT-3.8.3-5] reserved bit 7", 5, "82 07 0001 00 0001 'a' 80", MALFORMED, "reserved", 8),
     Broken("SUBSCRIBE: Retain Handling 3", 5, "82 07 0001 00 0001 'a' 30", PROTOCOL, "Retain Handling 3", 8),
-    Broken("SUBACK: [MQTT-3.9.3-2] of 3.1.1, return code", 4, "90 04 0001 00 87", PROTOCOL, "return code 0x87", 5),
+    Broken("SUBACK: [MQTT3-3.9.3-2], return code", 4, "90 04 0001 00 87", PROTOCOL, "return code 0x87", 5),
     Broken("SUBACK: [MQTT-3.9.3-2] reason code", 5, "90 05 0001 00 00 03", PROTOCOL, "reason code 0x03", 6),
     Broken("SUBACK: no reason code", 5, "90 03 0001 00", PROTOCOL, "no reason code", 5),
     Broken("UNSUBSCRIBE: [MQTT-2.2.1-3] Packet Identifier 0", 4, "a2 05 0000 0001 'a'", PROTOCOL, "Identifier 0", 2),
@@ -169,6 +169,17 @@ def named(broken: Broken) -> str:
 
 
 @pytest.mark.parametrize("broken", FRAMING + CONNECT + PUBLISH + OTHERS, ids=named)
+@pytest.mark.mqtt5(
+    "1.5.4-1", "1.5.4-2", "1.5.5-1", "2.1.3-1", "2.2.1-2", "2.2.1-3", "2.2.2-1", "3.1.0-1", "3.1.2-1", "3.1.2-2", "3.1.2-3",
+    "3.1.2-9", "3.1.2-11", "3.1.2-12", "3.1.2-13", "3.1.2-16", "3.1.2-17", "3.1.2-18", "3.1.2-19", "3.1.3-3", "3.1.3-4",
+    "3.1.3-11", "3.1.3-12", "3.2.2-1", "3.2.2-6", "3.2.2-8", "3.3.1-2", "3.3.1-4", "3.3.2-8", "3.4.2-1", "3.5.2-1", "3.6.1-1",
+    "3.6.2-1", "3.7.2-1", "3.8.1-1", "3.8.3-2", "3.8.3-5", "3.9.3-2", "3.10.1-1", "3.10.3-2", "3.11.3-2", "3.14.1-1",
+    "3.14.2-1", "3.15.1-1", "3.15.2-1",
+)
+@pytest.mark.mqtt3(
+    "3.1.2-9", "3.1.2-11", "3.1.2-13", "3.1.2-14", "3.1.2-15", "3.1.2-18", "3.1.2-19", "3.1.2-20", "3.1.2-21", "3.1.2-22",
+    "3.1.3-3", "3.1.3-4", "3.1.3-10", "3.1.3-11", "3.8.3-3", "3.8.3-4", "3.9.3-2", "3.10.3-2",
+)
 def test_breaking_a_rule_is_an_error_that_names_it_and_the_byte(broken: Broken, chunking: Chunking) -> None:
     decoder = Decoder(c.MAX_PACKET, broken.version)
     before = encode(Pingreq(), 4) if broken.version else b""

@@ -71,11 +71,13 @@ MATCHES_NOT = [
 
 
 @pytest.mark.parametrize(("topic_filter", "topic_name"), MATCHES)
+@pytest.mark.mqtt5("4.7.3-4")
 def test_filter_selects(topic_filter: str, topic_name: str) -> None:
     assert matches(topic_filter.encode(), topic_name.encode()) is True
 
 
 @pytest.mark.parametrize(("topic_filter", "topic_name"), MATCHES_NOT)
+@pytest.mark.mqtt5("4.7.2-1", "4.7.3-4")
 def test_filter_does_not_select(topic_filter: str, topic_name: str) -> None:
     assert matches(topic_filter.encode(), topic_name.encode()) is False
 
@@ -92,6 +94,7 @@ def test_names_are_filters_too(topic: bytes) -> None:
 @pytest.mark.parametrize("topic_filter", [
     b"#", b"+", b"+/+", b"a/#", b"/#", b"+/tennis/#", b"sport/+/player1", b"/+", b"+/", b"$SYS/#", b"$share/g/#",
 ])
+@pytest.mark.mqtt5("3.3.2-2", "4.7.0-1")
 def test_filters_with_wildcards(topic_filter: bytes) -> None:
     check_topic_filter(topic_filter, 0)
     assert is_wildcard(topic_filter)
@@ -105,12 +108,14 @@ def test_filters_with_wildcards(topic_filter: bytes) -> None:
     (b"#/#", "4.7.1-1"), (b"a/#b", "4.7.1-1"), (b"+#", "4.7.1-1"), (b"$share/#/a", "4.7.1-1"),
     (b"sport+", "4.7.1-2"), (b"a/+b/c", "4.7.1-2"), (b"++", "4.7.1-2"), (b"a/b+", "4.7.1-2"), (b"+a/#", "4.7.1-2"),
 ])
+@pytest.mark.mqtt5("4.7.1-1", "4.7.1-2", "4.7.3-1", "4.7.3-3")
 def test_filters_that_are_none(topic_filter: bytes, statement: str) -> None:
     with pytest.raises(TopicFilterInvalid, match=rf"\[MQTT-{statement}\]"):
         check_topic_filter(topic_filter, 0)
 
 
 @pytest.mark.parametrize(("topic", "statement"), [(b"", "4.7.3-1"), (b"x" * 65_536, "4.7.3-3"), (b"a#b", "3.3.2-2")])
+@pytest.mark.mqtt5("3.3.2-2", "4.7.3-1", "4.7.3-3")
 def test_names_that_are_none(topic: bytes, statement: str) -> None:
     with pytest.raises(TopicNameInvalid, match=rf"\[MQTT-{statement}\]"):
         check_topic_name(topic, 0)
@@ -120,6 +125,7 @@ def test_names_that_are_none(topic: bytes, statement: str) -> None:
     (b"a\0b", r"U\+0000 \[MQTT-4.7.3-2\]"), (b"\0", r"U\+0000"), (b"a/\xff", r"byte 2 \[MQTT-1.5.4-1\]"),
     (b"\xed\xa0\x80", "byte 0"), (b"ab\xc3", "byte 2"), (b"\xc0\x80", "byte 0"),
 ])
+@pytest.mark.mqtt5("1.5.4-1", "4.7.3-2")
 def test_what_is_no_string_is_a_malformed_packet(topic: bytes, words: str) -> None:
     with pytest.raises(MalformedPacket, match=f"Topic Name: .*{words}"):
         check_topic_name(topic, 0)
@@ -141,6 +147,7 @@ def test_the_errors_have_the_reason_codes_of_the_standard() -> None:
     assert (TopicFilterInvalid("").reason_code, TopicNameInvalid("").reason_code) == (0x8F, 0x90)
 
 
+@pytest.mark.mqtt5("4.7.3-4")
 def test_an_empty_level_is_a_level() -> None:
     assert split(b"/a//") == [b"", b"a", b"", b""]
     assert split(b"a") == [b"a"]
@@ -161,6 +168,7 @@ def test_an_empty_level_is_a_level() -> None:
     (b"$queue//a", b"$queue", b"/a"),
     (b"$share/$queue/a", b"$queue", b"a"),
 ])
+@pytest.mark.mqtt5("4.8.2-1", "4.8.2-2")
 def test_share_is_taken_apart(topic_filter: bytes, group: bytes, plain: bytes) -> None:
     assert parse_share(topic_filter) == (group, plain)
 
@@ -171,6 +179,7 @@ def test_share_is_taken_apart(topic_filter: bytes, group: bytes, plain: bytes) -
     (b"$share/g/$share/h/a", "inside another"), (b"$queue/$share/h/a", "inside another"),
     (b"$share/g/$queue/a", "inside another"), (b"$queue/$queue/a", "inside another"),
 ])
+@pytest.mark.mqtt5("4.8.2-1", "4.8.2-2")
 def test_shares_that_are_none(topic_filter: bytes, words: str) -> None:
     with pytest.raises(MQTTError, match=words) as raised:
         parse_share(topic_filter)

@@ -23,6 +23,7 @@ VARIABLES = [  # table 1-1 of the standard, and some within its ranges
 
 
 @pytest.mark.parametrize(("value", "text"), VARIABLES)
+@pytest.mark.mqtt5("1.5.5-1")
 def test_variable_byte_integer_both_ways(value: int, text: str) -> None:
     assert encode_variable(value) == raw(text)
     assert decode_variable(b"." + raw(text) + b".", 1, len(raw(text)) + 1, "it") == (value, len(raw(text)) + 1)
@@ -35,6 +36,7 @@ def test_variable_byte_integer_that_is_cut_off_is_told_apart(value: int, text: s
 
 
 @pytest.mark.parametrize("text", ["8000", "ff00", "808000", "80808000"])
+@pytest.mark.mqtt5("1.5.5-1")
 def test_mqtt_1_5_5_1_variable_byte_integer_uses_the_fewest_bytes(text: str) -> None:
     with pytest.raises(MalformedPacket, match=r"it: more bytes than needed \[MQTT-1.5.5-1\]") as raised:
         decode_variable(raw(text), 0, len(raw(text)), "it")
@@ -87,6 +89,7 @@ def test_binary_and_strings_hold_65535_bytes_at_most() -> None:
     ("\ufeffbom", "0006 efbbbf 'bom'"),  # [MQTT-1.5.4-3]
     ("\uffff\u0001", "0004 efbfbf 01"),  # discouraged, not forbidden
 ])
+@pytest.mark.mqtt5("1.5.4-3")
 def test_string_both_ways(value: str, text: str) -> None:
     assert encode_string(value) == raw(text)
     assert decode_string(raw(text), 0, len(raw(text)), "it") == (value, len(raw(text)))
@@ -95,17 +98,20 @@ def test_string_both_ways(value: str, text: str) -> None:
 @pytest.mark.parametrize(("text", "byte"), [
     ("0003 eda080", 2), ("0002 c080", 2), ("0002 'a' ff", 3), ("0003 'ab' c3", 4), ("0004 f4908080", 2),
 ])
+@pytest.mark.mqtt5("1.5.4-1")
 def test_mqtt_1_5_4_1_ill_formed_strings_are_refused(text: str, byte: int) -> None:
     with pytest.raises(MalformedPacket, match=r"it: ill-formed UTF-8 \[MQTT-1.5.4-1\]") as raised:
         decode_string(raw(text), 0, len(raw(text)), "it")
     assert raised.value.position == byte
 
 
+@pytest.mark.mqtt5("1.5.4-1")
 def test_mqtt_1_5_4_1_surrogates_are_not_sent() -> None:
     with pytest.raises(ValueError, match="surrogates not allowed"):
         encode_string("\ud800")
 
 
+@pytest.mark.mqtt5("1.5.4-2")
 def test_mqtt_1_5_4_2_null_character_is_refused_both_ways() -> None:
     with pytest.raises(MalformedPacket, match=r"it: U\+0000") as raised:
         decode_string(raw("0004 c3bc 00 'a'"), 0, 6, "it")
