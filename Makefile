@@ -11,7 +11,7 @@ CAN_COMPILE := $(filter true,$(CI))$(shell command -v cc 2>/dev/null)
 
 .DELETE_ON_ERROR:
 .NOTPARALLEL:
-.PHONY: help run test test-full lint types pytest compiled sweep fuzz test-pythons packages docs bench clean
+.PHONY: help run test test-full lint types pytest compiled sweep fuzz mutate test-pythons packages docs bench clean
 
 pytest compiled sweep test-pythons: export PYTHONHASHSEED := 0
 
@@ -57,6 +57,11 @@ SEED ?= $(shell od -An -N4 -tu4 /dev/urandom)
 fuzz: $(VENV)/.dev
 	@$(BIN)/python -m tests.harness.fuzz --seed $(SEED) --sessions $(SESSIONS) $(ARGS)
 
+COUNT ?= 40
+## mutate        breaks lines that obey the standard, each must fail a test that is marked with it; SEED=7 COUNT=4
+mutate: $(VENV)/.dev
+	@$(BIN)/python -m tests.conformance.breaking $(SEED) $(COUNT)
+
 ## test-pythons  the core's tests on every Python that is here
 test-pythons:
 	@tools/test_pythons
@@ -67,6 +72,8 @@ docs: $(VENV)/.dev
 	@mv $(VENV)/configuration.md docs/configuration.md
 	@$(BIN)/python -m tests.states.page > $(VENV)/states.md
 	@mv $(VENV)/states.md docs/states.md
+	@$(BIN)/python -m tests.conformance.page > $(VENV)/conformance.md
+	@mv $(VENV)/conformance.md docs/conformance.md
 
 # Needs mosquitto, a C compiler, two idle cores, and the folder of compare.py and mqload.c in BENCH.
 BENCH ?= ../shared/bench
