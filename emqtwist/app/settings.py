@@ -31,6 +31,8 @@ def settings_of(config: Config) -> Settings:
             priorities={topic.encode(): priority for topic, priority in queue.priority},
             max_length=queue.max_length,
             max_bytes=queue.max_bytes,
+            max_stored=queue.max_stored,
+            max_memory=queue.max_memory,
             low_watermark=queue.low_watermark,
             high_watermark=queue.high_watermark,
             store_qos0=queue.store_qos0,

@@ -3,26 +3,33 @@ from collections.abc import Callable
 
 from emqtwist.core import causes
 from emqtwist.core.circle import Circle
+from emqtwist.core.ledger import Ledger
 from emqtwist.core.message import QOS_BITS, Delivery
-from emqtwist.core.mqueue import MQueue
+from emqtwist.core.mqueue import OVERHEAD, MQueue
 
 
 class Backlog:
     """An MQueue with its rules; `persistent` sessions never drop what was acknowledged unless the rules say so.
 
-    `qos0` counts the waiting QoS 0 messages: later ones must not overtake them.
+    `qos0` counts the waiting QoS 0 messages: later ones must not overtake them. With a `ledger` what waits is stored too, and
+    the queue may be longer than its share of memory.
     """
 
-    __slots__ = ("client_id", "circle", "queue", "qos0", "_rules")
+    __slots__ = ("client_id", "circle", "ledger", "queue", "qos0", "_rules")
 
-    def __init__(self, client_id: str, circle: Circle) -> None:
+    def __init__(self, client_id: str, circle: Circle, ledger: Ledger | None = None) -> None:
         rules = circle.settings.queue
         self.client_id = client_id
         self.circle = circle
-        self.queue = MQueue(rules.kind, rules.priorities, rules.max_length, rules.max_bytes,
-                            rules.low_watermark, rules.high_watermark)
+        self.ledger = ledger
+        max_bytes = rules.max_bytes if ledger is None else rules.max_stored
+        self.queue = MQueue(rules.kind, rules.priorities, rules.max_length, max_bytes, rules.low_watermark, rules.high_watermark)
         self.qos0 = 0
         self._rules = rules
+
+    def __len__(self) -> int:
+        """How many wait, in memory or in the store only."""
+        return len(self.queue) + self.queue.stored
 
     def refuses(self, topic: bytes, size: int) -> bool:
         """Whether a message of this size would make a session that promised to keep messages drop one."""
@@ -46,8 +53,16 @@ class Backlog:
             if self._keeps_old(persistent) and queue.full(message.topic, message.size):
                 self.circle.metrics.drop(causes.QUEUE_FULL)
                 return
-        self.qos0 += not delivery[1] & QOS_BITS
-        self._forget(queue.put(delivery), causes.QUEUE_FULL)
+        if not queue.could_fit(message.topic, message.size):
+            self.circle.metrics.drop(causes.QUEUE_FULL)
+            self.refill()  # what is in memory can be dropped the next time
+            return
+        self._forget(queue.make_room(message.topic, message.size), causes.QUEUE_FULL)
+        if self.ledger is None:
+            self.qos0 += not delivery[1] & QOS_BITS
+            queue.append(delivery)
+        else:
+            self._store(self.ledger, delivery)
         if queue.full(message.topic, self.circle.settings.max_packet_size):
             self.circle.crowded.add(self.client_id)
         self._note_level(above)
@@ -66,15 +81,69 @@ class Backlog:
         above = self.queue.above_high
         for delivery in self.queue.take_where(give):
             self.qos0 -= not delivery[1] & QOS_BITS
+            if self.ledger is not None:
+                self.ledger.done(delivery[3])
         self._note_level(above)
 
     def clear(self) -> int:
         """Drop all; how many there were."""
         above = self.queue.above_high
-        dropped = self.queue.clear()
+        dropped = len(self)
+        self.queue.clear()
         self.qos0 = 0
+        self.nothing_stored()
         self._note_level(above)
-        return len(dropped)
+        return dropped
+
+    def holds_qos0(self) -> bool:
+        """Whether QoS 0 messages wait, or may do so."""
+        return self.qos0 > 0 or self.queue.stored > 0
+
+    # With a store.
+
+    def refill(self) -> None:
+        """Ask for what comes next when little of it is in memory."""
+        if self.ledger is not None and self.queue.stored and self.queue.bytes <= self._rules.max_memory // 2:
+            self.ledger.want(self._rules.max_memory)
+
+    def bring_back(self, rank: int, state: int, delivery: Delivery) -> None:
+        """A row that was in the store only waits in memory too."""
+        if self.ledger is not None:
+            self.ledger.bring_back(rank, delivery[3], state, delivery[1])
+            self.pass_by(delivery[0].size)
+            self.qos0 += not delivery[1] & QOS_BITS
+            self.queue.append(delivery)
+
+    def pass_by(self, size: int) -> None:
+        """A row of this size is not in the store only any more."""
+        queue = self.queue
+        queue.stored = max(0, queue.stored - 1)
+        queue.stored_bytes = max(0, queue.stored_bytes - size - OVERHEAD) if queue.stored else 0
+
+    def nothing_stored(self) -> None:
+        """The store has no more rows than there are in memory."""
+        self.queue.stored = self.queue.stored_bytes = 0
+        self.queue.mark()
+
+    def _store(self, ledger: Ledger, delivery: Delivery) -> None:
+        message, queue = delivery[0], self.queue
+        rank = queue.rank(message.topic)
+        row = ledger.enter(rank, delivery)
+        if self._has_place(ledger, rank, message.size):
+            ledger.keep(rank, row[3])
+            self.qos0 += not delivery[1] & QOS_BITS
+            queue.append(row)
+        else:
+            ledger.leave(row[3])
+            queue.stored += 1
+            queue.stored_bytes += message.size + OVERHEAD
+            queue.mark()
+
+    def _has_place(self, ledger: Ledger, rank: int, size: int) -> bool:
+        """Whether a row goes to memory: not past those in the store only, and within the share; of priorities all do."""
+        if self.queue.stored:
+            return ledger.is_before_last(rank)
+        return self._rules.kind == "priority" or not self.queue or self.queue.bytes + size <= self._rules.max_memory
 
     def _keeps_old(self, persistent: bool) -> bool:
         return self._rules.on_full == "drop_newest" or (persistent and self._rules.on_full == "refuse")
@@ -82,13 +151,16 @@ class Backlog:
     def _forget(self, dropped: list[Delivery], cause: str) -> None:
         if dropped:
             self.circle.metrics.drop(cause, len(dropped))
+            if self.ledger is not None:
+                for delivery in dropped:
+                    self.ledger.done(delivery[3])
             self.qos0 -= len([one for one in dropped if not one[1] & QOS_BITS])
 
     def _note_level(self, above: bool) -> None:
         """Tell when a watermark was crossed; `above` is how it was before."""
         if self.queue.above_high and not above:
-            self.circle.observer.queue_filling(self.client_id, len(self.queue))
+            self.circle.observer.queue_filling(self.client_id, len(self))
         elif above and not self.queue.above_high:
-            self.circle.observer.queue_relieved(self.client_id, len(self.queue))
-        if not self.queue:
+            self.circle.observer.queue_relieved(self.client_id, len(self))
+        if not len(self):
             self.circle.crowded.discard(self.client_id)

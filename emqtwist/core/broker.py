@@ -5,12 +5,16 @@ from emqtwist.core import causes, moving
 from emqtwist.core.access import Method
 from emqtwist.core.callback import Callback
 from emqtwist.core.circle import Circle
+from emqtwist.core.journal import Journal
+from emqtwist.core.ledger import Ledger
 from emqtwist.core.link import Link, Turn
 from emqtwist.core.message import NO_IDENTIFIERS, Message, WillMessage
 from emqtwist.core.metrics import Metrics
 from emqtwist.core.observer import Observer
 from emqtwist.core.prefixes import Prefixed, check_filter, subscription_to
 from emqtwist.core.pubsub import fan_out, feed
+from emqtwist.core.records import Record, Snapshot
+from emqtwist.core.recovery import recover, rows_of
 from emqtwist.core.retained import Retained
 from emqtwist.core.router import Route, Router
 from emqtwist.core.session import Session
@@ -29,17 +33,20 @@ class Broker:
 
     `token` gives a fresh random string for client identifiers that the broker assigns. Whoever drives the broker sets
     `turn.now` before each call, flushes `turn.take()` after it and calls `tick` once a second. `methods` are those of
-    enhanced authentication by name.
+    enhanced authentication by name. With a `journal` sessions and retained messages outlive the process: call `recover`
+    before anything else.
     """
 
     __slots__ = ("circle", "turn", "metrics", "observer", "router", "retained", "wills", "subscriptions", "sessions", "links",
-                 "token", "methods")
+                 "token", "methods", "journal")
 
-    def __init__(self, settings: Settings, token: Callable[[], str], turn: Turn, observer: Observer) -> None:
+    def __init__(self, settings: Settings, token: Callable[[], str], turn: Turn, observer: Observer,
+                 journal: Journal | None = None) -> None:
         self.turn = turn
         self.observer = observer
         self.metrics = Metrics()
-        self.circle = Circle(settings, turn, self.metrics, observer)
+        self.journal = journal
+        self.circle = Circle(settings, turn, self.metrics, observer, journal)
         self.router = Router(settings.route_cache)
         self.retained = Retained(settings.max_retained, settings.max_retained_payload)
         self.wills = Wills()
@@ -81,9 +88,15 @@ class Broker:
 
     def retain(self, message: Message) -> None:
         """Store in place of the retained message of its topic; an empty payload only deletes [MQTT-3.3.1-5], [MQTT-3.3.1-6]."""
-        cause = self.retained.store(message.copy(), self.turn.now + self.settings.retained_expiry)
+        until = self.turn.now + self.settings.retained_expiry
+        known = self.retained.get(message.topic) is not None
+        cause = self.retained.store(message.copy(), until)
         if cause:
             self.metrics.drop(cause)
+        elif self.journal is not None and message.payload:
+            self.journal.retain(message, until)
+        elif self.journal is not None and known:
+            self.journal.retain_no_more(message.topic)
 
     def local_message(self, topic: str, payload: bytes, qos: int, retain: bool, properties: bytes, expiry: float) -> Message:
         """A Message that this process publishes; `expiry` in seconds. TopicNameInvalid when `topic` is no Topic Name."""
@@ -135,7 +148,11 @@ class Broker:
         if delay <= 0:
             self._publish_will(will)  # [MQTT-3.1.2-8]
         else:
-            self.wills.hold(client_id, will, self.turn.now + delay)  # [MQTT-3.1.2-8]
+            due = self.turn.now + delay
+            self.wills.hold(client_id, will, due)  # [MQTT-3.1.2-8]
+            ledger = self._ledger(client_id)
+            if ledger is not None:
+                ledger.will_due(due)
 
     def discard_session(self, session: Session) -> None:
         """End a session; its Will is due now at the latest [MQTT-3.1.2-8]."""
@@ -154,7 +171,9 @@ class Broker:
         for will in self.wills.take_due(now):  # [MQTT-3.1.2-8]
             self._publish_will(will)
         self.sessions.take_expired(now)  # their Wills were due by then too
-        self.retained.take_expired(now)
+        for topic in self.retained.take_expired(now):
+            if self.journal is not None:
+                self.journal.retain_no_more(topic)
         if self.settings.retry_interval > 0:
             for session in list(self.sessions.by_id.values()):
                 session.retry(now - self.settings.retry_interval)
@@ -175,3 +194,24 @@ class Broker:
     def _publish_will(self, will: WillMessage) -> None:
         will.expires_at = self.turn.now + will.lifetime
         self.publish(will)
+        ledger = self._ledger(will.publisher)
+        if ledger is not None:
+            ledger.no_will()
+
+    def _ledger(self, client_id: str) -> Ledger | None:
+        session = self.sessions.by_id.get(client_id)
+        return None if session is None else session.ledger
+
+    # What a store has, and has brought back.
+
+    def recover(self, snapshot: Snapshot, now: float) -> None:
+        """Be as the store says that the broker was; before anybody connects. `journal.offset` is set."""
+        self.turn.now = now
+        if self.journal is not None:
+            recover(self.journal, snapshot, self.sessions, self.wills, self.retained, self.circle)
+
+    def page(self, number: int, rows: list[Record], more: bool) -> None:
+        """Rows of a session's queue, as `journal.wanted` asked for; `more`: there are rows behind them."""
+        session = self.sessions.by_number.get(number)
+        if session is not None and self.journal is not None:
+            session.bring_back(rows_of(rows, self.journal.offset), more)

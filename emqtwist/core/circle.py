@@ -1,4 +1,5 @@
 """What all subscribers of one broker share."""
+from emqtwist.core.journal import Journal
 from emqtwist.core.link import Turn
 from emqtwist.core.message import Message
 from emqtwist.core.metrics import Metrics
@@ -9,24 +10,26 @@ from emqtwist.core.subscriber import Subscriber
 
 
 class Circle:
-    """The turn, the counters, the observer and the settings of one broker.
+    """The turn, the counters, the observer, the settings and the journal of one broker; no journal where nothing is stored.
 
     `crowded` are client ids whose queue is nearly or quite full; `hungry` are subscribers that can take retained messages now.
     """
 
-    __slots__ = ("turn", "metrics", "observer", "settings", "crowded", "hungry")
+    __slots__ = ("turn", "metrics", "observer", "settings", "journal", "crowded", "hungry")
 
-    def __init__(self, settings: Settings, turn: Turn, metrics: Metrics, observer: Observer) -> None:
+    def __init__(self, settings: Settings, turn: Turn, metrics: Metrics, observer: Observer, journal: Journal | None) -> None:
         self.settings = settings
         self.turn = turn
         self.metrics = metrics
         self.observer = observer
+        self.journal = journal
         self.crowded: set[str] = set()
         self.hungry: dict[Subscriber, None] = {}  # each once, or it would get more than its share of a turn
 
     def outgrows(self, message: Message) -> bool:
         """Whether `message` alone is more than a session's queue holds."""
-        return 0 < self.settings.queue.max_bytes < message.size + OVERHEAD
+        queue = self.settings.queue
+        return 0 < min(queue.max_bytes, queue.max_stored) < message.size + OVERHEAD
 
     def feed(self, subscriber: Subscriber) -> None:
         """Hand over more of the retained messages that `subscriber` waits for, in this turn or the next."""

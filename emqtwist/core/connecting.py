@@ -12,7 +12,7 @@ from emqtwist.core.message import NEVER, WillMessage
 from emqtwist.core.router import is_reserved
 from emqtwist.core.session import Session
 from emqtwist.mqtt import constants as c
-from emqtwist.mqtt.errors import MQTTError, NotAuthorized, SessionTakenOver
+from emqtwist.mqtt.errors import MQTTError, NotAuthorized, ServerBusy, SessionTakenOver
 from emqtwist.mqtt.packets import Connack, Connect
 from emqtwist.mqtt.properties import Properties, forwarded_properties
 from emqtwist.mqtt.topics import check_topic_name
@@ -154,6 +154,12 @@ def _announce_limits(connection: Connection, packet: Connect, answer: Properties
         answer.shared_subscription_available = 0
 
 
+def _check_store(connection: Connection, packet: Connect, answer: Properties) -> None:
+    journal = connection.broker.journal
+    if journal is not None and journal.failing and _expiry(connection, packet, answer) > 0:
+        raise MQTTError(f"sessions cannot be kept now: {journal.failing}", c.SERVER_UNAVAILABLE)
+
+
 def _inform(connection: Connection, packet: Connect, answer: Properties) -> None:
     """Response Information for a client that asked for it [MQTT-3.1.2-28]."""
     pattern = connection.broker.settings.response_information
@@ -164,34 +170,78 @@ def _inform(connection: Connection, packet: Connect, answer: Properties) -> None
 
 
 STEPS: Final[list[Callable[[Connection, Connect, Properties], None]]] = [
-    _read_properties, _check_moved,
+    _read_properties, _check_moved, _check_store,
     _check_method, _check_identifier, _check_access, _check_will, _assign_identifier, _set_keep_alive,
     _announce_limits, _inform,
 ]
 
 
 def _open(connection: Connection, packet: Connect, answer: Properties) -> None:
-    """Open or resume the session and say so; what it holds follows the CONNACK [MQTT-3.2.0-1]."""
+    """Open or resume the session; where a store keeps it, the answer waits until that has it."""
     broker = connection.broker
     old = broker.sessions.by_id.get(connection.client_id)
-    if old is not None and old.link is not None:
-        old.link.fail(SessionTakenOver(f"a new connection from {connection.peer} uses this client identifier"))  # [MQTT-3.1.4-3]
+    if old is not None and old.opener is not None:
+        _take_over(connection, cast(Connection, old.opener))
         old = broker.sessions.by_id.get(connection.client_id)
     session = _session(connection, old, packet.clean_start)
     session.expiry_interval = _expiry(connection, packet, answer)  # [MQTT-3.1.2-23]
-    connection.state = OPEN  # [MQTT-3.2.0-2]
+    session.opener = connection
     connection.session = session
     connection.user_name = packet.user_name
-    present = session is old  # [MQTT-3.2.2-2] [MQTT-3.2.2-3]
-    # [MQTT-3.1.4-5]
-    if not connection.send_packet(Connack(present, c.SUCCESS, answer if packet.version == c.MQTT_5_0 else None)):
-        connection.end("packet_too_large", "CONNACK exceeds the client's Maximum Packet Size")
-        return
-    connection.will = _will(connection, packet)  # [MQTT-3.1.2-7]
-    session.attach(connection, _window(connection, packet))
-    broker.metrics.connects += 1
-    broker.observer.connected(connection.client_id, connection.peer, packet.version, present)
-    session.redeliver()  # [MQTT-3.2.0-1]
+    will = _will(connection, packet)
+    entry = _Entry(packet, answer, session is old, will)  # [MQTT-3.2.2-2] [MQTT-3.2.2-3]
+    journal = broker.journal
+    if journal is not None:
+        _record(connection, session, packet, will)
+        number = journal.barrier() if session.ledger is not None or journal.count != connection.since else 0
+        connection.wait(journal.wait(number), entry.stored)
+    else:
+        entry.enter(connection)
+
+
+def _take_over(connection: Connection, old: Connection) -> None:
+    """End the connection that has the Client Identifier [MQTT-3.1.4-3]; one that was not answered yet is told otherwise."""
+    reason = f"a new connection from {connection.peer} uses this client identifier"
+    old.fail(SessionTakenOver(reason) if old.state == OPEN else ServerBusy(reason))
+
+
+def _record(connection: Connection, session: Session, packet: Connect, will: WillMessage | None) -> None:
+    connection.broker.sessions.keep(session, packet.version)
+    if session.ledger is not None and will is not None:
+        session.ledger.will(will)
+    elif session.ledger is not None:
+        session.ledger.no_will()
+
+
+class _Entry:
+    """An accepted CONNECT; what the session holds follows the CONNACK [MQTT-3.2.0-1]."""
+
+    __slots__ = ("packet", "answer", "present", "will")
+
+    def __init__(self, packet: Connect, answer: Properties, present: bool, will: WillMessage | None) -> None:
+        self.packet = packet
+        self.answer = answer
+        self.present = present
+        self.will = will
+
+    def stored(self, link: Link, decision: bool) -> None:
+        """The store has the session."""
+        self.enter(cast(Connection, link))
+
+    def enter(self, connection: Connection) -> None:
+        broker, packet, session = connection.broker, self.packet, connection.session
+        if session is None:
+            return
+        connection.state = OPEN  # [MQTT-3.2.0-2]
+        answer = self.answer if packet.version == c.MQTT_5_0 else None
+        if not connection.send_packet(Connack(self.present, c.SUCCESS, answer)):  # [MQTT-3.1.4-5]
+            connection.end("packet_too_large", "CONNACK exceeds the client's Maximum Packet Size")
+            return
+        connection.will = self.will  # [MQTT-3.1.2-7]
+        session.attach(connection, _window(connection, packet))
+        broker.metrics.connects += 1
+        broker.observer.connected(connection.client_id, connection.peer, packet.version, self.present)
+        session.redeliver()  # [MQTT-3.2.0-1]
 
 
 def _session(connection: Connection, old: Session | None, clean_start: bool) -> Session:

@@ -32,11 +32,12 @@ class Connection(Link):
     `peer` is the address for the log; `loopback` says that it is one of this host's. `will` is that
     of CONNECT until DISCONNECT takes it back. `last_seen` is when the last packet came (monotonic seconds). `halted` says
     that no packet is served: one is `pending`, or the connection is closed. `exchange` is that of enhanced authentication.
+    `since` is how many records the journal had before the packet that is served.
     """
 
     __slots__ = ("broker", "decoder", "peer", "loopback", "state", "session", "client_id", "user_name", "keep_alive",
                  "last_seen", "will", "problem_information", "receive_maximum", "topic_alias_maximum", "incoming", "halted",
-                 "pending", "exchange")
+                 "pending", "exchange", "since")
 
     def __init__(self, broker: Broker, peer: str, loopback: bool) -> None:
         super().__init__(broker.turn)
@@ -59,6 +60,7 @@ class Connection(Link):
         self.halted = False
         self.pending: Waiting | None = None
         self.exchange: Exchange | None = None
+        self.since = 0
         broker.links[self] = None
 
     def take_aliases(self) -> Incoming:
@@ -68,23 +70,37 @@ class Connection(Link):
 
     # Answers.
 
-    def send_packet(self, packet: Packet) -> bool:
+    def send_packet(self, packet: Packet, promise: bool = False) -> bool:
         """Send within the client's Maximum Packet Size; whether it could [MQTT-3.1.2-24]."""
         data = encode_within(packet, self.version, self.max_packet)
-        if data is not None:  # [MQTT-3.1.2-24]
+        if data is not None and promise:  # [MQTT-3.1.2-24]
+            self.promise(data)
+        elif data is not None:
             self.send(data)
         return data is not None
+
+    def promise(self, data: bytes) -> None:
+        """Send an acknowledgement, once what was recorded for its packet is stored, and after those held before it."""
+        journal = self.broker.journal
+        if journal is None:
+            self.send(data)
+            return
+        number = journal.barrier() if journal.count != self.since else 0
+        if not number and not self.held:
+            self.send(data)
+        elif self.hold(number, data):
+            journal.hold(self, number)
 
     def acknowledge(self, packet_type: int, packet_id: int, reason_code: int = 0, reason: str = "") -> None:
         """Send PUBACK, PUBREC, PUBREL or PUBCOMP; the reason only to those who can take one and asked [MQTT-3.1.2-29]."""
         if not reason_code or self.version != c.MQTT_5_0:
-            self.send(SHORT[packet_type] + packet_id.to_bytes(2, "big"))  # [MQTT-2.2.1-5]
+            self.promise(SHORT[packet_type] + packet_id.to_bytes(2, "big"))  # [MQTT-2.2.1-5]
         else:
             properties = None
             if reason and self.problem_information:  # [MQTT-3.1.2-29]
                 properties = Properties()
                 properties.reason_string = reason
-            self.send_packet(CLASSES[packet_type](packet_id, reason_code, properties))
+            self.send_packet(CLASSES[packet_type](packet_id, reason_code, properties), True)
 
     # Waiting.
 
@@ -151,6 +167,8 @@ class Connection(Link):
         self.broker.sessions.leave(session)  # [MQTT-3.14.4-1]
         if will is not None:  # [MQTT3-3.1.2-12]
             self.broker.hold_will(session.client_id, will, min(will.delay, expiry))  # [MQTT-3.1.2-8]
+        elif session.ledger is not None:
+            session.ledger.no_will()
 
     # What time and the adapter tell.
 

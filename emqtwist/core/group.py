@@ -18,14 +18,17 @@ ANY_QOS: Final = 2  # each member has its own
 
 
 class SharedMessage(Message):
-    """A message that a group gave to one member, who may lose it to another; `group` is the name of the group."""
+    """A message that a group gave to one member, who may lose it to another."""
 
-    __slots__ = ("group",)
+    __slots__ = ("_group",)
 
     def __init__(self, message: Message, group: bytes) -> None:
         super().__init__(message.topic, message.payload, message.qos, message.retain, message.properties,
                          message.expires_at, message.publisher)
-        self.group = group
+        self._group = group
+
+    def group(self) -> bytes:
+        return self._group
 
 
 class Group(Subscriber):
@@ -85,6 +88,13 @@ class Group(Subscriber):
         """Whether nobody whose turn it could be would keep `message`; one who has room is enough."""
         members = self._not_own(self.here if self.here.order else self.away, message)
         return self._willing(members, message) is None
+
+    def keeps(self) -> bool:
+        for members in (self.here, self.away):
+            for subscriber in members.order:
+                if subscriber.keeps():
+                    return True
+        return False
 
     def takes(self, message: Message) -> bool:
         """Whether somebody would get `message`, and nothing be dropped for it."""

@@ -4,10 +4,10 @@ from zlib import crc32
 
 from emqtwist.core.circle import Circle
 from emqtwist.core.group import ANY_QOS, Group, SharedMessage
-from emqtwist.core.message import NO_IDENTIFIERS, PUBLISH_BYTE, QOS_BITS, Delivery
+from emqtwist.core.message import NO_IDENTIFIERS, PUBLISH_BYTE, QOS_1_BITS, QOS_BITS, Delivery
 from emqtwist.core.prefixes import Prefixed
 from emqtwist.core.router import Router
-from emqtwist.core.session import QOS_1_BITS, Session
+from emqtwist.core.session import Session
 from emqtwist.core.strategies import Dice
 from emqtwist.core.subscriber import Subscriber
 
@@ -76,9 +76,9 @@ class Groups:
         return Group(name, self._circle, self._dice)
 
     def _give_away(self, session: Session, give: Callable[[Delivery], bool]) -> None:
-        for packet_id, delivery in list(session.inflight.held.items()):  # but QoS 2,
+        for packet_id, delivery in list(session.inflight.held.items()):  # but QoS 2 [MQTT-4.8.2-4], [MQTT-4.8.2-5]
             if delivery is not None and delivery[1] & QOS_BITS == QOS_1_BITS and give(delivery):  # [MQTT-4.8.2-4] [MQTT-4.8.2-5]
-                session.inflight.remove(packet_id)
+                session.forget(packet_id)
         if session.backlog is not None:
             session.backlog.give_away(give)
 
@@ -86,14 +86,14 @@ class Groups:
         """Give it to a member who is here; whether there is one with room for it."""
         message = delivery[0]
         if isinstance(message, SharedMessage):
-            group = self.by_name.get(message.group)
+            group = self.by_name.get(message.group())
             return group is not None and bool(group.here.order) and self._pass_on(group, message)
         return False
 
     def _to_anyone(self, delivery: Delivery) -> bool:
         message = delivery[0]
         if isinstance(message, SharedMessage):
-            group = self.by_name.get(message.group)
+            group = self.by_name.get(message.group())
             return group is not None and self._pass_on(group, message)
         return False
 

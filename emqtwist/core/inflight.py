@@ -3,6 +3,11 @@ from emqtwist.core.message import Delivery
 from emqtwist.mqtt.constants import MAX_PACKET_ID
 
 
+def identifier_of(row: int) -> int:
+    """The Packet Identifier of a row: stored with it, so that it is the same after a restart."""
+    return (row - 1) % MAX_PACKET_ID + 1
+
+
 class Inflight:
     """Packet Identifier -> Delivery until PUBACK or PUBREC, None from PUBREC until PUBCOMP.
 
@@ -29,13 +34,21 @@ class Inflight:
         return self.window - len(self.held) + len(self.resend) if self.resend else 0
 
     def add(self, delivery: Delivery) -> int:
-        """A fresh Packet Identifier under which `delivery` is held [MQTT-2.2.1-4]."""
+        """A fresh Packet Identifier under which `delivery` is held [MQTT-2.2.1-4]; a row of the store has its own."""
+        if delivery[3]:
+            packet_id = identifier_of(delivery[3])
+            self.held[packet_id] = delivery
+            return packet_id
         packet_id = self._last_id % MAX_PACKET_ID + 1  # [MQTT-2.2.1-4]
         while packet_id in self.held:  # [MQTT-2.2.1-4] [MQTT-4.3.2-1] [MQTT-4.3.3-1]
             packet_id = packet_id % MAX_PACKET_ID + 1
         self._last_id = packet_id
         self.held[packet_id] = delivery  # [MQTT-4.3.2-3] [MQTT-4.3.3-3]
         return packet_id
+
+    def taken(self, row: int) -> bool:
+        """Whether the identifier of this row is still another's, 65,535 rows before it."""
+        return row > 0 and identifier_of(row) in self.held
 
     def remove(self, packet_id: int) -> None:
         """The flow ended: its identifier and its place in the window are free."""

@@ -1,4 +1,5 @@
 """The sending side of a connection, and the turn in which many of them are flushed at once."""
+from collections import deque
 from collections.abc import Callable
 
 from emqtwist.core.aliases import Outgoing
@@ -52,14 +53,16 @@ class Link:
 
     `version` is the protocol level, 0 before CONNECT; `max_packet` the client's Maximum Packet Size; `congested` is set by
     the adapter while too much waits to be sent; `closing` asks the adapter to close after the flush; `owner` belongs to it;
-    `aliases` are the Topic Aliases towards a client that takes some.
+    `aliases` are the Topic Aliases towards a client that takes some. `held` are packets that wait for the commit of a group,
+    with its number.
     """
 
-    __slots__ = ("turn", "out", "version", "max_packet", "congested", "closing", "owner", "aliases")
+    __slots__ = ("turn", "out", "held", "version", "max_packet", "congested", "closing", "owner", "aliases")
 
     def __init__(self, turn: Turn) -> None:
         self.turn = turn
         self.out: list[bytes] = []
+        self.held: deque[tuple[int, bytes]] | None = None
         self.version = 0
         self.max_packet = MAX_PACKET
         self.congested = False
@@ -72,6 +75,21 @@ class Link:
             self.turn.add(self)
         self.out.append(data)
 
+    def hold(self, number: int, data: bytes) -> bool:
+        """Send when group `number` is committed, after what is held already; whether the link has to be told of this group."""
+        held = self.held
+        if held is None:
+            held = self.held = deque()
+        new = not held or held[-1][0] < number
+        held.append((number if new else held[-1][0], data))
+        return new
+
+    def release(self, number: int) -> None:
+        """The groups up to `number` are committed."""
+        held = self.held
+        while held and held[0][0] <= number:
+            self.send(held.popleft()[1])
+
     def take(self) -> bytes:
         """All that is to be written now."""
         out = self.out
@@ -82,6 +100,7 @@ class Link:
         """Close when what has been sent is flushed; nothing follows."""
         if not self.closing:
             self.closing = True
+            self.held = None
             if not self.out:
                 self.turn.add(self)
 

@@ -5,12 +5,15 @@ from typing import Final
 from emqtwist.mqtt.encoder import publish_head
 from emqtwist.mqtt.properties import publish_properties
 
-# One message on its way to one subscriber: the message, the first byte of its PUBLISH (QoS and RETAIN as granted) and the
-# Subscription Identifiers that matched. Queues and in-flight windows hold these; a journal can store them as they are.
-Delivery = tuple["Message", int, tuple[int, ...]]
+# One message on its way to one subscriber: the message, the first byte of its PUBLISH (QoS and RETAIN as granted), the
+# Subscription Identifiers that matched, and the number of its row in the store, 0 where it has none. Queues and in-flight
+# windows hold these.
+Delivery = tuple["Message", int, tuple[int, ...], int]
 
 PUBLISH_BYTE: Final = 0x30
 QOS_BITS: Final = 0x06
+QOS_1_BITS: Final = 0x02
+QOS_2_BITS: Final = 0x04
 RETAIN_BIT: Final = 0x01
 DUP_BIT: Final = 0x08
 MQTT_5_BIT: Final = 0x100  # beside the first byte in a shape: the receiver speaks MQTT 5.0
@@ -25,10 +28,12 @@ class Message:
     `topic` is the Topic Name as bytes; `properties` are the encoded PUBLISH properties that are forwarded unaltered
     [MQTT-3.3.2-4], without length; `expires_at` is on the monotonic clock, NEVER without Message Expiry Interval;
     `publisher` is the client identifier it came from, empty when the broker itself or its host published. `head` and
-    `tail` are the bytes last made by `encode`, for receivers of that `shape`; a QoS 0 PUBLISH comes with its own.
+    `tail` are the bytes last made by `encode`, for receivers of that `shape`; a QoS 0 PUBLISH comes with its own. `number`
+    is that of the journal, 0 while it has none.
     """
 
-    __slots__ = ("topic", "payload", "qos", "retain", "properties", "expires_at", "publisher", "head", "tail", "shape", "_expiry")
+    __slots__ = ("topic", "payload", "qos", "retain", "properties", "expires_at", "publisher", "head", "tail", "shape", "number",
+                 "_expiry")
 
     def __init__(self, topic: bytes, payload: bytes, qos: int = 0, retain: bool = False, properties: bytes = b"",
                  expires_at: float = NEVER, publisher: str = "", head: bytes = b"", shape: int = -1) -> None:
@@ -42,6 +47,7 @@ class Message:
         self.head = head
         self.tail = b""
         self.shape = shape
+        self.number = 0
         self._expiry = -1
 
     def encode(self, shape: int, identifiers: tuple[int, ...], now: float) -> None:
@@ -75,6 +81,10 @@ class Message:
     def copy(self) -> "Message":
         """The same message without the bytes made for receivers: for those who keep it long."""
         return Message(self.topic, self.payload, self.qos, self.retain, self.properties, self.expires_at, self.publisher)
+
+    def group(self) -> bytes:
+        """The group of a shared subscription that handed it out; empty if none did."""
+        return b""
 
     @property
     def topic_name(self) -> str:

@@ -52,11 +52,12 @@ class MQueue:
 
     `max_length` bounds the messages, of each topic where the kind is `priority`; `max_bytes` bounds `bytes`, the sum
     of all, with OVERHEAD for each; 0: no bound. `above_high` turns true when more wait than `high_watermark`, and
-    false when fewer than `low_watermark`, both fractions of `max_length`.
+    false when fewer than `low_watermark`, both fractions of `max_length`. `stored` messages of `stored_bytes` wait behind
+    these, in a store: they count too, and are not dropped for others.
     """
 
-    __slots__ = ("max_length", "max_bytes", "bytes", "above_high", "_by_topic", "_priorities", "_low", "_high",
-                 "_ranks", "_lines", "_mortal", "_length", "_arrivals")
+    __slots__ = ("max_length", "max_bytes", "bytes", "above_high", "stored", "stored_bytes", "_by_topic", "_priorities", "_low",
+                 "_high", "_ranks", "_lines", "_mortal", "_length", "_arrivals")
 
     def __init__(self, kind: str, priorities: dict[bytes, int], max_length: int, max_bytes: int, low_watermark: float,
                  high_watermark: float) -> None:
@@ -64,6 +65,7 @@ class MQueue:
         self.max_bytes = max_bytes
         self.bytes = 0
         self.above_high = False
+        self.stored = self.stored_bytes = 0
         self._by_topic = kind == "priority"
         self._priorities = priorities
         self._low = max(1, int(max_length * low_watermark + 0.5))  # an empty queue is below any mark
@@ -79,9 +81,9 @@ class MQueue:
 
     def full(self, topic: bytes, size: int) -> bool:
         """Whether a message of this topic and `Message.size` would drop another, or itself."""
-        if 0 < self.max_bytes < self.bytes + size + OVERHEAD:
+        if 0 < self.max_bytes < self.bytes + self.stored_bytes + size + OVERHEAD:
             return True
-        return 0 < self.max_length <= self._length and self._crowded(topic)
+        return 0 < self.max_length <= self._length + self.stored and self._crowded(topic)
 
     def put(self, delivery: Delivery) -> list[Delivery]:
         """Append, and return what was dropped for it, oldest first.
@@ -90,16 +92,33 @@ class MQueue:
         goes, but nothing of a higher priority than the new message: it is returned itself when it cannot fit.
         """
         message = delivery[0]
-        topic = message.topic
-        size = message.size
-        dropped: list[Delivery] = []
-        if self.full(topic, size):
-            if self.max_bytes and not self._fits(topic, size):
-                return [delivery]
-            dropped = self._make_room(topic, size)
-        self._append(Place(delivery), message, topic, size + OVERHEAD)
-        self._mark()
+        if not self.could_fit(message.topic, message.size):
+            return [delivery]
+        dropped = self.make_room(message.topic, message.size)
+        self.append(delivery)
         return dropped
+
+    def could_fit(self, topic: bytes, size: int) -> bool:
+        """Whether there would be room for a message once all went that may go for it."""
+        if 0 < self.max_length <= self.stored:
+            return False
+        return not self.max_bytes or not self.full(topic, size) or self._fits(topic, size)
+
+    def make_room(self, topic: bytes, size: int) -> list[Delivery]:
+        """Drop what has to go for a message that could fit, oldest first."""
+        dropped = self._make_room(topic, size) if self.full(topic, size) else []
+        self.mark()
+        return dropped
+
+    def append(self, delivery: Delivery) -> None:
+        """Put `delivery` where it belongs, whether there is room or not."""
+        message = delivery[0]
+        self._append(Place(delivery), message, message.topic, message.size + OVERHEAD)
+        self.mark()
+
+    def rank(self, topic: bytes) -> int:
+        """Where messages of this topic come in the store: lower ones first."""
+        return -self._priority(topic) if self._by_topic else 0
 
     def peek(self) -> Delivery:
         """What `take` would give; only while something waits."""
@@ -108,7 +127,7 @@ class MQueue:
     def take(self) -> Delivery:
         """Remove what is sent next; only while something waits."""
         delivery = self._leave(self._head())
-        self._mark()
+        self.mark()
         return delivery
 
     def drop_expired(self, now: float) -> list[Delivery]:
@@ -118,7 +137,7 @@ class MQueue:
             place = heappop(self._mortal)[2]
             if place.delivery[0] is not GONE:
                 dropped.append(self._leave(place))
-        self._mark()
+        self.mark()
         return dropped
 
     def take_where(self, wanted: Callable[[Delivery], bool]) -> list[Delivery]:
@@ -127,7 +146,7 @@ class MQueue:
         for place in self._places():
             if place.delivery[0] is not GONE and wanted(place.delivery) and place.delivery[0] is not GONE:
                 taken.append(self._leave(place))
-        self._mark()
+        self.mark()
         return taken
 
     def waiting(self) -> list[Delivery]:
@@ -139,7 +158,7 @@ class MQueue:
         found = self.waiting()
         self._ranks, self._lines, self._mortal = {}, {}, []
         self._length = self.bytes = 0
-        self._mark()
+        self.mark()
         return found
 
     # Inside.
@@ -157,7 +176,7 @@ class MQueue:
     def _crowded(self, topic: bytes) -> bool:
         """Whether what counts with `topic` has reached `max_length`."""
         if not self._by_topic:
-            return self._length >= self.max_length
+            return self._length + self.stored >= self.max_length
         line = self._lines.get(topic)
         return line is not None and line.length >= self.max_length
 
@@ -170,13 +189,13 @@ class MQueue:
         """Whether there is room once nothing waits but what has a higher priority."""
         priority = self._priority(topic) if self._by_topic else 0
         above = sum([rank.size for other, rank in self._ranks.items() if other > priority])
-        return above + size + OVERHEAD <= self.max_bytes
+        return above + self.stored_bytes + size + OVERHEAD <= self.max_bytes
 
     def _make_room(self, topic: bytes, size: int) -> list[Delivery]:
         dropped: list[Delivery] = []
-        while 0 < self.max_length <= self._length and self._crowded(topic):
+        while 0 < self.max_length <= self._length + self.stored and self._crowded(topic):
             dropped.append(self._leave(self._lines[topic].first if self._by_topic else self._head()))
-        while 0 < self.max_bytes < self.bytes + size + OVERHEAD:
+        while 0 < self.max_bytes < self.bytes + self.stored_bytes + size + OVERHEAD:
             dropped.append(self._leave(self._ranks[min(self._ranks)].places[0]))
         return dropped
 
@@ -213,7 +232,7 @@ class MQueue:
         delivery = place.delivery
         message = delivery[0]
         size = message.size + OVERHEAD
-        place.delivery = (GONE, 0, ())
+        place.delivery = (GONE, 0, (), 0)
         priority = self._leave_line(message.topic) if self._by_topic else 0
         rank = self._ranks[priority]
         rank.length -= 1
@@ -250,8 +269,10 @@ class MQueue:
                     line.last.after = place
                 line.last = place
 
-    def _mark(self) -> None:
-        if self._length < self._low:
+    def mark(self) -> None:
+        """Notice that a watermark is crossed."""
+        length = self._length + self.stored
+        if length < self._low:
             self.above_high = False
-        elif 0 < self._high < self._length:
+        elif 0 < self._high < length:
             self.above_high = True

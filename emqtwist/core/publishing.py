@@ -2,6 +2,7 @@
 from emqtwist.core import causes
 from emqtwist.core.connection import Connection
 from emqtwist.core.forwarded import check_forwarded
+from emqtwist.core.journal import Journal
 from emqtwist.core.message import MQTT_5_BIT, NEVER, PUBLISH_BYTE, Message
 from emqtwist.core.pubsub import refused_by
 from emqtwist.core.router import Route, is_reserved
@@ -38,6 +39,7 @@ def publish(connection: Connection, session: Session, packet: Publish) -> None:
                 _pass_frame(connection, packet, route)
                 return
     if qos == 2 and packet.packet_id in session.received:
+        connection.since = -1  # what it brought may not be stored yet
         connection.acknowledge(c.PUBREC, packet.packet_id)  # known already: not passed on again [MQTT-4.3.3-10]
         return
     if qos == 2 and len(session.received) >= connection.receive_maximum and connection.version == c.MQTT_5_0:
@@ -51,7 +53,7 @@ def publish(connection: Connection, session: Session, packet: Publish) -> None:
         # [MQTT-3.3.4-1] [MQTT-4.3.2-4] [MQTT-4.3.2-5] [MQTT-4.6.0-2]
         connection.acknowledge(c.PUBACK, packet.packet_id, reason_code)
     elif qos == 2:
-        session.received[packet.packet_id] = None  # [MQTT-4.3.3-10]
+        session.receive(packet.packet_id)  # [MQTT-4.3.3-10]
         connection.acknowledge(c.PUBREC, packet.packet_id, reason_code)  # [MQTT-3.3.4-1] [MQTT-4.3.3-8] [MQTT-4.6.0-3]
 
 
@@ -117,6 +119,8 @@ def _message(connection: Connection, packet: Publish, properties: Properties) ->
 def _check_room(connection: Connection, message: Message, route: Route) -> None:
     """Refuse what could not be kept: an acknowledged message is not dropped for want of room."""
     broker = connection.broker
+    if broker.journal is not None and broker.journal.failing:
+        _check_store(broker.journal, message, route)
     full = refused_by(route, message, broker.circle)
     if full is not None:
         broker.metrics.drop(causes.QUEUE_FULL_REFUSED)
@@ -126,6 +130,15 @@ def _check_room(connection: Connection, message: Message, route: Route) -> None:
         if cause:
             broker.metrics.drop(cause)
             raise QuotaExceeded(causes.DROPS[cause])
+
+
+def _check_store(journal: Journal, message: Message, route: Route) -> None:
+    """Refuse what the store should keep and cannot."""
+    for subscription in route:
+        if message.retain or subscription.subscriber.keeps():
+            raise QuotaExceeded(f"messages cannot be kept now: {journal.failing}")
+    if message.retain:
+        raise QuotaExceeded(f"messages cannot be kept now: {journal.failing}")
 
 
 def _refuse(connection: Connection, packet: Publish, error: MQTTError) -> None:
@@ -142,7 +155,7 @@ def _refuse(connection: Connection, packet: Publish, error: MQTTError) -> None:
         connection.acknowledge(c.PUBACK, packet.packet_id, error.reason_code, error.reason)
     elif packet.qos == 2:
         if not told and connection.session is not None:
-            connection.session.received[packet.packet_id] = None  # [MQTT3-3.3.5-2]
+            connection.session.receive(packet.packet_id)  # [MQTT3-3.3.5-2]
         connection.acknowledge(c.PUBREC, packet.packet_id, error.reason_code, error.reason)  # [MQTT-4.3.3-9]
 
 
@@ -155,9 +168,10 @@ def pubrec(connection: Connection, session: Session, packet: Acknowledgement) ->
 
 def pubrel(connection: Connection, session: Session, packet: Acknowledgement) -> None:
     if packet.packet_id in session.received:
-        del session.received[packet.packet_id]  # [MQTT-4.3.3-12]
+        session.complete(packet.packet_id)  # [MQTT-4.3.3-12]
         connection.acknowledge(c.PUBCOMP, packet.packet_id)  # [MQTT-4.3.3-11] [MQTT-4.3.3-13]
     else:
+        connection.since = -1  # that it was completed may not be stored yet
         connection.acknowledge(c.PUBCOMP, packet.packet_id, c.PACKET_IDENTIFIER_NOT_FOUND, "no such Packet Identifier received")
 
 

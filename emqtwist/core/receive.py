@@ -33,8 +33,11 @@ def receive(connection: Connection, data: bytes, kept: list[Packet] | None = Non
             connection.last_seen = connection.turn.now
     else:
         packets = kept
+    journal = connection.broker.journal
     try:
         for packet in packets:
+            if journal is not None:
+                connection.since = journal.count
             if connection.halted:  # [MQTT-3.1.4-6] [MQTT-3.14.4-1]
                 _keep(connection, b"", packets[packets.index(packet):])
                 return

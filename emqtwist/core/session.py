@@ -10,30 +10,44 @@ from emqtwist.core import causes
 from emqtwist.core.aliases import Outgoing
 from emqtwist.core.backlog import Backlog
 from emqtwist.core.circle import Circle
-from emqtwist.core.inflight import Inflight
+from emqtwist.core.inflight import Inflight, identifier_of
+from emqtwist.core.ledger import Ledger
 from emqtwist.core.link import Link
-from emqtwist.core.message import DUP_BIT, MQTT_5_BIT, NEVER, QOS_BITS, Delivery, Message
+from emqtwist.core.message import DUP_BIT, MQTT_5_BIT, NEVER, QOS_1_BITS, QOS_2_BITS, QOS_BITS, Delivery, Message
+from emqtwist.core.records import COMPLETED, RECEIVED, STATE_RELEASED
 from emqtwist.core.subscriber import Subscriber, Subscription
 from emqtwist.mqtt.constants import IMPLEMENTATION_SPECIFIC_ERROR, MQTT_5_0
 from emqtwist.mqtt.errors import MQTTError, ProtocolError
 
-QOS_1_BITS: Final = 2
-QOS_2_BITS: Final = 4
 PUBREL: Final = b"\x62\x02"
+
+
+class Row:
+    """A row of a session's queue as it comes from a store; `state` as in `records`."""
+
+    __slots__ = ("rank", "state", "delivery")
+
+    def __init__(self, rank: int, state: int, delivery: Delivery) -> None:
+        self.rank = rank
+        self.state = state
+        self.delivery = delivery
 
 
 class Session(Subscriber):
     """State of one client; `link` is its connection, None while it is away.
 
-    `expiry_interval` is in seconds, 0 when the session ends with its connection.
+    `expiry_interval` is in seconds, 0 when the session ends with its connection. `opener` is the connection that has it, or
+    has asked for it. `ledger` is there when a store keeps the session.
     """
 
-    __slots__ = ("circle", "link", "expiry_interval", "subscriptions", "inflight", "backlog", "received")
+    __slots__ = ("circle", "link", "opener", "expiry_interval", "subscriptions", "inflight", "backlog", "received", "ledger")
 
     def __init__(self, client_id: str, circle: Circle) -> None:
         super().__init__(client_id)
         self.circle = circle
         self.link: Link | None = None
+        self.opener: Link | None = None
+        self.ledger: Ledger | None = None
         self.expiry_interval = 0.0
         self.subscriptions: dict[bytes, Subscription] = {}
         self.inflight = Inflight()
@@ -48,7 +62,7 @@ class Session(Subscriber):
         self.inflight.retries = self.circle.settings.retry_interval > 0 and link.version < MQTT_5_0
 
     def detach(self) -> None:
-        self.link = self.direct = None
+        self.link = self.opener = self.direct = None
 
     def choke(self) -> None:
         """The connection takes no more for now: everything waits."""
@@ -65,18 +79,22 @@ class Session(Subscriber):
         link = self.link
         backlog = self.backlog
         if link is None or link.congested:
-            self._wait((message, first_byte, identifiers))  # [MQTT-4.5.0-1] [MQTT3-3.1.2-5]
+            self._wait((message, first_byte, identifiers, 0))  # [MQTT-4.5.0-1] [MQTT3-3.1.2-5]
         elif not first_byte & QOS_BITS:
             if self.direct is not None:
                 self._send_qos0(link, message, first_byte, identifiers)
-            elif link.aliases is not None and (backlog is None or not backlog.qos0):
-                self._send_aliased(link, link.aliases, (message, first_byte, identifiers))
+            elif link.aliases is not None and (backlog is None or not backlog.holds_qos0()):
+                self._send_aliased(link, link.aliases, (message, first_byte, identifiers, 0))
             else:
-                self._wait((message, first_byte, identifiers))
-        elif self.inflight.room() <= 0 or (backlog is not None and backlog.queue):  # [MQTT-3.3.4-9] [MQTT-4.9.0-2]
-            self._wait((message, first_byte, identifiers))
+                self._wait((message, first_byte, identifiers, 0))
+        elif self.inflight.room() <= 0 or (backlog is not None and len(backlog)):  # [MQTT-3.3.4-9] [MQTT-4.9.0-2]
+            self._wait((message, first_byte, identifiers, 0))
+        elif self.ledger is None:
+            self._send(link, (message, first_byte, identifiers, 0))
+        elif self.inflight.taken(self.ledger.next_seq):
+            self._wait((message, first_byte, identifiers, 0))
         else:
-            self._send(link, (message, first_byte, identifiers))
+            self._send(link, self.ledger.enter(self.ledger.front, (message, first_byte, identifiers, 0)))
 
     def room(self) -> int:
         """How many messages could be sent now; 0 while others wait."""
@@ -88,7 +106,7 @@ class Session(Subscriber):
         if not self.expiry_interval or self.room() > 0:
             return False
         if self.backlog is None:
-            self.backlog = Backlog(self.client_id, self.circle)
+            self.backlog = Backlog(self.client_id, self.circle, self.ledger)
         return self.backlog.refuses(message.topic, message.size)
 
     def full(self, message: Message) -> bool:
@@ -111,7 +129,7 @@ class Session(Subscriber):
 
     def queued(self) -> int:
         """How many messages wait."""
-        return len(self.backlog.queue) if self.backlog is not None else 0
+        return len(self.backlog) if self.backlog is not None else 0
 
     def pump(self) -> None:
         """Send what waits, as far as the window and the connection allow."""
@@ -123,7 +141,8 @@ class Session(Subscriber):
             self._repeat(link, packet_id)
         if self.backlog is not None and not inflight.resend:
             self._send_waiting(link, self.backlog)
-        waiting = link.congested or (self.backlog is not None and self.backlog.qos0 > 0)
+            self.backlog.refill()
+        waiting = link.congested or (self.backlog is not None and self.backlog.holds_qos0())
         self.direct = None if waiting or link.aliases is not None else link  # QoS 0 must not overtake QoS 0
         if self.replays and self.room() > 0:
             self.circle.feed(self)
@@ -153,6 +172,8 @@ class Session(Subscriber):
         if reason_code >= 0x80:
             self._finish(packet_id, reason_code)  # [MQTT-4.4.0-2]
             return False
+        if self.ledger is not None and held is not None:
+            self.ledger.release(packet_id, held[3])
         self.inflight.released(packet_id)  # [MQTT-4.3.3-4]
         return True
 
@@ -162,7 +183,7 @@ class Session(Subscriber):
 
     def send_pubrel(self, packet_id: int) -> None:
         if self.link is not None:
-            self.link.send(PUBREL + packet_id.to_bytes(2, "big"))  # [MQTT-3.3.4-10] [MQTT-4.9.0-3]
+            self._send_safe(self.link, PUBREL + packet_id.to_bytes(2, "big"))  # [MQTT-3.3.4-10] [MQTT-4.9.0-3]
             if self.inflight.retries:
                 self.inflight.note_sent(packet_id, self.circle.turn.now)
 
@@ -175,29 +196,34 @@ class Session(Subscriber):
         self.replays.clear()
 
     def _wait(self, delivery: Delivery) -> None:
-        if not delivery[1] & QOS_BITS and not self.circle.settings.queue.store_qos0:
+        if not delivery[1] & QOS_BITS and not self._stores_qos0():
             self.circle.metrics.drop(causes.QOS_0_NOT_STORED)
             return
         if self.backlog is None:
-            self.backlog = Backlog(self.client_id, self.circle)
+            self.backlog = Backlog(self.client_id, self.circle, self.ledger)
         self.backlog.put(delivery, self.expiry_interval > 0)
 
     def _send_waiting(self, link: Link, backlog: Backlog) -> None:
         while backlog.queue and not link.congested:
-            message, first_byte, identifiers = backlog.queue.peek()
-            if first_byte & QOS_BITS and self.inflight.room() <= 0:
+            delivery = backlog.queue.peek()
+            message, first_byte, identifiers, row = delivery
+            if first_byte & QOS_BITS and (self.inflight.room() <= 0 or self.inflight.taken(row)):
                 return
             backlog.take()
-            if message.expires_at <= self.circle.turn.now:  # [MQTT-3.3.2-5]
-                self.circle.metrics.drop(causes.EXPIRED)
+            if message.expires_at <= self.circle.turn.now and (self.ledger is None or row not in self.ledger.begun):
+                self._drop(row, causes.EXPIRED)  # [MQTT-3.3.2-5]
+            elif self.ledger is not None and row in self.ledger.repeated:
+                self._repeat(link, self.inflight.add(delivery))
             elif first_byte & QOS_BITS:
-                self._send(link, (message, first_byte, identifiers))
+                self._send(link, delivery)
             else:
                 self._send_qos0(link, message, first_byte, identifiers)
+                if self.ledger is not None:
+                    self.ledger.done(row)
 
     def _send_qos0(self, link: Link, message: Message, first_byte: int, identifiers: tuple[int, ...]) -> None:
         if link.aliases is not None:
-            self._send_aliased(link, link.aliases, (message, first_byte, identifiers))
+            self._send_aliased(link, link.aliases, (message, first_byte, identifiers, 0))
             return
         message.encode(first_byte | self.shape, identifiers, self.circle.turn.now)
         if len(message.head) > link.max_packet:  # [MQTT-3.1.2-24]
@@ -206,7 +232,9 @@ class Session(Subscriber):
             link.send(message.head)
 
     def _send(self, link: Link, delivery: Delivery) -> None:
-        if link.aliases is not None:
+        if self.ledger is not None:
+            self.ledger.begin(delivery)
+        if link.aliases is not None and not self._waits_for_commit(delivery):
             self._send_aliased(link, link.aliases, delivery)
             return
         message = delivery[0]
@@ -214,9 +242,9 @@ class Session(Subscriber):
         if shape != message.shape or message.expires_at != NEVER or delivery[2]:
             message.encode(shape, delivery[2], self.circle.turn.now)
         if len(message.head) + 2 + len(message.tail) > link.max_packet:  # [MQTT-3.1.2-24]
-            self.circle.metrics.drop(causes.TOO_LARGE_FOR_CLIENT)  # as if it had been sent [MQTT-3.1.2-25]
+            self._drop(delivery[3], causes.TOO_LARGE_FOR_CLIENT)  # as if it had been sent [MQTT-3.1.2-25]
         else:
-            self._write(link, message, self.inflight.add(delivery))
+            self._write(link, delivery, self.inflight.add(delivery))
 
     def _repeat(self, link: Link, packet_id: int) -> None:
         """Send again what this identifier stands for; DUP is set [MQTT-3.3.1-1]."""
@@ -224,26 +252,26 @@ class Session(Subscriber):
         if held is None:
             self.send_pubrel(packet_id)
             return
-        if link.aliases is not None:
+        if link.aliases is not None and not self._waits_for_commit(held):
             self._send_aliased(link, link.aliases, held, packet_id)
             return
         message = held[0]
         message.encode(held[1] | DUP_BIT | self.shape, held[2], self.circle.turn.now)  # [MQTT-3.3.1-1] [MQTT-4.3.3-7]
-        if len(message.head) + 2 + len(message.tail) > link.max_packet:
-            self.circle.metrics.drop(causes.TOO_LARGE_FOR_CLIENT)
-            self.inflight.remove(packet_id)
+        if len(message.head) + 2 + len(message.tail) > link.max_packet:  # [MQTT-3.1.2-24]
+            self._drop(0, causes.TOO_LARGE_FOR_CLIENT)
+            self.forget(packet_id)
         else:
-            self._write(link, message, packet_id)
+            self._write(link, held, packet_id)
 
     def _send_aliased(self, link: Link, aliases: Outgoing, delivery: Delivery, packet_id: int = 0) -> None:
         """Send with the Topic Aliases of this connection; `packet_id` is that of a message sent before, DUP is set then."""
-        message, first_byte, identifiers = delivery
+        message, first_byte, identifiers, row = delivery
         if packet_id:
             first_byte |= DUP_BIT  # [MQTT-3.3.1-1]
         if not aliases.encode(message, first_byte, identifiers, self.circle.turn.now, link.max_packet):  # [MQTT-3.1.2-24]
-            self.circle.metrics.drop(causes.TOO_LARGE_FOR_CLIENT)  # as if it had been sent [MQTT-3.1.2-25]
+            self._drop(0 if packet_id else row, causes.TOO_LARGE_FOR_CLIENT)  # as if it had been sent [MQTT-3.1.2-25]
             if packet_id:
-                self.inflight.remove(packet_id)
+                self.forget(packet_id)
             return
         if not link.out:
             link.turn.add(link)
@@ -253,17 +281,91 @@ class Session(Subscriber):
         else:
             link.out += (aliases.head, message.payload)
 
-    def _write(self, link: Link, message: Message, packet_id: int) -> None:
-        out = link.out
-        if not out:
-            link.turn.add(link)
-        out += (message.head, packet_id.to_bytes(2, "big"), message.tail)
+    def _write(self, link: Link, delivery: Delivery, packet_id: int) -> None:
+        message, out = delivery[0], link.out
+        if self.ledger is not None and self._waits_for_commit(delivery):
+            self._send_safe(link, message.head + packet_id.to_bytes(2, "big") + message.tail)
+        else:
+            if not out:
+                link.turn.add(link)
+            out += (message.head, packet_id.to_bytes(2, "big"), message.tail)
         if self.inflight.retries:
             self.inflight.note_sent(packet_id, self.circle.turn.now)
 
     def _finish(self, packet_id: int, reason_code: int) -> None:
-        self.inflight.remove(packet_id)
+        self.forget(packet_id)
         if reason_code >= 0x80:
             self.circle.metrics.drop(causes.REFUSED_BY_CLIENT)  # nobody else of a group gets it [MQTT-4.8.2-6]
         if self.backlog is not None or self.inflight.resend or self.replays:
             self.pump()
+
+    # With a store.
+
+    def receive(self, packet_id: int) -> None:
+        """A QoS 2 message with this identifier was passed on."""
+        self.received[packet_id] = None
+        if self.ledger is not None:
+            self.ledger.journal.add((RECEIVED, self.ledger.number, packet_id))
+
+    def complete(self, packet_id: int) -> None:
+        """Its PUBREL came."""
+        del self.received[packet_id]
+        if self.ledger is not None:
+            self.ledger.journal.add((COMPLETED, self.ledger.number, packet_id))
+
+    def keeps(self) -> bool:
+        return self.ledger is not None
+
+    def forget(self, packet_id: int) -> None:
+        """The flow is over: its identifier is free, and its row."""
+        delivery = self.inflight.held[packet_id]
+        self.inflight.remove(packet_id)
+        if self.ledger is not None:
+            if delivery is None:
+                self.ledger.complete(packet_id)
+            else:
+                self.ledger.done(delivery[3])
+
+    def bring_back(self, rows: list[Row], more: bool) -> None:
+        """The next page of the queue has come from the store."""
+        backlog, ledger = self.backlog, self.ledger
+        if backlog is None or ledger is None:
+            return
+        ledger.fetching = False
+        for row in rows:
+            seq = row.delivery[3]
+            if row.state == STATE_RELEASED:
+                ledger.pass_by(row.rank, seq)
+                backlog.pass_by(0)
+                packet_id = identifier_of(seq)
+                ledger.released[packet_id] = seq
+                self.inflight.held[packet_id] = None
+                self.send_pubrel(packet_id)
+            else:
+                backlog.bring_back(row.rank, row.state, row.delivery)
+        if not rows and not more:
+            backlog.nothing_stored()
+        self.pump()
+
+    def _stores_qos0(self) -> bool:
+        """Whether QoS 0 messages may wait: not while the store has no room or does not keep up."""
+        ledger = self.ledger
+        return self.circle.settings.queue.store_qos0 and (
+            ledger is None or not (ledger.journal.failing or ledger.journal.crowded()))
+
+    def _drop(self, row: int, cause: str) -> None:
+        self.circle.metrics.drop(cause)
+        if self.ledger is not None and row:
+            self.ledger.done(row)
+
+    def _waits_for_commit(self, delivery: Delivery) -> bool:
+        """A QoS 2 message of the store: under another identifier after a crash, it would come twice."""
+        return self.ledger is not None and delivery[1] & QOS_BITS == QOS_2_BITS
+
+    def _send_safe(self, link: Link, data: bytes) -> None:
+        """Send once all that was recorded is committed."""
+        number = self.ledger.journal.barrier() if self.ledger is not None else 0
+        if self.ledger is None or (not number and not link.held):
+            link.send(data)
+        elif link.hold(number, data):
+            self.ledger.journal.hold(link, number)

@@ -4,14 +4,17 @@
 class QueueSettings:
     """How a session's queue behaves; rows `[mqtt.mqueue]`."""
 
-    __slots__ = ("kind", "priorities", "max_length", "max_bytes", "low_watermark", "high_watermark", "store_qos0", "on_full")
+    __slots__ = ("kind", "priorities", "max_length", "max_bytes", "max_stored", "max_memory", "low_watermark", "high_watermark",
+                 "store_qos0", "on_full")
 
-    def __init__(self, kind: str, priorities: dict[bytes, int], max_length: int, max_bytes: int, low_watermark: float,
-                 high_watermark: float, store_qos0: bool, on_full: str) -> None:
+    def __init__(self, kind: str, priorities: dict[bytes, int], max_length: int, max_bytes: int, max_stored: int,
+                 max_memory: int, low_watermark: float, high_watermark: float, store_qos0: bool, on_full: str) -> None:
         self.kind = kind
         self.priorities = priorities
         self.max_length = max_length
         self.max_bytes = max_bytes
+        self.max_stored = max_stored
+        self.max_memory = max_memory
         self.low_watermark = low_watermark
         self.high_watermark = high_watermark
         self.store_qos0 = store_qos0

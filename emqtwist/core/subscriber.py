@@ -52,6 +52,10 @@ class Subscriber:
         """How many messages are on their way to it."""
         return 0
 
+    def keeps(self) -> bool:
+        """Whether a store has what is taken here."""
+        return False
+
     def absent(self) -> bool:
         """Whether it is away, so that messages wait for it."""
         return False

@@ -1,7 +1,8 @@
 """SUBSCRIBE and UNSUBSCRIBE, a result for each Topic Filter."""
-from typing import Final
+from typing import Final, cast
 
 from emqtwist.core.connection import Connection
+from emqtwist.core.link import Link
 from emqtwist.core.message import NO_IDENTIFIERS
 from emqtwist.core.prefixes import Prefix, canonical, check_filter, subscription_to
 from emqtwist.core.session import Session
@@ -37,10 +38,31 @@ def subscribe(connection: Connection, session: Session, packet: Subscribe) -> No
             subscription = subscription_to(session, topic_filter, options, identifiers)
             made.append((subscription, broker.sessions.subscribe(session, subscription)))
             reason_codes.append(options & c.OPTION_QOS)  # [MQTT-3.9.3-1] [MQTT-3.8.4-6] [MQTT-3.8.4-7]
-    # [MQTT-2.2.1-6] [MQTT-3.8.4-1] [MQTT-3.8.4-2]
-    _answer(connection, Suback(packet.packet_id, reason_codes, _explain(connection, reasons)))
-    for subscription, new in made:
-        broker.replay_retained(subscription, new)  # [MQTT-3.8.4-4]
+    answer = _Answer(Suback(packet.packet_id, reason_codes, _explain(connection, reasons)), made)
+    journal = broker.journal
+    if journal is not None and journal.count != connection.since and len(broker.retained):
+        connection.wait(journal.wait(journal.barrier()), answer.stored)
+    else:
+        answer.send(connection)
+
+
+class _Answer:
+    """A SUBACK, and the subscriptions whose retained messages follow it."""
+
+    __slots__ = ("suback", "made")
+
+    def __init__(self, suback: Suback, made: list[tuple[Subscription, bool]]) -> None:
+        self.suback = suback
+        self.made = made
+
+    def stored(self, link: Link, decision: bool) -> None:
+        """The store has the subscriptions."""
+        self.send(cast(Connection, link))
+
+    def send(self, connection: Connection) -> None:
+        _answer(connection, self.suback)  # [MQTT-2.2.1-6] [MQTT-3.8.4-1] [MQTT-3.8.4-2]
+        for subscription, new in self.made:
+            connection.broker.replay_retained(subscription, new)  # [MQTT-3.8.4-4]
 
 
 def unsubscribe(connection: Connection, session: Session, packet: Unsubscribe) -> None:
@@ -67,13 +89,16 @@ def _why_none(topic_filter: bytes, reasons: list[str]) -> int:
 
 def _answer(connection: Connection, packet: Suback | Unsuback) -> None:
     """Send it, or end a connection that does not let its own requests be answered."""
-    if not connection.send_packet(packet):
+    if not connection.send_packet(packet, True):
         raise PacketTooLarge(f"{c.PACKET_NAMES[packet.type]} exceeds the client's Maximum Packet Size")
 
 
 def _check(connection: Connection, session: Session, topic_filter: bytes, options: int) -> None:
     settings = connection.broker.settings
+    journal = connection.broker.journal
     prefix = check_filter(topic_filter, settings.max_topic_levels)
+    if journal is not None and journal.failing and session.ledger is not None:
+        raise QuotaExceeded(f"subscriptions cannot be kept now: {journal.failing}")
     if prefix is not None:
         _check_prefix(connection, session, prefix, options)
     most = settings.max_subscriptions

@@ -25,6 +25,7 @@ Strategy = Literal["least_loaded", "random", "round_robin", "round_robin_per_gro
                    "hash_topic"]
 
 EFFECTS: Final = "tests/unit/core/test_settings_effects.py"
+STORED: Final = "tests/unit/core/test_pages.py"
 STRATEGIES: Final = Choice[Strategy](
     "least_loaded", "random", "round_robin", "round_robin_per_group", "sticky", "local", "hash_clientid", "hash_topic")
 ANONYMOUS: Final = Choice[Anonymous](
@@ -96,7 +97,13 @@ class MqueueSection:
         meaning="Messages that a queue holds; 0 is unlimited, then `max_bytes` alone bounds it.")
     max_bytes: int = row(
         "64MB", SIZE, live=True, minimum="1KB", test=EFFECTS,
-        meaning="Bytes that a queue holds.")
+        meaning="Bytes that a queue holds, where nothing is stored.")
+    max_stored: int = row(
+        "1GB", SIZE, live=True, minimum="1KB", test=STORED,
+        meaning="Bytes that the queue of a persistent session holds in the store.")
+    max_memory: int = row(
+        "256KB", SIZE, live=True, minimum="1KB", test=STORED,
+        meaning="Bytes of such a queue that are in memory too; of type `priority` all are.")
     low_watermark: float = row(
         "20%", PERCENT, live=True, minimum="0%", maximum="100%", test=EFFECTS,
         meaning="Share of `max_length` below which the alarm of a filling queue is cleared.")

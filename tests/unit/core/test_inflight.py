@@ -5,8 +5,8 @@ from emqtwist.core.inflight import Inflight
 from emqtwist.core.message import Delivery, Message
 from emqtwist.mqtt.constants import MAX_PACKET_ID
 
-ONE: Delivery = (Message(b"a", b"x", 1), 0x32, ())
-TWO: Delivery = (Message(b"a", b"y", 2), 0x34, ())
+ONE: Delivery = (Message(b"a", b"x", 1), 0x32, (), 0)
+TWO: Delivery = (Message(b"a", b"y", 2), 0x34, (), 0)
 
 
 def window(size: int) -> Inflight:

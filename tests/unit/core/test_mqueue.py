@@ -142,7 +142,7 @@ def test_the_bound_that_sank_holds_from_the_next_put_on() -> None:
 @BOTH
 def test_bytes_are_those_of_the_messages_and_an_overhead_for_each(kind: str) -> None:
     queue = queue_of(kind, max_length=2)
-    queue.put((Message(b"topic", b"payload", properties=b"property"), 0, ()))
+    queue.put((Message(b"topic", b"payload", properties=b"property"), 0, (), 0))
     assert queue.bytes == 5 + 7 + 8 + OVERHEAD
     queue.put(delivery(b"topic", b"x"))
     queue.put(delivery(b"topic", b"y"))

@@ -1,0 +1,186 @@
+"""The journal: what has to outlive the process, in groups that a store commits one after the other, and who waits for that.
+
+Records of one group are stored together or not at all. While a group is under way, what comes meanwhile collects as the
+next. A row that is queued and done within one group was never needed on disk, and is left out of it; so is a retained
+message that was replaced.
+
+An acknowledgement that promises something waits for the commit of all that was recorded when it was due.
+"""
+from collections import deque
+from collections.abc import Callable
+from typing import Final
+
+from emqtwist.core import records as r
+from emqtwist.core.link import Link, nobody
+from emqtwist.core.message import NEVER, Message
+from emqtwist.core.pending import Pending
+from emqtwist.core.records import Fetch, Record
+
+NOTHING: Final[Record] = ()
+MOST_PENDING: Final = 64_000_000  # bytes of messages that wait for a commit before QoS 0 is no longer taken for later
+
+
+class Journal:
+    """Records since the last `take`; `group` is their number, `count` that of all records there ever were.
+
+    `failing` says why the store cannot commit, as long as it cannot. `offset` is wall time less monotonic time. `wanted` are
+    pages of queues that somebody waits for. `wake` is called when a group begins, or a page is wanted.
+    """
+
+    __slots__ = ("wake", "group", "count", "failing", "offset", "wanted", "_records", "_done", "_taken", "_size",
+                 "_under_way", "_rows", "_retained", "_messages", "_last_session", "_last_message", "_links", "_pending")
+
+    def __init__(self) -> None:
+        self.wake: Callable[[], None] = nobody
+        self.group = 1
+        self.count = 0
+        self.failing = ""
+        self.offset = 0.0
+        self.wanted: list[Fetch] = []
+        self._records: list[Record] = []
+        self._done = 0  # the last group that is committed
+        self._taken = 0  # `count` at the last take
+        self._size = self._under_way = 0  # bytes of messages in this group and in the last one taken
+        self._rows: dict[tuple[int, int], int] = {}  # where the rows of this group stand, by session and seq
+        self._retained: dict[bytes, int] = {}  # where the retained messages of this group stand
+        self._messages: dict[int, Message] = {}  # of this group
+        self._last_session = self._last_message = 0
+        self._links: deque[tuple[int, Link]] = deque()  # with something held back, by group
+        self._pending: deque[tuple[int, Pending[bool]]] = deque()
+
+    # What is recorded.
+
+    def begin(self, last_session: int, last_message: int) -> None:
+        """Go on after the numbers that a store has used."""
+        self._last_session = last_session
+        self._last_message = last_message
+
+    def session_number(self) -> int:
+        """A number that no session had."""
+        self._last_session += 1
+        return self._last_session
+
+    def wall(self, at: float) -> float | None:
+        """A monotonic time as it is stored."""
+        return None if at == NEVER else at + self.offset
+
+    def add(self, record: Record) -> None:
+        if self.count == self._taken:
+            self.wake()
+        self.count += 1
+        self._records.append(record)
+
+    def queue(self, session: int, rank: int, seq: int, message: Message, first_byte: int, identifiers: tuple[int, ...]) -> None:
+        """A row of a session's queue. Its message is stored once for all rows of the group."""
+        number = message.number
+        if not number:
+            self._last_message += 1
+            number = message.number = self._last_message
+            self._messages[number] = message
+            self._size += message.size
+        self._rows[session, seq] = len(self._records)
+        self.add((r.QUEUED, session, rank, seq, number, first_byte, identifiers, 0))
+
+    def done(self, session: int, rank: int, seq: int) -> None:
+        """A row is not needed any more."""
+        at = self._rows.pop((session, seq), -1)
+        if at < 0:
+            self.add((r.DONE, session, rank, seq))
+        else:
+            self._records[at] = NOTHING
+
+    def mark(self, kind: int, session: int, rank: int, seq: int) -> None:
+        """SENT or RELEASED: the row has to be there."""
+        self._rows.pop((session, seq), None)
+        self.add((kind, session, rank, seq))
+
+    def retain(self, message: Message, until: float) -> None:
+        """A retained message; it is deleted at `until`, if it has not expired before."""
+        self._replace(message.topic, (r.RETAINED, message.topic, message.payload, message.qos, message.properties,
+                                      self.wall(message.expires_at), message.publisher, self.wall(until)))
+
+    def retain_no_more(self, topic: bytes) -> None:
+        self._replace(topic, (r.RETAINED_GONE, topic))
+
+    def _replace(self, topic: bytes, record: Record) -> None:
+        at = self._retained.get(topic, -1)
+        if at >= 0:
+            self._records[at] = NOTHING
+        self._retained[topic] = len(self._records)
+        self.add(record)
+
+    def want(self, fetch: Fetch) -> None:
+        self.wanted.append(fetch)
+        self.wake()
+
+    # How it is stored.
+
+    def crowded(self) -> bool:
+        """Whether the store is behind by as much as may be kept in memory for it."""
+        return self._size + self._under_way > MOST_PENDING
+
+    def take(self) -> list[Record]:
+        """The group that has collected; the next begins. Call it when no group is under way.
+
+        A group of which nothing is left needs no commit: what waited for it waits no longer.
+        """
+        number = self.group
+        if self.count == self._taken:
+            return []
+        self.group += 1
+        self._taken = self.count
+        taken = self._with_messages()
+        self._records = []
+        self._rows = {}
+        self._retained = {}
+        self._messages = {}
+        self._under_way, self._size = self._size, 0
+        if not taken:
+            self.committed(number)
+        return taken
+
+    def _with_messages(self) -> list[Record]:
+        """The records that are left, each message before the first row that has it."""
+        taken: list[Record] = []
+        for record in self._records:
+            if record is NOTHING:
+                continue
+            if record[0] == r.QUEUED:
+                message = self._messages.pop(record[4], None)
+                if message is not None:
+                    taken.append((r.MESSAGE, message.number, message.topic, message.payload, message.qos, message.retain,
+                                  message.properties, self.wall(message.expires_at), message.publisher, message.group()))
+            taken.append(record)
+        for message in self._messages.values():
+            message.number = 0  # it was not stored
+        return taken
+
+    # Who waits for that.
+
+    def barrier(self) -> int:
+        """The group with whose commit all recorded so far is stored; 0 when it is already."""
+        if self.count != self._taken:
+            return self.group
+        return self.group - 1 if self._done < self.group - 1 else 0
+
+    def hold(self, link: Link, number: int) -> None:
+        """`link` holds something back until this group is committed."""
+        self._links.append((number, link))
+
+    def wait(self, number: int) -> Pending[bool]:
+        """Decided when this group is committed."""
+        pending: Pending[bool] = Pending()
+        if number <= self._done:
+            pending.decision = True
+        else:
+            self._pending.append((number, pending))
+        return pending
+
+    def committed(self, number: int) -> None:
+        """The store has this group and those before it."""
+        self._done = number
+        self._under_way = 0
+        while self._links and self._links[0][0] <= number:
+            self._links.popleft()[1].release(number)
+        while self._pending and self._pending[0][0] <= number:
+            self._pending.popleft()[1].resume(True)

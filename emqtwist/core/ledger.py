@@ -1,0 +1,141 @@
+"""Ledger: how the queue of one session and the store go together.
+
+Each message for a session that outlives its connection is a row, from the moment it is taken until the client has it. Rows
+are numbered; at QoS 1 and 2 the Packet Identifier follows from the number, so it is stored with the row and survives with
+it. The first rows are in memory too; behind them, those that find no place there are in the store only, and come back in
+pages.
+"""
+from typing import Final
+
+from emqtwist.core import records as r
+from emqtwist.core.journal import Journal
+from emqtwist.core.message import NEVER, QOS_2_BITS, QOS_BITS, Delivery, WillMessage
+from emqtwist.core.records import Fetch
+
+BEFORE_ALL: Final = -(1 << 31)  # a rank before every other
+
+
+class Ledger:
+    """The rows of session `number`; `front` is the rank of what is sent at once, before all that waits.
+
+    Behind (`last_rank`, `last_seq`) none is in memory while some are in the store only.
+
+    `released` maps Packet Identifiers that wait for PUBCOMP to rows. `doubtful`: so many of the first rows that come from
+    the store may have been sent before this process began; `repeated` are those of them that came. `begun` are rows of QoS 2
+    that may expire no more. `fetching`: a page is under way. `has_will`: the store has a Will of this session.
+    """
+
+    __slots__ = ("number", "journal", "front", "next_seq", "last_rank", "last_seq", "released", "doubtful", "repeated",
+                 "begun", "fetching", "has_will", "_ranks")
+
+    def __init__(self, number: int, journal: Journal, front: int) -> None:
+        self.number = number
+        self.journal = journal
+        self.front = front
+        self.next_seq = 1
+        self.last_rank, self.last_seq = BEFORE_ALL, 0
+        self.released: dict[int, int] = {}
+        self.doubtful = 0
+        self.repeated: set[int] = set()
+        self.begun: set[int] = set()
+        self.fetching = False
+        self.has_will = False
+        self._ranks: dict[int, int] = {}  # of rows in memory whose rank is not 0
+
+    def record(self, kind: int) -> None:
+        """A record that says no more than which session."""
+        self.journal.add((kind, self.number))
+
+    def left(self, due: float) -> None:
+        """The client went; the session ends then."""
+        self.journal.add((r.LEFT, self.number, self.journal.wall(due)))
+
+    def subscribed(self, name: bytes, options: int, identifiers: tuple[int, ...]) -> None:
+        self.journal.add((r.SUBSCRIBED, self.number, name, options, identifiers))
+
+    def will(self, will: WillMessage) -> None:
+        """The Will of the connection that begins."""
+        self.has_will = True
+        self.journal.add((r.WILL, self.number, will.topic, will.payload, will.qos, will.retain, will.properties, will.publisher,
+                          will.delay, will.lifetime))
+
+    def will_due(self, due: float) -> None:
+        """The connection is lost; its Will is published then."""
+        self.journal.add((r.WILL_DUE, self.number, self.journal.wall(due)))
+
+    def no_will(self) -> None:
+        """Whatever Will there was, it is published or taken back."""
+        if self.has_will:
+            self.has_will = False
+            self.record(r.WILL_GONE)
+
+    # Rows.
+
+    def enter(self, rank: int, delivery: Delivery) -> Delivery:
+        """A new row."""
+        message, first_byte, identifiers, _ = delivery
+        seq = self.next_seq
+        self.next_seq = seq + 1
+        if rank:
+            self._ranks[seq] = rank
+        self.journal.queue(self.number, rank, seq, message, first_byte, identifiers)
+        return message, first_byte, identifiers, seq
+
+    def is_before_last(self, rank: int) -> bool:
+        """Whether the next row would come before the last one in memory."""
+        return rank < self.last_rank
+
+    def keep(self, rank: int, seq: int) -> None:
+        """A row is in memory."""
+        if (rank, seq) > (self.last_rank, self.last_seq):
+            self.last_rank, self.last_seq = rank, seq
+
+    def leave(self, seq: int) -> None:
+        """A row just entered is in the store only."""
+        self._ranks.pop(seq, None)
+
+    def bring_back(self, rank: int, seq: int, state: int, first_byte: int) -> None:
+        """A row comes from the store."""
+        self.pass_by(rank, seq)
+        if self.doubtful and first_byte & QOS_BITS:
+            self.doubtful -= 1
+            self.repeated.add(seq)
+        if state == r.STATE_SENT:
+            self.begun.add(seq)
+
+    def pass_by(self, rank: int, seq: int) -> None:
+        """A row comes from the store that has nothing to send."""
+        if rank:
+            self._ranks[seq] = rank
+        self.last_rank, self.last_seq = rank, seq
+
+    def done(self, seq: int) -> None:
+        """A row is over: its client has it, or it was dropped."""
+        self.repeated.discard(seq)
+        self.begun.discard(seq)
+        self.journal.done(self.number, self._ranks.pop(seq, 0), seq)
+
+    # Sending.
+
+    def begin(self, delivery: Delivery) -> None:
+        """A row is sent for the first time; at QoS 2 it may expire no more."""
+        if delivery[0].expires_at != NEVER and delivery[1] & QOS_BITS == QOS_2_BITS and delivery[3] not in self.begun:
+            self.begun.add(delivery[3])
+            self.journal.mark(r.SENT, self.number, self._ranks.get(delivery[3], 0), delivery[3])
+
+    def release(self, packet_id: int, seq: int) -> None:
+        """PUBREC came: only the Packet Identifier is still needed."""
+        self.released[packet_id] = seq
+        self.journal.mark(r.RELEASED, self.number, self._ranks.get(seq, 0), seq)
+
+    def complete(self, packet_id: int) -> None:
+        """PUBCOMP came."""
+        self.done(self.released.pop(packet_id))
+
+    # Pages.
+
+    def want(self, size: int) -> None:
+        """Ask for the next rows, some `size` bytes of them."""
+        if not self.fetching:
+            self.fetching = True
+            self.journal.want(Fetch(self.number, self.last_rank, self.last_seq, size))

@@ -1,0 +1,97 @@
+"""From what a store has back to sessions, subscriptions, Wills and retained messages; queues follow in pages."""
+from emqtwist.core.backlog import Backlog
+from emqtwist.core.circle import Circle
+from emqtwist.core.group import SharedMessage
+from emqtwist.core.journal import Journal
+from emqtwist.core.message import NEVER, Message, WillMessage
+from emqtwist.core.mqueue import OVERHEAD
+from emqtwist.core.prefixes import subscription_to
+from emqtwist.core.records import Record, Snapshot
+from emqtwist.core.retained import Retained
+from emqtwist.core.session import Row
+from emqtwist.core.sessions import Sessions
+from emqtwist.core.wills import Wills
+
+
+def recover(journal: Journal, snapshot: Snapshot, sessions: Sessions, wills: Wills, retained: Retained, circle: Circle) -> None:
+    """Fill the tables. What fell due meanwhile does so at the next tick; a client that was connected has been lost now."""
+    journal.begin(snapshot.highest_session, snapshot.highest_message)
+    lost: set[int] = set()
+    for record in snapshot.sessions:
+        _recover_session(record, journal, sessions, circle, lost)
+    for number, name, options, identifiers in snapshot.subscriptions:
+        session = sessions.by_number.get(number)
+        if session is not None:
+            sessions.put(session, name, subscription_to(session, name, options, identifiers))
+    for number, packet_id in snapshot.received:
+        session = sessions.by_number.get(number)
+        if session is not None:
+            session.received[packet_id] = None
+    for record in snapshot.wills:
+        _recover_will(record, journal, sessions, wills, circle)
+    for topic, payload, qos, properties, expires_at, publisher, until in snapshot.retained:
+        message = Message(topic, payload, qos, True, properties, monotonic(expires_at, journal), publisher)
+        retained.store(message, monotonic(until, journal))
+    for number in lost:
+        session = sessions.by_number[number]
+        if session.expiry_interval <= 0:
+            sessions.discard(session)
+
+
+def monotonic(at: float | None, journal: Journal) -> float:
+    """A stored time on this process's clock."""
+    return NEVER if at is None else at - journal.offset
+
+
+def _recover_session(record: Record, journal: Journal, sessions: Sessions, circle: Circle, lost: set[int]) -> None:
+    number, client_id, expiry_interval, _version, expires_at, queued, queued_bytes, next_seq = record
+    interval = NEVER if expiry_interval is None else float(expiry_interval)
+    session = sessions.restore(client_id, number, interval, next_seq)
+    ledger = session.ledger
+    if ledger is None:
+        return
+    if expires_at is None and interval != NEVER:  # connected when the process ended
+        lost.add(number)
+        due = circle.turn.now + interval
+        ledger.left(due)
+    else:
+        due = monotonic(expires_at, journal)
+    sessions.expire_at(session, due)
+    if queued:
+        backlog = session.backlog = Backlog(client_id, circle, ledger)
+        backlog.queue.stored, backlog.queue.stored_bytes = queued, queued_bytes + queued * OVERHEAD
+        ledger.doubtful = circle.settings.max_inflight
+
+
+def _recover_will(record: Record, journal: Journal, sessions: Sessions, wills: Wills, circle: Circle) -> None:
+    number, topic, payload, qos, retain, properties, publisher, delay, lifetime, due = record
+    session = sessions.by_number.get(number)
+    if session is None or session.ledger is None:
+        return
+    session.ledger.has_will = True
+    will = WillMessage(topic, payload, qos, bool(retain), properties, publisher, delay, NEVER if lifetime is None else lifetime)
+    if due is None:  # its connection was lost with the process
+        due_here = circle.turn.now + min(delay, session.expiry_interval)
+        session.ledger.will_due(due_here)
+    else:
+        due_here = monotonic(due, journal)
+    wills.hold(session.client_id, will, due_here)
+
+
+def rows_of(records: list[Record], offset: float) -> list[Row]:
+    """The rows of a page; those of one message share it."""
+    messages: dict[int, Message] = {}
+    rows: list[Row] = []
+    for record in records:
+        rank, seq, state, first_byte, identifiers, topic, payload, qos, retain, properties, expires_at, publisher, number, group \
+            = record
+        message = messages.get(number)
+        if message is None or not number:
+            due = NEVER if expires_at is None else expires_at - offset
+            message = Message(topic, payload, qos, bool(retain), properties, due, publisher)
+            if group:
+                message = SharedMessage(message, group)
+            message.number = number
+            messages[number] = message
+        rows.append(Row(rank, state, (message, first_byte, tuple(identifiers), seq)))
+    return rows
