@@ -31,7 +31,7 @@ class Model:
         return self.priorities.get(delivery[0].topic, 0) if self.by_topic else 0
 
     def bytes(self, deliveries: list[Delivery]) -> int:
-        return sum(message.size + OVERHEAD for message, _, _ in deliveries)
+        return sum(message.size + OVERHEAD for message, _, _, _ in deliveries)
 
     def sending(self) -> list[Delivery]:
         return sorted(self.arrived, key=lambda delivery: -self.priority(delivery))
@@ -74,7 +74,7 @@ class Machine(RuleBasedStateMachine):
     @rule(topic=TOPICS, size=st.sampled_from([0, 10, 20, 500, 3000]), life=st.integers(0, 5) | st.just(NEVER))
     def put(self, topic: bytes, size: int, life: float) -> None:
         self.number += 1
-        new = Message(topic, b"x" * size, expires_at=self.now + life), 0, (self.number,)
+        new = Message(topic, b"x" * size, expires_at=self.now + life), 0, (self.number,), 0
         before = len(self.model.arrived)
         full = self.queue.full(topic, new[0].size)
         dropped = self.queue.put(new)
@@ -125,7 +125,7 @@ def test_order_holds_over_empty_places(seed: int, priorities: dict[bytes, int]) 
     for number in range(250):
         topic = chance.choice([b"a", b"b", b"c"]) if number else b"d/e"
         lasts = not number or chance.random() < 0.5
-        new = Message(topic, b"x", expires_at=NEVER if lasts else float(number)), 0, (number,)
+        new = Message(topic, b"x", expires_at=NEVER if lasts else float(number)), 0, (number,), 0
         assert queue.put(new) == model.put(new)
         if not lasts:
             assert queue.drop_expired(float(number)) == [new]
@@ -139,7 +139,7 @@ def test_expiry_holds_over_many_messages(seed: int, kind: str, priorities: dict[
     chance = Random(seed)
     queue, model = MQueue(kind, priorities, 0, 0, 0.2, 0.6), Model(kind, priorities, 0, 0, 0.2, 0.6)
     for number in range(300):
-        new = Message(chance.choice([b"a", b"b"]), b"x", expires_at=float(number + chance.randrange(200))), 0, (number,)
+        new = Message(chance.choice([b"a", b"b"]), b"x", expires_at=float(number + chance.randrange(200))), 0, (number,), 0
         assert queue.put(new) == model.put(new) == []
         if chance.random() < 0.9:
             assert queue.take() == model.sending()[0]

@@ -15,7 +15,7 @@ def queue_of(kind: str = "simple", priorities: dict[bytes, int] | None = None, m
 
 
 def delivery(topic: bytes, payload: bytes = b"", expires_at: float = NEVER) -> Delivery:
-    return Message(topic, payload, 1, expires_at=expires_at), 0x32, ()
+    return Message(topic, payload, 1, expires_at=expires_at), 0x32, (), 0
 
 
 def put_all(queue: MQueue, topic: bytes, payloads: bytes) -> list[bytes]:
@@ -27,7 +27,7 @@ def put_all(queue: MQueue, topic: bytes, payloads: bytes) -> list[bytes]:
 
 
 def payloads_of(deliveries: list[Delivery]) -> list[bytes]:
-    return [message.payload for message, _, _ in deliveries]
+    return [message.payload for message, _, _, _ in deliveries]
 
 
 def take_all(queue: MQueue) -> list[bytes]:
@@ -39,7 +39,7 @@ def take_all(queue: MQueue) -> list[bytes]:
 @BOTH
 def test_what_was_put_is_taken_as_it_was(kind: str) -> None:
     queue = queue_of(kind)
-    first, second = delivery(b"a"), (Message(b"a", b"x"), 0x35, (7, 9))
+    first, second = delivery(b"a"), (Message(b"a", b"x"), 0x35, (7, 9), 4)
     queue.put(first)
     queue.put(second)
     assert len(queue) == 2

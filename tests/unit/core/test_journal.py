@@ -1,0 +1,434 @@
+"""What outlives the process: who waits for its commit, and that after a crash everything is as it was promised."""
+from typing import Any
+
+import pytest
+
+from emqtwist.mqtt import constants as c
+from emqtwist.mqtt.packets import (
+    Connack,
+    Connect,
+    Disconnect,
+    Packet,
+    Pingreq,
+    Pingresp,
+    Puback,
+    Pubcomp,
+    Publish,
+    Pubrec,
+    Pubrel,
+    Suback,
+    Subscribe,
+    Unsuback,
+    Unsubscribe,
+    Will,
+)
+from tests.peers import Peer, every_version, properties
+from tests.scenes import LASTING, arrive, bob_subscribed, brief, publish
+from tests.stores import StoredWorld
+
+LONG: dict[str, Any] = LASTING[5]
+
+
+def waiting_world() -> StoredWorld:
+    """Everything so far is stored; from here on the test commits."""
+    world = StoredWorld()
+    world.stored = False
+    return world
+
+
+def held(world: StoredWorld, peer: Peer) -> list[type[Packet]]:
+    """What the peer gets only with the next commit."""
+    assert peer.received() == []
+    world.commit()
+    return [type(packet) for packet in peer.received()]
+
+
+# Who waits.
+
+
+@every_version
+def test_connack_of_a_persistent_session_waits_for_the_commit(version: int) -> None:
+    world = waiting_world()
+    peer = world.peer()
+    peer.send(Connect(version, "bob", version == 5, properties=properties(session_expiry_interval=9) if version == 5 else None),
+              Pingreq())
+    assert held(world, peer) == [Connack, Pingresp]  # nothing passes a CONNACK
+
+
+def test_what_touches_nothing_persistent_waits_for_nothing() -> None:
+    world = waiting_world()
+    bob = world.connect("bob")
+    assert bob.subscribe("a", qos=2) == [2]
+    alice = world.connect("alice")
+    alice.publish("a", b"x", qos=1)
+    alice.publish("a", b"y", qos=2)
+    assert [type(packet) for packet in alice.received()] == [Puback, Pubrec]
+    assert world.journal.take() == []
+
+
+def test_suback_and_unsuback_wait() -> None:
+    world = StoredWorld()
+    bob = arrive(world)
+    world.stored = False
+    bob.send(Subscribe(1, [(b"a", 1)]))
+    assert held(world, bob) == [Suback]
+    bob.send(Unsubscribe(2, [b"a"]))
+    assert held(world, bob) == [Unsuback]
+
+
+def test_retained_messages_follow_a_suback_that_waits() -> None:
+    world = StoredWorld()
+    world.connect("alice").publish("a", b"kept", retain=True)
+    bob = arrive(world)
+    world.stored = False
+    bob.send(Subscribe(1, [(b"a", 1)]), Pingreq())
+    assert held(world, bob) == [Suback, Pingresp, Publish]
+
+
+@pytest.mark.parametrize(("qos", "answer"), [(1, Puback), (2, Pubrec)])
+def test_the_acknowledgement_of_a_message_for_a_persistent_session_waits(qos: int, answer: type[Packet]) -> None:
+    world = StoredWorld()
+    bob = bob_subscribed(world)
+    bob.drop()
+    alice = world.connect("alice")
+    world.stored = False
+    alice.publish("a", b"x", qos=qos)
+    assert held(world, alice) == [answer]
+
+
+def test_a_held_acknowledgement_holds_the_later_ones_but_not_pings() -> None:
+    world = StoredWorld()
+    bob_subscribed(world).drop()
+    alice = world.connect("alice")
+    world.stored = False
+    alice.send(Publish(b"a", b"x", 1, packet_id=1), Publish(b"nobody", b"y", 1, packet_id=2), Pingreq())
+    assert isinstance(alice.one(Pingresp), Pingresp)
+    world.commit()
+    assert [packet.packet_id for packet in alice.all(Puback)] == [1, 2]
+
+
+def test_pubcomp_waits_and_pubrec_of_a_duplicate_too() -> None:
+    world = StoredWorld()
+    alice = arrive(world, client_id="alice")
+    world.stored = False
+    alice.publish("a", b"x", qos=2, packet_id=1)
+    alice.drop()
+    alice = world.peer()
+    alice.send(Connect(5, "alice", False, properties=properties(session_expiry_interval=1000)))
+    alice.send(Publish(b"a", b"x", 2, dup=True, packet_id=1))
+    assert held(world, alice) == [Connack, Pubrec]
+    alice.send(Pubrel(1))
+    assert held(world, alice) == [Pubcomp]
+    alice.send(Pubrel(1))  # the store has that it was completed: nothing to wait for
+    assert alice.answer(Pubcomp) == (1, c.PACKET_IDENTIFIER_NOT_FOUND)
+
+
+def test_a_qos_2_message_leaves_after_the_commit_and_so_does_pubrel() -> None:
+    world = StoredWorld()
+    bob = bob_subscribed(world)
+    alice = world.connect("alice")
+    world.stored = False
+    alice.publish("a", b"x", qos=2)
+    assert held(world, bob) == [Publish]
+    bob.send(Pubrec(1))
+    assert held(world, bob) == [Pubrel]
+
+
+def test_a_qos_1_message_leaves_at_once() -> None:
+    world = StoredWorld()
+    bob = bob_subscribed(world, qos=1)
+    alice = world.connect("alice")
+    world.stored = False
+    alice.publish("a", b"x", qos=1)
+    assert bob.one(Publish).payload == b"x"
+    assert held(world, alice) == [Puback]
+
+
+def test_a_row_that_is_done_within_its_group_is_not_stored() -> None:
+    world = StoredWorld()
+    bob = bob_subscribed(world, qos=1)
+    alice = world.connect("alice")
+    world.stored = False
+    alice.publish("a", b"x", qos=1)
+    bob.acknowledge(bob.one(Publish))
+    assert held(world, alice) == [Puback]
+    assert world.store.highest_message == 0
+
+
+def test_one_group_at_a_time_and_what_comes_meanwhile_is_the_next() -> None:
+    world = StoredWorld()
+    bob_subscribed(world).drop()
+    alice = world.connect("alice")
+    world.stored = False
+    alice.publish("a", b"1", qos=1)
+    assert world.take()
+    alice.publish("a", b"2", qos=1)
+    assert world.take()  # still the first
+    world.answer()
+    world.flush()
+    assert alice.answer(Puback) == (1, 0)
+    world.commit()
+    assert alice.answer(Puback) == (2, 0)
+
+
+# After a crash.
+
+
+def test_a_session_with_all_it_has_comes_back() -> None:
+    world = StoredWorld()
+    bob = bob_subscribed(world)
+    bob.subscribe("b/+", qos=1, identifier=7)
+    bob.unsubscribe("b/+")
+    bob.subscribe("c/#", qos=1, identifier=9)
+    bob.publish("x", b"half", qos=2, packet_id=5)
+    bob.drop()
+    publish(world, b"1", b"2", qos=1)
+    world.crash()
+    bob = arrive(world)
+    assert bob.connack is not None
+    assert bob.connack.session_present
+    assert brief(bob.all(Publish)) == [(1, b"1", True), (2, b"2", True)]
+    bob.send(Publish(b"x", b"half", 2, dup=True, packet_id=5))
+    assert bob.answer(Pubrec) == (5, 0)
+    world.connect("alice").publish("c/d", b"z")
+    message = bob.one(Publish)
+    assert message.properties is not None
+    assert message.properties.subscription_identifiers == [9]
+    assert sorted(world.session("bob").subscriptions) == [b"a", b"c/#"]
+
+
+def test_a_shared_subscription_comes_back_with_its_messages() -> None:
+    world = StoredWorld()
+    bob = arrive(world)
+    bob.subscribe("$share/g/a", qos=1)
+    bob.drop()
+    publish(world, b"1", qos=1)
+    world.crash()
+    carol = world.connect("carol")
+    carol.subscribe("$share/g/a", qos=1)
+    bob = arrive(world)
+    assert bob.one(Publish).payload == b"1"
+    bob.drop()  # so what it has not acknowledged goes to a member who is here
+    assert carol.one(Publish).payload == b"1"
+
+
+def test_qos_2_is_not_doubled_by_a_crash_at_any_step() -> None:
+    world = StoredWorld()
+    bob = bob_subscribed(world)
+    alice = arrive(world, client_id="alice")
+    alice.publish("a", b"x", qos=2, packet_id=3)
+    assert alice.answer(Pubrec) == (3, 0)
+    assert brief([bob.one(Publish)]) == [(1, b"x", False)]
+    world.crash()
+    alice, bob = arrive(world, client_id="alice"), arrive(world)
+    alice.send(Publish(b"a", b"x", 2, dup=True, packet_id=3))
+    assert alice.answer(Pubrec) == (3, 0)
+    assert brief([bob.one(Publish)]) == [(1, b"x", True)]  # the same identifier: bob knows that it has it
+    bob.send(Pubrec(1))
+    assert bob.answer(Pubrel) == (1, 0)
+    world.crash()
+    bob = arrive(world)
+    assert bob.answer(Pubrel) == (1, 0)
+    bob.send(Pubcomp(1))
+    world.crash()
+    assert arrive(world).received() == []
+
+
+def test_what_was_not_committed_was_not_acknowledged() -> None:
+    world = StoredWorld()
+    bob_subscribed(world).drop()
+    alice = world.connect("alice")
+    world.stored = False
+    alice.publish("a", b"x", qos=1)
+    world.crash()
+    assert alice.received() == []
+    world.stored = True
+    assert arrive(world).received() == []
+
+
+def test_sessions_expire_when_they_said_they_would() -> None:
+    world = StoredWorld()
+    arrive(world).drop()
+    arrive(world, client_id="carol")
+    world.crash(900)
+    world.advance(101)
+    assert list(world.broker.sessions.by_id) == ["carol"]  # it was connected until the crash
+    world.advance(900)
+    assert not world.broker.sessions.by_id
+    world.crash()
+    assert not world.broker.sessions.by_id
+
+
+def test_a_session_that_ends_with_its_connection_ends_with_the_process() -> None:
+    world = StoredWorld()
+    arrive(world)
+    arrive(world, session_expiry_interval=0)
+    world.crash()
+    assert not world.broker.sessions.by_id
+    assert not world.store.sessions
+
+
+def test_a_message_expires_when_it_said_it_would() -> None:
+    world = StoredWorld()
+    bob_subscribed(world, qos=1).drop()
+    publish(world, b"short", message_expiry_interval=10)
+    publish(world, b"long", message_expiry_interval=100)
+    world.crash(30)
+    message = arrive(world).one(Publish)
+    assert message.payload == b"long"
+    assert message.properties is not None
+    assert message.properties.message_expiry_interval == 70
+
+
+def test_a_qos_2_message_that_was_sent_expires_no_more() -> None:
+    world = StoredWorld()
+    bob_subscribed(world)
+    publish(world, b"sent", qos=2, message_expiry_interval=10)
+    world.crash(30)
+    assert arrive(world).one(Publish).payload == b"sent"
+
+
+@pytest.mark.parametrize("seconds", [0, 200])
+def test_a_will_is_published_once(seconds: int) -> None:
+    world = StoredWorld()
+    mourner = arrive(world, client_id="mourner")
+    mourner.subscribe("will", qos=1)
+    arrive(world, will=Will(b"will", b"last words", 1, properties=properties(will_delay_interval=100)))
+    world.crash(seconds)
+    mourner = arrive(world, client_id="mourner")
+    world.advance(99)
+    assert mourner.received() == []
+    world.advance(1)
+    mourner.acknowledge(mourner.one(Publish))
+    world.crash()
+    mourner = arrive(world, client_id="mourner")
+    world.advance(1000)
+    assert mourner.received() == []
+
+
+def test_a_will_that_was_held_back_is_due_when_it_was() -> None:
+    world = StoredWorld()
+    mourner = arrive(world, client_id="mourner")
+    mourner.subscribe("will", qos=1)
+    arrive(world, will=Will(b"will", b"last words", 1, properties=properties(will_delay_interval=100))).drop()
+    world.crash(60)
+    mourner = arrive(world, client_id="mourner")
+    world.advance(39)
+    assert mourner.received() == []
+    world.advance(1)
+    assert mourner.one(Publish).payload == b"last words"
+
+
+@pytest.mark.parametrize("how", ["taken back", "resumed", "replaced"])
+def test_a_will_that_is_no_more_does_not_come_back(how: str) -> None:
+    world = StoredWorld()
+    mourner = arrive(world, client_id="mourner")
+    mourner.subscribe("will", qos=1)
+    bob = arrive(world, will=Will(b"will", b"old", 1, properties=properties(will_delay_interval=100)))
+    if how == "taken back":
+        bob.disconnect()
+    else:
+        bob.drop()
+        arrive(world, will=Will(b"will", b"new", 1) if how == "replaced" else None)
+    world.crash()
+    mourner = arrive(world, client_id="mourner")
+    world.advance(500)
+    assert mourner.payloads() == ([b"new"] if how == "replaced" else [])
+
+
+def test_retained_messages_come_back() -> None:
+    world = StoredWorld("retainer.expiry_interval = 1000s")
+    alice = world.connect("alice")
+    alice.publish("a", b"1", qos=1, retain=True)
+    alice.publish("b", b"2", retain=True, message_expiry_interval=50)
+    alice.publish("c", b"3", retain=True)
+    alice.publish("c", b"", retain=True)
+    alice.publish("a", b"4", qos=1, retain=True, content_type="text")
+    world.crash(10)
+    bob = world.connect("bob")
+    bob.subscribe("#", qos=1)
+    messages = {message.topic_name: message for message in bob.all(Publish)}
+    assert {topic: message.payload for topic, message in messages.items()} == {b"a": b"4", b"b": b"2"}
+    assert messages[b"a"].properties is not None
+    assert messages[b"a"].properties.content_type == "text"
+    assert messages[b"b"].properties is not None
+    assert messages[b"b"].properties.message_expiry_interval == 40
+    world.crash(985)
+    world.advance(0)
+    assert list(world.store.retained) == [b"a"]
+    world.advance(6)
+    assert not world.store.retained
+
+
+def test_clean_start_leaves_nothing_of_the_old_session() -> None:
+    world = StoredWorld()
+    bob_subscribed(world).drop()
+    publish(world, b"x")
+    bob = arrive(world, clean_start=True)
+    world.crash()
+    bob = arrive(world)
+    assert bob.received() == []
+    assert not world.store.rows
+    assert not world.store.messages
+    assert not world.session("bob").subscriptions
+
+
+# While the store fails.
+
+
+def test_what_cannot_be_kept_is_refused_and_the_rest_goes_on() -> None:
+    world = StoredWorld()
+    bob = bob_subscribed(world)
+    alice, old = world.connect("alice"), world.connect("old", version=4)
+    world.journal.failing = "the disk is full"
+    alice.publish("a", b"x", qos=1)
+    assert alice.answer(Puback) == (1, c.QUOTA_EXCEEDED)
+    alice.publish("b", b"x", qos=1, retain=True)
+    assert alice.answer(Puback) == (2, c.QUOTA_EXCEEDED)
+    old.publish("a", b"x", qos=1)
+    assert old.closed
+    alice.publish("a", b"passes")
+    assert bob.one(Publish).payload == b"passes"
+    bob.send(Subscribe(9, [(b"z", 0)]))
+    assert bob.one(Suback).reason_codes == [c.QUOTA_EXCEEDED]
+    peer = world.peer()
+    assert peer.connect("new", **LONG).reason_code == c.SERVER_UNAVAILABLE
+    assert world.connect("transient").subscribe("t", qos=1) == [1]
+    bob.drop()
+    alice.publish("a", b"not for later")
+    assert world.drops["qos0_not_stored"] == 1
+    world.journal.failing = ""
+    alice.publish("a", b"y", qos=1)
+    assert alice.answer(Puback) == (3, 0)
+
+
+def test_a_connection_that_waits_for_the_store_can_be_taken_over() -> None:
+    world = waiting_world()
+    first, second = world.peer(), world.peer()
+    first.send(Connect(5, "bob", False, properties=properties(session_expiry_interval=9)))
+    second.send(Connect(5, "bob", False, properties=properties(session_expiry_interval=9)))
+    assert first.one(Connack).reason_code == c.SERVER_BUSY
+    assert first.closed
+    assert held(world, second) == [Connack]
+    assert not second.closed
+
+
+def test_a_connection_that_ends_while_it_waits_leaves_its_session() -> None:
+    world = waiting_world()
+    peer = world.peer()
+    peer.send(Connect(5, "bob", False, properties=properties(session_expiry_interval=9)))
+    peer.drop()
+    world.commit()
+    assert peer.received() == []
+    world.advance(10)
+    world.commit()
+    assert not world.store.sessions
+
+
+def test_a_graceful_end_leaves_sessions_to_expire() -> None:
+    world = StoredWorld()
+    bob = arrive(world)
+    world.broker.shut_down()
+    world.settle()
+    assert bob.one(Disconnect).reason_code == c.SERVER_SHUTTING_DOWN
+    assert [session[3] for session in world.store.sessions.values()] == [pytest.approx(1_700_000_000 + 1000)]
