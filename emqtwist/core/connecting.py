@@ -200,9 +200,9 @@ def _open(connection: Connection, packet: Connect, answer: Properties) -> None:
 
 
 def _take_over(connection: Connection, old: Connection) -> None:
-    """End the connection that has the Client Identifier [MQTT-3.1.4-3]; one that was not answered yet is told otherwise."""
+    """End the connection that has the Client Identifier; one that was not answered yet is told otherwise."""
     reason = f"a new connection from {connection.peer} uses this client identifier"
-    old.fail(SessionTakenOver(reason) if old.state == OPEN else ServerBusy(reason))
+    old.fail(SessionTakenOver(reason) if old.state == OPEN else ServerBusy(reason))  # [MQTT-3.1.4-3]
 
 
 def _record(connection: Connection, session: Session, packet: Connect, will: WillMessage | None) -> None:

@@ -71,9 +71,12 @@ class Journal:
         self._records.append(record)
 
     def queue(self, session: int, rank: int, seq: int, message: Message, first_byte: int, identifiers: tuple[int, ...]) -> None:
-        """A row of a session's queue. Its message is stored once for all rows of the group."""
+        """A row of a session's queue. Its message is stored once for all rows of the group.
+
+        In a later group it is stored again: by then the first rows may be done, and the message be gone with them.
+        """
         number = message.number
-        if not number:
+        if number not in self._messages:
             self._last_message += 1
             number = message.number = self._last_message
             self._messages[number] = message
@@ -147,12 +150,10 @@ class Journal:
                 continue
             if record[0] == r.QUEUED:
                 message = self._messages.pop(record[4], None)
-                if message is not None:
+                if message is not None:  # the first row of it
                     taken.append((r.MESSAGE, message.number, message.topic, message.payload, message.qos, message.retain,
                                   message.properties, self.wall(message.expires_at), message.publisher, message.group()))
             taken.append(record)
-        for message in self._messages.values():
-            message.number = 0  # it was not stored
         return taken
 
     # Who waits for that.

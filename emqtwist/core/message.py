@@ -29,7 +29,7 @@ class Message:
     [MQTT-3.3.2-4], without length; `expires_at` is on the monotonic clock, NEVER without Message Expiry Interval;
     `publisher` is the client identifier it came from, empty when the broker itself or its host published. `head` and
     `tail` are the bytes last made by `encode`, for receivers of that `shape`; a QoS 0 PUBLISH comes with its own. `number`
-    is that of the journal, 0 while it has none.
+    is that of the journal, which knows whether it still holds.
     """
 
     __slots__ = ("topic", "payload", "qos", "retain", "properties", "expires_at", "publisher", "head", "tail", "shape", "number",

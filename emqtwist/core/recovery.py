@@ -86,12 +86,11 @@ def rows_of(records: list[Record], offset: float) -> list[Row]:
         rank, seq, state, first_byte, identifiers, topic, payload, qos, retain, properties, expires_at, publisher, number, group \
             = record
         message = messages.get(number)
-        if message is None or not number:
+        if message is None:
             due = NEVER if expires_at is None else expires_at - offset
             message = Message(topic, payload, qos, bool(retain), properties, due, publisher)
             if group:
                 message = SharedMessage(message, group)
-            message.number = number
             messages[number] = message
         rows.append(Row(rank, state, (message, first_byte, tuple(identifiers), seq)))
     return rows

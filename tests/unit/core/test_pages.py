@@ -1,0 +1,204 @@
+"""Queues longer than their share of memory: what is behind it is in the store only, and comes back in pages."""
+from emqtwist.mqtt import constants as c
+from emqtwist.mqtt.packets import Puback, Publish
+from tests.peers import Peer, World
+from tests.scenes import arrive
+from tests.stores import StoredWorld
+
+SMALL = "mqtt.mqueue.max_memory = 1KB"  # two messages, with what each costs besides
+
+
+def away(world: World, *filters: str, qos: int = 2) -> None:
+    """bob subscribes, and goes."""
+    bob = arrive(world)
+    bob.subscribe(*(filters or ("a",)), qos=qos)
+    bob.drop()
+
+
+def in_memory(world: World) -> int:
+    backlog = world.session("bob").backlog
+    assert backlog is not None
+    return len(backlog.queue)
+
+
+def fill(world: World, count: int, qos: int = 1, topic: str = "a") -> Peer:
+    alice = world.connect("alice")
+    for number in range(count):
+        alice.publish(topic, b"%d" % number, qos=qos)
+    return alice
+
+
+def drained(bob: Peer) -> list[bytes]:
+    """Take all there is, acknowledging each message; their payloads."""
+    payloads: list[bytes] = []
+    while publishes := [packet for packet in bob.received() if isinstance(packet, Publish)]:
+        for publish in publishes:
+            payloads.append(publish.payload)
+            bob.acknowledge(publish)
+    return payloads
+
+
+def numbers(count: int) -> list[bytes]:
+    return [b"%d" % number for number in range(count)]
+
+
+def test_what_is_behind_the_share_of_memory_is_in_the_store_only() -> None:
+    world = StoredWorld(SMALL)
+    away(world)
+    fill(world, 50)
+    assert in_memory(world) <= 3
+    assert world.session("bob").queued() == 50
+    assert len(world.store.rows) == 50
+
+
+def test_it_comes_back_in_order_and_memory_stays_small() -> None:
+    world = StoredWorld(SMALL, "mqtt.session.max_inflight = 3")
+    away(world)
+    fill(world, 50)
+    bob = arrive(world)
+    payloads = []
+    while publishes := bob.all(Publish):
+        assert in_memory(world) <= 6
+        payloads += [publish.payload for publish in publishes]
+        bob.acknowledge(*publishes)
+    assert payloads == numbers(50)
+    assert not world.store.rows
+    assert not world.store.messages
+
+
+def test_nothing_overtakes_what_is_in_the_store() -> None:
+    world = StoredWorld(SMALL, "mqtt.session.max_inflight = 3")
+    away(world)
+    alice = fill(world, 20)
+    bob = arrive(world)
+    alice.publish("a", b"late", qos=1)
+    alice.publish("a", b"later")
+    assert drained(bob) == [*numbers(20), b"late", b"later"]
+
+
+def test_after_a_crash_only_pages_are_read() -> None:
+    world = StoredWorld(SMALL, "mqtt.session.max_inflight = 3")
+    away(world)
+    fill(world, 50, qos=2)
+    world.crash()
+    assert in_memory(world) == 0
+    assert world.session("bob").queued() == 50
+    alice = fill(world, 1, topic="b")
+    alice.publish("a", b"new", qos=2)
+    bob = arrive(world)
+    publishes = bob.all(Publish)
+    assert len(publishes) == 3
+    assert in_memory(world) < 10
+    bob.acknowledge(*publishes)
+    assert [publish.payload for publish in publishes] + drained(bob) == [*numbers(50), b"new"]
+    assert not world.store.rows
+
+
+def test_the_end_of_a_session_ends_what_is_stored_too() -> None:
+    world = StoredWorld(SMALL)
+    away(world)
+    fill(world, 20)
+    assert arrive(world, clean_start=True).received() == []
+    assert world.drops["session_ended"] == 20
+    assert not world.store.rows
+
+
+def test_a_page_for_a_session_that_ended_meanwhile_is_nobodys() -> None:
+    world = StoredWorld(SMALL)
+    away(world)
+    fill(world, 20)
+    world.crash()
+    world.stored = False
+    arriving = world.peer()
+    arriving.connection.decoder.version = 0
+    world.stored = True
+    bob = arrive(world)
+    assert bob.received()
+    world.broker.page(999, [], False)
+    assert world.session("bob").queued() == 0
+
+
+def test_bounds_count_what_is_stored() -> None:
+    world = StoredWorld(SMALL, "mqtt.mqueue.max_length = 10")
+    away(world)
+    alice = fill(world, 10)
+    alice.received()
+    alice.publish("a", b"too many", qos=1)
+    assert alice.answer(Puback)[1] == c.QUOTA_EXCEEDED
+    world.crash()
+    alice = world.connect("alice")
+    alice.publish("a", b"too many", qos=1)
+    assert alice.answer(Puback)[1] == c.QUOTA_EXCEEDED
+    assert drained(arrive(world)) == numbers(10)
+
+
+def test_bytes_that_are_stored_are_bounded() -> None:
+    world = StoredWorld(SMALL, "mqtt.mqueue.max_stored = 10KB")
+    away(world)
+    alice = world.connect("alice")
+    alice.publish("a", b"x" * 8000, qos=1)
+    alice.publish("a", b"x" * 8000, qos=1)
+    assert [packet.reason_code for packet in alice.all(Puback)] == [c.SUCCESS, c.QUOTA_EXCEEDED]
+
+
+def test_a_queue_that_drops_its_oldest_drops_them_in_the_store_too() -> None:
+    world = StoredWorld(SMALL, "mqtt.mqueue.max_length = 4", "mqtt.mqueue.on_full = drop_oldest")
+    away(world)
+    fill(world, 10)
+    assert len(world.store.rows) == 4
+    world.crash()
+    alice = fill(world, 1)  # nothing is in memory that could go for it: it goes itself, and a page comes
+    alice.publish("a", b"next", qos=1)
+    payloads = drained(arrive(world))
+    assert len(payloads) == 4
+    assert payloads[-1] == b"next"
+
+
+def test_expired_messages_of_a_page_are_dropped() -> None:
+    world = StoredWorld(SMALL)
+    away(world)
+    alice = world.connect("alice")
+    for number in range(20):
+        alice.publish("a", b"%d" % number, qos=1, message_expiry_interval=10 if number % 2 else 100)
+    world.crash(50)
+    assert drained(arrive(world)) == numbers(20)[::2]
+    assert world.drops["expired"] == 10
+    assert not world.store.rows
+
+
+def test_priorities_hold_over_a_crash() -> None:
+    world = StoredWorld(SMALL, "mqtt.mqueue.type = priority", "mqtt.mqueue.priority = high=9")
+    away(world, "low", "high")
+    fill(world, 5, topic="low")
+    fill(world, 5, topic="high")
+    world.crash()
+    bob = arrive(world)
+    fill(world, 1, topic="high")
+    topics = [packet.topic_name for packet in bob.all(Publish)]
+    assert topics == [b"high"] * 5 + [b"low"] * 5 + [b"high"]
+
+
+def test_identifiers_go_round_after_65535_rows() -> None:
+    world = StoredWorld()
+    away(world)
+    session = world.session("bob")
+    assert session.ledger is not None
+    session.ledger.next_seq = 65_535
+    fill(world, 3)
+    bob = arrive(world)
+    assert [packet.packet_id for packet in bob.all(Publish)] == [65_535, 1, 2]
+
+
+def test_an_identifier_that_is_still_in_use_is_waited_for() -> None:
+    world = StoredWorld()
+    bob = arrive(world)
+    bob.subscribe("a", qos=1)
+    alice = fill(world, 1)
+    first = bob.one(Publish)
+    session = world.session("bob")
+    assert session.ledger is not None
+    session.ledger.next_seq = 65_536  # whose identifier is that of the first row
+    alice.publish("a", b"waits", qos=1)
+    assert bob.received() == []
+    bob.acknowledge(first)
+    assert [(packet.packet_id, packet.payload) for packet in bob.all(Publish)] == [(1, b"waits")]
