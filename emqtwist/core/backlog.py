@@ -63,9 +63,13 @@ class Backlog:
             queue.append(delivery)
         else:
             self._store(self.ledger, delivery)
-        if queue.full(message.topic, self.circle.settings.max_packet_size):
-            self.circle.crowded.add(self.client_id)
+        self.note_crowd(message.topic)
         self._note_level(above)
+
+    def note_crowd(self, topic: bytes) -> None:
+        """Let publishers to `topic` look here before they rely on room."""
+        if self.queue.full(topic, self.circle.settings.max_packet_size):
+            self.circle.crowded.add(self.client_id)
 
     def take(self) -> Delivery:
         """The next to send."""

@@ -60,6 +60,7 @@ def _recover_session(record: Record, journal: Journal, sessions: Sessions, circl
     if queued:
         backlog = session.backlog = Backlog(client_id, circle, ledger)
         backlog.queue.stored, backlog.queue.stored_bytes = queued, queued_bytes + queued * OVERHEAD
+        backlog.note_crowd(b"")
         ledger.doubtful = circle.settings.max_inflight
 
 

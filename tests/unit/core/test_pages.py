@@ -1,7 +1,7 @@
 """Queues longer than their share of memory: what is behind it is in the store only, and comes back in pages."""
 from emqtwist.mqtt import constants as c
-from emqtwist.mqtt.packets import Puback, Publish
-from tests.peers import Peer, World
+from emqtwist.mqtt.packets import Connack, Connect, Puback, Publish
+from tests.peers import Peer, World, properties
 from tests.scenes import arrive
 from tests.stores import StoredWorld
 
@@ -42,7 +42,7 @@ def numbers(count: int) -> list[bytes]:
     return [b"%d" % number for number in range(count)]
 
 
-def test_what_is_behind_the_share_of_memory_is_in_the_store_only() -> None:
+def test_mqtt_mqueue_max_memory() -> None:
     world = StoredWorld(SMALL)
     away(world)
     fill(world, 50)
@@ -109,13 +109,19 @@ def test_a_page_for_a_session_that_ended_meanwhile_is_nobodys() -> None:
     fill(world, 20)
     world.crash()
     world.stored = False
-    arriving = world.peer()
-    arriving.connection.decoder.version = 0
-    world.stored = True
-    bob = arrive(world)
-    assert bob.received()
-    world.broker.page(999, [], False)
-    assert world.session("bob").queued() == 0
+    bob = world.peer()
+    bob.send(Connect(5, "bob", False, properties=properties(session_expiry_interval=1000)))
+    world.take()
+    world.answer()
+    world.flush()
+    fetch = world.journal.wanted.pop()
+    page = world.store.page(fetch)
+    arrive_anew = world.peer()
+    arrive_anew.send(Connect(5, "bob", True))
+    world.broker.page(fetch.session, *page)
+    world.commit()
+    assert [type(packet) for packet in arrive_anew.received()] == [Connack]
+    assert world.drops["session_ended"] == 20
 
 
 def test_bounds_count_what_is_stored() -> None:
@@ -132,7 +138,7 @@ def test_bounds_count_what_is_stored() -> None:
     assert drained(arrive(world)) == numbers(10)
 
 
-def test_bytes_that_are_stored_are_bounded() -> None:
+def test_mqtt_mqueue_max_stored() -> None:
     world = StoredWorld(SMALL, "mqtt.mqueue.max_stored = 10KB")
     away(world)
     alice = world.connect("alice")
