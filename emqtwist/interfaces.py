@@ -1,0 +1,38 @@
+"""The seams behind which parts of the broker are exchanged."""
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from twisted.internet.defer import Deferred
+from zope.interface import Interface
+
+from emqtwist.core.records import Fetch, Snapshot
+
+
+class IStore(Interface):
+    """Keeps the records of a broker's journal (`core.records`). What fails, fails with a StoreError."""
+
+    def start() -> Deferred[Snapshot]:
+        """Open it; what is stored, without the queues' rows."""
+
+    def commit(number: int, records: Sequence[tuple[Any, ...]]) -> Deferred[None]:
+        """Store a group, wholly or not at all; fires when it is as safe as the store makes it.
+
+        Numbers rise from 1 on between two starts; a group whose number is stored already is taken to be stored. One
+        group at a time.
+        """
+
+    def page(fetch: Fetch) -> "Deferred[tuple[list[tuple[Any, ...]], bool]]":
+        """Rows of a session's queue, and whether more follow them."""
+
+    def stop() -> Deferred[None]:
+        """Close it; fires when all that was committed is safe. It can be started again."""
+
+    def info() -> Deferred[dict[str, float]]:
+        """Sizes, counts and times, by name."""
+
+    def backup(target: Path) -> Deferred[int]:
+        """Copy it as it is at one moment to a new file; fires with the size."""
+
+    def check() -> Deferred[list[str]]:
+        """Read all of it; what is wrong, nothing when all is well."""

@@ -1,0 +1,72 @@
+"""What a broker needs at its start, and the queues page by page."""
+import sqlite3
+from collections.abc import Iterator
+from marshal import loads
+from typing import Any, Final
+
+from emqtwist.storage.sqlite.group import RELEASED
+
+Row = tuple[Any, ...]
+PART: Final = 1 << 20  # bytes, more or less, that are handed over at a time
+ROW: Final = 100  # bytes that a row counts beside its payload
+
+# The lists of core.records.Snapshot, in its order, and which column of each is large.
+LISTS: Final = (
+    ("SELECT session, client_id, expiry_interval, version, expires_at, queued, queued_bytes, next_seq FROM session", 1),
+    ("SELECT session, topic_filter, options, identifiers FROM subscription", 1),
+    ("SELECT session, packet_id FROM received", None),
+    ("SELECT session, topic, payload, qos, retain, properties, publisher, delay, lifetime, due FROM will", 2),
+    ("SELECT topic, payload, qos, properties, expires_at, publisher FROM retained", 1),
+)
+SUBSCRIPTIONS: Final = 1
+
+
+def highest(db: sqlite3.Connection) -> tuple[int, int]:
+    """The highest number of a session and of a message that was ever stored."""
+    session, message = db.execute("SELECT highest_session, highest_message FROM meta").fetchone()
+    return session, message
+
+
+def parts(db: sqlite3.Connection) -> Iterator[tuple[int, list[Row]]]:
+    """The content of LISTS in parts of bounded size: which list, and some of its rows."""
+    for which, (query, large) in enumerate(LISTS):
+        rows: list[Row] = []
+        size = 0
+        for row in db.execute(query):
+            if which == SUBSCRIPTIONS:
+                row = (*row[:3], _unpacked(row[3]))
+            rows.append(row)
+            size += ROW + (len(row[large]) if large is not None else 0)
+            if size >= PART:
+                yield which, rows
+                rows, size = [], 0
+        if rows:
+            yield which, rows
+
+
+def page(db: sqlite3.Connection, session: int, after_rank: int, after_seq: int, limit: int) -> tuple[list[Row], bool]:
+    """The rows of a queue behind (rank, seq), some `limit` bytes of them and one at least; whether there are more.
+
+    A row: rank, seq, state, first_byte, identifiers, topic, payload, qos, retain, properties, expires_at, publisher, message.
+    """
+    rows: list[Row] = []
+    size = 0
+    for rank, seq, state, first_byte, message, _, identifiers, topic, payload, rest in db.execute(
+            "SELECT rank, seq, state, first_byte, message, size, identifiers, topic, payload, rest FROM queue "
+            "WHERE session = ? AND (rank, seq) > (?, ?) ORDER BY rank, seq", (session, after_rank, after_seq)):
+        if size >= limit:
+            return rows, True
+        if topic is None and state != RELEASED:
+            topic, payload, rest = db.execute(
+                "SELECT topic, payload, rest FROM message WHERE message = ?", (message,)).fetchone()
+        qos, retain, properties, expires_at, publisher = loads(rest) if rest is not None else (2, 0, b"", None, "")
+        if expires_at == float("inf"):
+            expires_at = None
+        rows.append((rank, seq, state, first_byte, _unpacked(identifiers), topic or b"", payload or b"", qos, retain,
+                     properties, expires_at, publisher, message))
+        size += len(rows[-1][5]) + len(rows[-1][6]) + ROW
+    return rows, False
+
+
+def _unpacked(identifiers: bytes | None) -> tuple[int, ...]:
+    return loads(identifiers) if identifiers is not None else ()

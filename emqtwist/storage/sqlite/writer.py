@@ -1,0 +1,295 @@
+"""Groups of records into tables, each group in one transaction with its number.
+
+The lengths of queues are kept in the sessions' rows, so that nobody has to count at the next start.
+"""
+import sqlite3
+from collections import Counter
+from collections.abc import Callable, Sequence
+from marshal import dumps
+from typing import Any, Final
+
+from emqtwist.core import records as r
+from emqtwist.storage.sqlite.group import MARSHAL, RELEASED, Group, Key, Range, ranges
+
+Record = tuple[Any, ...]
+CHUNK: Final = 2000  # rows of ended sessions that are deleted at a time
+BETWEEN: Final = "session = ? AND rank = ? AND seq BETWEEN ? AND ?"
+
+
+class Length:
+    """How many rows a session's queue has, their bytes, and the number that the next row gets at least."""
+
+    __slots__ = ("queued", "size", "next_seq")
+
+    def __init__(self, queued: int, size: int, next_seq: int) -> None:
+        self.queued = queued
+        self.size = size
+        self.next_seq = next_seq
+
+
+class Writer:
+    """Writes to `db` for one start of a broker, called `boot`; `number` is the last group that is stored."""
+
+    def __init__(self, db: sqlite3.Connection, boot: str) -> None:
+        self._db = db
+        self._boot = boot
+        self._steps: dict[int, Callable[[Record], object]] = {
+            r.OPENED: self._opened, r.LEFT: self._left, r.ENDED: self._ended,
+            r.SUBSCRIBED: self._subscribed, r.UNSUBSCRIBED: self._unsubscribed,
+            r.MESSAGE: self._message, r.QUEUED: self._queued, r.SENT: self._sent, r.RELEASED: self._released,
+            r.DONE: self._done, r.RECEIVED: self._received, r.COMPLETED: self._completed,
+            r.WILL: self._will, r.WILL_DUE: self._will_due, r.WILL_GONE: self._will_gone,
+            r.RETAINED: self._retained, r.RETAINED_GONE: self._retained_gone,
+        }
+        self._load()
+
+    def _load(self) -> None:
+        """What is kept in memory of the tables, also after a group that was not written."""
+        boot, number, self._highest_session, self._highest_message = self._db.execute(
+            "SELECT boot, number, highest_session, highest_message FROM meta").fetchone()
+        self.number = int(number) if boot == self._boot else 0
+        self._lengths = {session: Length(*length) for session, *length in self._db.execute(
+            "SELECT session, queued, queued_bytes, next_seq FROM session")}
+        self.doomed = [session for session, in self._db.execute("SELECT session FROM doomed")]
+        self._begin()
+
+    def _begin(self) -> None:
+        self._group = Group()
+        self._touched: dict[int, None] = {}
+        self._refs: Counter[int] = Counter()
+
+    def write(self, number: int, records: Sequence[Record], now: float) -> None:
+        """Store a group; one that is stored already changes nothing. sqlite3.Error when nothing of it is stored."""
+        if number <= self.number:
+            return
+        execute, steps = self._db.execute, self._steps
+        try:
+            execute("BEGIN IMMEDIATE")
+            for record in records:
+                steps[record[0]](record)
+            self._flush()
+            execute("UPDATE meta SET boot = ?, number = ?, highest_session = ?, highest_message = ?, committed_at = ?",
+                    (self._boot, number, self._highest_session, self._highest_message, now))
+            execute("COMMIT")
+        except BaseException:
+            if self._db.in_transaction:
+                execute("ROLLBACK")
+            self._load()
+            raise
+        self.number = number
+
+    def clean(self) -> bool:
+        """Delete some rows of ended sessions; whether some are left."""
+        if not self.doomed:
+            return False
+        session = self.doomed[-1]
+        try:
+            self._db.execute("BEGIN IMMEDIATE")
+            rows = self._db.execute("SELECT rank, seq FROM queue WHERE session = ? LIMIT ?", (session, CHUNK)).fetchall()
+            for part in ranges([(session, rank, seq) for rank, seq in rows]):
+                self._delete(part)
+            self._release()
+            if len(rows) < CHUNK:
+                self._db.execute("DELETE FROM doomed WHERE session = ?", (session,))
+            self._db.execute("COMMIT")
+        except BaseException:
+            if self._db.in_transaction:
+                self._db.execute("ROLLBACK")
+            self._load()
+            raise
+        self._begin()
+        if len(rows) < CHUNK:
+            self.doomed.pop()
+        return bool(self.doomed)
+
+    # One method a kind of record.
+
+    def _opened(self, record: Record) -> None:
+        _, session, client_id, expiry_interval, version = record
+        if session not in self._lengths:
+            self._lengths[session] = Length(0, 0, 1)
+        self._highest_session = max(self._highest_session, session)
+        self._db.execute(
+            "INSERT INTO session VALUES (?, ?, ?, ?, NULL, 0, 0, 1) ON CONFLICT (session) DO UPDATE SET client_id = ?2, "
+            "expiry_interval = ?3, version = ?4, expires_at = NULL", (session, client_id, expiry_interval, version))
+
+    def _left(self, record: Record) -> None:
+        self._db.execute("UPDATE session SET expires_at = ? WHERE session = ?", (_wall(record[2]), record[1]))
+
+    def _ended(self, record: Record) -> None:
+        session = record[1]
+        self._flush()
+        length = self._lengths.pop(session, None)
+        self._touched.pop(session, None)
+        for table in ("session", "subscription", "received", "will"):
+            self._db.execute(f"DELETE FROM {table} WHERE session = ?", (session,))
+        if length is not None and length.queued:
+            self._db.execute("INSERT OR IGNORE INTO doomed VALUES (?)", (session,))
+            self.doomed.append(session)
+
+    def _subscribed(self, record: Record) -> None:
+        _, session, topic_filter, options, identifiers = record
+        self._db.execute("INSERT OR REPLACE INTO subscription VALUES (?, ?, ?, ?)",
+                         (session, topic_filter, options, _packed(identifiers)))
+
+    def _unsubscribed(self, record: Record) -> None:
+        self._db.execute("DELETE FROM subscription WHERE session = ? AND topic_filter = ?", record[1:])
+
+    def _message(self, record: Record) -> None:
+        self._group.message(record)
+        self._highest_message = max(self._highest_message, record[1])
+
+    def _queued(self, record: Record) -> None:
+        if record[1] in self._lengths:  # one that ended has no queue
+            self._group.queued(record)
+
+    def _sent(self, record: Record) -> None:
+        self._group.state(record[1:], 1)
+
+    def _released(self, record: Record) -> None:
+        self._group.state(record[1:], RELEASED)
+
+    def _done(self, record: Record) -> None:
+        self._group.finish(record[1:])
+
+    def _received(self, record: Record) -> None:
+        self._group.received[record[1], record[2]] = True
+
+    def _completed(self, record: Record) -> None:
+        self._group.received[record[1], record[2]] = False
+
+    def _will(self, record: Record) -> None:
+        self._db.execute("INSERT OR REPLACE INTO will VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, NULL)", record[1:])
+
+    def _will_due(self, record: Record) -> None:
+        self._db.execute("UPDATE will SET due = ? WHERE session = ?", (_wall(record[2]), record[1]))
+
+    def _will_gone(self, record: Record) -> None:
+        self._db.execute("DELETE FROM will WHERE session = ?", (record[1],))
+
+    def _retained(self, record: Record) -> None:
+        _, topic, payload, qos, properties, expires_at, publisher = record
+        self._group.retained[topic] = topic, payload, qos, properties, _wall(expires_at), publisher
+
+    def _retained_gone(self, record: Record) -> None:
+        self._group.retained[record[1]] = None
+
+    # The rest of the group.
+
+    def _flush(self) -> None:
+        """Write what the group has put together. What frees room comes first."""
+        group, self._group = self._group, Group()
+        for part in ranges(group.done):
+            self._delete(part)
+        self._change_states(group.states)
+        self._insert(group)
+        self._release()
+        self._store_lengths()
+        self._store_retained(group.retained)
+        self._store_received(group.received)
+
+    def _rows(self, part: Range) -> tuple[int, int]:
+        """How many rows there are, and their bytes; they no longer need their shared messages."""
+        rows = self._db.execute(f"SELECT size, message, topic IS NULL FROM queue WHERE {BETWEEN}", part).fetchall()
+        size = 0
+        for row_size, message, shared in rows:
+            size += row_size
+            if shared and message:
+                self._refs[message] -= 1
+        return len(rows), size
+
+    def _delete(self, part: Range) -> None:
+        rows, size = self._rows(part)
+        self._db.execute(f"DELETE FROM queue WHERE {BETWEEN}", part)
+        length = self._lengths.get(part[0])
+        if length is not None:
+            length.queued -= rows
+            length.size -= size
+            self._touched[part[0]] = None
+
+    def _change_states(self, states: dict[Key, int]) -> None:
+        sent = [key for key, state in states.items() if state != RELEASED]
+        if sent:
+            self._db.executemany("UPDATE queue SET state = 1 WHERE session = ? AND rank = ? AND seq = ?", sent)
+        for part in ranges([key for key, state in states.items() if state == RELEASED]):
+            _, size = self._rows(part)
+            self._db.execute("UPDATE queue SET state = 2, message = 0, size = 0, topic = NULL, payload = NULL, rest = NULL "
+                             f"WHERE {BETWEEN}", part)
+            length = self._lengths.get(part[0])
+            if length is not None:
+                length.size -= size
+                self._touched[part[0]] = None
+
+    def _insert(self, group: Group) -> None:
+        made: list[tuple[Any, ...]] = []
+        for (session, rank, seq), (state, number, first_byte, identifiers) in group.rows.items():
+            message = group.messages.get(number)
+            if message is None:
+                size = self._share(number) if number else 0
+                made.append((session, rank, seq, state, first_byte, number, size, _packed(identifiers), None, None, None))
+            elif message.uses == 1:
+                size = message.size
+                made.append((session, rank, seq, state, first_byte, number, size, _packed(identifiers), message.topic,
+                             message.payload, message.rest))
+            else:
+                size = message.size
+                made.append((session, rank, seq, state, first_byte, number, size, _packed(identifiers), None, None, None))
+            length = self._lengths[session]
+            length.queued += 1
+            length.size += size
+        for session, seq in group.last.items():
+            self._lengths[session].next_seq = max(self._lengths[session].next_seq, seq + 1)
+            self._touched[session] = None
+        shared = [(number, message.uses, message.topic, message.payload, message.size, message.rest)
+                  for number, message in group.messages.items() if message.uses > 1]
+        if shared:
+            self._db.executemany("INSERT INTO message VALUES (?, ?, ?, ?, ?, ?) "
+                                 "ON CONFLICT (message) DO UPDATE SET refs = refs + excluded.refs", shared)
+        if made:
+            self._db.executemany("INSERT INTO queue VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", made)
+
+    def _share(self, number: int) -> int:
+        """One more row needs a message that is stored already; its bytes."""
+        self._refs[number] += 1
+        found = self._db.execute("SELECT size FROM message WHERE message = ?", (number,)).fetchone()
+        return int(found[0])
+
+    def _release(self) -> None:
+        """Free the messages that no row needs any more."""
+        if self._refs:
+            self._db.executemany("UPDATE message SET refs = refs + ? WHERE message = ?",
+                                 [(change, number) for number, change in self._refs.items()])
+            self._db.executemany("DELETE FROM message WHERE message = ? AND refs <= 0",
+                                 [(number,) for number, change in self._refs.items() if change < 0])
+            self._refs = Counter()
+
+    def _store_lengths(self) -> None:
+        if self._touched:
+            lengths = [(self._lengths[session], session) for session in self._touched]
+            self._db.executemany("UPDATE session SET queued = ?, queued_bytes = ?, next_seq = ? WHERE session = ?",
+                                 [(each.queued, each.size, each.next_seq, session) for each, session in lengths])
+            self._touched = {}
+
+    def _store_retained(self, retained: dict[bytes, Record | None]) -> None:
+        kept = [record for record in retained.values() if record is not None]
+        if kept:
+            self._db.executemany("INSERT OR REPLACE INTO retained VALUES (?, ?, ?, ?, ?, ?)", kept)
+        gone = [(topic,) for topic, record in retained.items() if record is None]
+        if gone:
+            self._db.executemany("DELETE FROM retained WHERE topic = ?", gone)
+
+    def _store_received(self, received: dict[tuple[int, int], bool]) -> None:
+        for there, statement in ((True, "INSERT OR IGNORE INTO received VALUES (?, ?)"),
+                                 (False, "DELETE FROM received WHERE session = ? AND packet_id = ?")):
+            keys = [key for key, stays in received.items() if stays is there]
+            if keys:
+                self._db.executemany(statement, keys)
+
+
+def _packed(identifiers: tuple[int, ...]) -> bytes | None:
+    return dumps(tuple(identifiers), MARSHAL) if identifiers else None
+
+
+def _wall(moment: float | None) -> float | None:
+    """Absolute time as it is stored: NULL for never."""
+    return None if moment is None or moment == float("inf") else moment

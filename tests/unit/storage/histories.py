@@ -1,0 +1,110 @@
+"""Random groups of records as a broker could write them, and what two stores have to say of them."""
+from marshal import dumps, loads
+from math import inf
+from random import Random
+from typing import Any
+
+from emqtwist.core import records as r
+
+Record = tuple[Any, ...]
+
+
+class History:
+    """Makes groups one after another; remembers what is there, so that records make sense."""
+
+    def __init__(self, seed: int) -> None:
+        self.random = Random(seed)
+        self.sessions: dict[int, int] = {}  # session -> next seq
+        self.rows: dict[tuple[int, int, int], int] = {}  # key -> state
+        self.numbers = 0
+        self.messages = 0
+
+    def group(self) -> list[Record]:
+        records: list[Record] = []
+        for _ in range(self.random.randrange(1, 30)):
+            records += self.random.choice([
+                self.open, self.leave, self.end, self.subscribe, self.publish, self.publish, self.publish,
+                self.move, self.move, self.finish, self.finish, self.receive, self.will, self.retain])()
+        return [loads(dumps(record)) for record in records]
+
+    def any_session(self) -> int:
+        return self.random.choice(list(self.sessions))
+
+    def open(self) -> list[Record]:
+        if len(self.sessions) < 5:
+            self.numbers += 1
+            self.sessions[self.numbers] = 1
+            session = self.numbers
+        else:
+            session = self.any_session()
+        return [(r.OPENED, session, f"c{session}", self.random.choice([60.0, inf]), self.random.choice([4, 5]))]
+
+    def leave(self) -> list[Record]:
+        if not self.sessions:
+            return []
+        return [(r.LEFT, self.any_session(), self.random.choice([1e9, inf, None]))]
+
+    def end(self) -> list[Record]:
+        if not self.sessions or self.random.random() < 0.8:
+            return []
+        session = self.any_session()
+        del self.sessions[session]
+        self.rows = {key: state for key, state in self.rows.items() if key[0] != session}
+        return [(r.ENDED, session)]
+
+    def subscribe(self) -> list[Record]:
+        if not self.sessions:
+            return []
+        session, topic_filter = self.any_session(), self.random.choice([b"a/#", b"+/b", b"c"])
+        if self.random.random() < 0.3:
+            return [(r.UNSUBSCRIBED, session, topic_filter)]
+        return [(r.SUBSCRIBED, session, topic_filter, self.random.randrange(3), self.random.choice([(), (7,), (1, 2)]))]
+
+    def publish(self) -> list[Record]:
+        targets = [session for session in self.sessions if self.random.random() < 0.4]
+        self.messages += 1
+        payload = self.random.randbytes(self.random.choice([0, 5, 3000]))
+        records: list[Record] = [(r.MESSAGE, self.messages, b"t/%d" % self.random.randrange(3), payload,
+                                  self.random.randrange(3), self.random.random() < 0.5, self.random.choice([b"", b"pp"]),
+                                  self.random.choice([None, inf, 1e9]), "publisher")]
+        for session in targets:
+            key = session, self.random.choice([0, 0, -5]), self.sessions[session]
+            self.sessions[session] += self.random.choice([1, 1, 1, 3])
+            self.rows[key] = 0
+            records.append((r.QUEUED, *key, self.messages, 0x32, self.random.choice([(), (9,)]), 0))
+        return records
+
+    def move(self) -> list[Record]:
+        waiting = [key for key, state in self.rows.items() if state < 2]
+        if not waiting:
+            return []
+        key = self.random.choice(waiting)
+        self.rows[key] += 1
+        return [(r.SENT if self.rows[key] == 1 else r.RELEASED, *key)]
+
+    def finish(self) -> list[Record]:
+        records: list[Record] = []
+        for key in sorted(self.rows)[:self.random.randrange(4)]:
+            del self.rows[key]
+            records.append((r.DONE, *key))
+        return records
+
+    def receive(self) -> list[Record]:
+        if not self.sessions:
+            return []
+        return [(self.random.choice([r.RECEIVED, r.COMPLETED]), self.any_session(), self.random.randrange(1, 5))]
+
+    def will(self) -> list[Record]:
+        if not self.sessions:
+            return []
+        session = self.any_session()
+        will: Record = (r.WILL, session, b"w", b"gone", 1, True, b"", f"c{session}", 5.0, inf)
+        due: Record = (r.WILL_DUE, session, 1e9)
+        gone: Record = (r.WILL_GONE, session)
+        return self.random.choice([[will], [will, due], [will, gone]])
+
+    def retain(self) -> list[Record]:
+        topic = self.random.choice([b"r/1", b"r/2", b"r/3"])
+        if self.random.random() < 0.3:
+            return [(r.RETAINED_GONE, topic)]
+        return [(r.RETAINED, topic, self.random.randbytes(4), 1, b"", self.random.choice([None, inf, 1e9]), "p")]

@@ -1,0 +1,21 @@
+-- A file of schema 1 with one session, its queue and its Will, and one retained message.
+PRAGMA application_id = 1701671284;
+PRAGMA user_version = 1;
+CREATE TABLE meta (boot TEXT NOT NULL, number INTEGER NOT NULL, highest_session INTEGER NOT NULL, highest_message INTEGER NOT NULL, committed_at REAL NOT NULL);
+CREATE TABLE session (session INTEGER PRIMARY KEY, client_id TEXT NOT NULL, expiry_interval REAL NOT NULL, version INTEGER NOT NULL, expires_at REAL, queued INTEGER NOT NULL, queued_bytes INTEGER NOT NULL, next_seq INTEGER NOT NULL);
+CREATE TABLE subscription (session INTEGER, topic_filter BLOB, options INTEGER NOT NULL, identifiers BLOB, PRIMARY KEY (session, topic_filter)) WITHOUT ROWID;
+CREATE TABLE received (session INTEGER, packet_id INTEGER, PRIMARY KEY (session, packet_id)) WITHOUT ROWID;
+CREATE TABLE message (message INTEGER PRIMARY KEY, refs INTEGER NOT NULL, topic BLOB NOT NULL, payload BLOB NOT NULL, size INTEGER NOT NULL, rest BLOB NOT NULL);
+CREATE TABLE queue (session INTEGER, rank INTEGER, seq INTEGER, state INTEGER NOT NULL, first_byte INTEGER NOT NULL, message INTEGER NOT NULL, size INTEGER NOT NULL, identifiers BLOB, topic BLOB, payload BLOB, rest BLOB, PRIMARY KEY (session, rank, seq)) WITHOUT ROWID;
+CREATE TABLE will (session INTEGER PRIMARY KEY, topic BLOB NOT NULL, payload BLOB NOT NULL, qos INTEGER NOT NULL, retain INTEGER NOT NULL, properties BLOB NOT NULL, publisher TEXT NOT NULL, delay REAL NOT NULL, lifetime REAL NOT NULL, due REAL);
+CREATE TABLE retained (topic BLOB PRIMARY KEY, payload BLOB NOT NULL, qos INTEGER NOT NULL, properties BLOB NOT NULL, expires_at REAL, publisher TEXT NOT NULL) WITHOUT ROWID;
+CREATE TABLE doomed (session INTEGER PRIMARY KEY);
+INSERT INTO meta VALUES ('old', 17, 3, 41, 1800000000.0);
+INSERT INTO session VALUES (3, 'meter', 3600.0, 5, 1900000000.0, 2, 21, 9);
+INSERT INTO subscription VALUES (3, X'612f23', 1, X'28010000006907000000');
+INSERT INTO received VALUES (3, 12);
+INSERT INTO queue VALUES (3, 0, 7, 1, 52, 40, 9, X'28010000006907000000', X'612f62', X'696e6c696e65', X'28050000006902000000690000000073000000004e750100000070');
+INSERT INTO queue VALUES (3, 0, 8, 0, 50, 41, 12, NULL, NULL, NULL, NULL);
+INSERT INTO message VALUES (41, 1, X'612f63', X'736861726564', 12, X'280500000069010000006900000000730300000001010167000000c0ec4fdc41750100000070');
+INSERT INTO will VALUES (3, X'77696c6c73', X'676f6e65', 1, 0, X'', 'meter', 5.0, 60.0, NULL);
+INSERT INTO retained VALUES (X'72', X'6b657074', 1, X'', NULL, 'meter');

@@ -1,0 +1,109 @@
+"""Versions of the file: an older one is migrated, a newer or foreign one is left as it is."""
+import sqlite3
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+
+from emqtwist.core import records as r
+from emqtwist.storage.errors import Corrupt, Schema
+from emqtwist.storage.sqlite import reader, schema
+from emqtwist.storage.sqlite.database import connect, translated
+from emqtwist.storage.sqlite.writer import Writer
+
+FIXTURE = Path(__file__).parent / "schema_1.sql"
+
+
+def schema_1(path: Path) -> None:
+    """A file as version 1 wrote it."""
+    with closing(sqlite3.connect(path)) as db:
+        db.executescript(FIXTURE.read_text())
+
+
+def test_a_file_of_version_1_is_read(tmp_path: Path) -> None:
+    path = tmp_path / "store.db"
+    schema_1(path)
+    with closing(connect(path)) as db:
+        lists = dict(reader.parts(db))
+        assert lists[0] == [(3, "meter", 3600.0, 5, 1900000000.0, 2, 21, 9)]
+        assert lists[1] == [(3, b"a/#", 1, (7,))]
+        assert lists[2] == [(3, 12)]
+        assert lists[3] == [(3, b"wills", b"gone", 1, 0, b"", "meter", 5.0, 60.0, None)]
+        assert lists[4] == [(b"r", b"kept", 1, b"", None, "meter")]
+        rows, more = reader.page(db, 3, -1, 0, 1 << 20)
+        assert not more
+        assert rows == [
+            (0, 7, 1, 0x34, (7,), b"a/b", b"inline", 2, 0, b"", None, "p", 40),
+            (0, 8, 0, 0x32, (), b"a/c", b"shared", 1, 0, b"\x01\x01\x01", 1900000000.0, "p", 41)]
+        Writer(db, "boot").write(1, [(r.ENDED, 3)], 0.0)
+
+
+def test_the_tables_of_the_fixture_are_those_of_version_1(tmp_path: Path) -> None:
+    schema_1(tmp_path / "old.db")
+    with closing(sqlite3.connect(tmp_path / "old.db")) as old, closing(connect(tmp_path / "new.db")) as new:
+        query = "SELECT name, sql FROM sqlite_schema ORDER BY name"
+        if schema.VERSION == 1:
+            assert old.execute(query).fetchall() == new.execute(query).fetchall()
+
+
+def test_an_older_file_is_migrated_step_by_step(tmp_path: Path) -> None:
+    path = tmp_path / "store.db"
+    schema_1(path)
+    steps = {**schema.MIGRATIONS, 1: ["CREATE TABLE ban (who TEXT)"], 2: ["ALTER TABLE ban ADD COLUMN until REAL"]}
+    with closing(sqlite3.connect(path, isolation_level=None)) as db:
+        schema.migrate(db, steps)
+        assert db.execute("PRAGMA user_version").fetchone() == (3,)
+        db.execute("INSERT INTO ban VALUES ('x', 1.0)")
+        assert db.execute("SELECT count(*) FROM session").fetchone() == (1,)
+
+
+def test_a_migration_that_fails_changes_nothing(tmp_path: Path) -> None:
+    path = tmp_path / "store.db"
+    schema_1(path)
+    before = path.read_bytes()
+    steps = {**schema.MIGRATIONS, 1: ["CREATE TABLE ban (who TEXT)", "CREATE TABLE ban (who TEXT)"]}
+    with closing(sqlite3.connect(path, isolation_level=None)) as db:
+        with pytest.raises(sqlite3.OperationalError):
+            schema.migrate(db, steps)
+    assert path.read_bytes() == before
+
+
+def test_a_newer_file_is_refused_and_untouched(tmp_path: Path) -> None:
+    path = tmp_path / "store.db"
+    schema_1(path)
+    with closing(sqlite3.connect(path)) as db:
+        db.execute("PRAGMA user_version = 99")
+    before = path.read_bytes()
+    with pytest.raises(Schema, match="schema 99, written by a newer emqtwist"):
+        connect(path)
+    assert path.read_bytes() == before
+    assert [each.name for each in tmp_path.iterdir()] == ["store.db"]
+
+
+def test_a_database_of_another_program_is_refused_and_untouched(tmp_path: Path) -> None:
+    path = tmp_path / "store.db"
+    with closing(sqlite3.connect(path)) as db:
+        db.execute("CREATE TABLE theirs (x)")
+    before = path.read_bytes()
+    with pytest.raises(Corrupt, match="another program"):
+        connect(path)
+    assert path.read_bytes() == before
+
+
+def test_a_file_that_is_no_database_is_refused_and_untouched(tmp_path: Path) -> None:
+    path = tmp_path / "store.db"
+    path.write_bytes(b"no database " * 1000)
+    with pytest.raises(sqlite3.DatabaseError) as raised:
+        connect(path)
+    assert isinstance(translated(raised.value), Corrupt)
+    assert path.read_bytes() == b"no database " * 1000
+
+
+@pytest.mark.parametrize(("error", "kind"), [
+    (sqlite3.SQLITE_FULL, "Full"), (sqlite3.SQLITE_READONLY, "ReadOnly"), (sqlite3.SQLITE_CANTOPEN, "ReadOnly"),
+    (sqlite3.SQLITE_IOERR | 3 << 8, "Broken"), (sqlite3.SQLITE_CORRUPT, "Corrupt"), (sqlite3.SQLITE_NOTADB, "Corrupt"),
+    (sqlite3.SQLITE_BUSY, "Locked"), (sqlite3.SQLITE_ERROR, "StoreError")])
+def test_errors_have_their_kind(error: int, kind: str) -> None:
+    raised = sqlite3.OperationalError("words")
+    raised.sqlite_errorcode = error
+    assert type(translated(raised)).__name__ == kind
