@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from marshal import dumps
 from typing import Any, Final
 
+Record = tuple[Any, ...]
 Key = tuple[int, int, int]  # session, rank, seq
 Range = tuple[int, int, int, int]  # session, rank, first seq, last seq
 RELEASED: Final = 2  # the state of a row of which only the identifier is left
@@ -30,62 +31,55 @@ def ranges(keys: Iterable[Key]) -> list[Range]:
     return found
 
 
-class Message:
-    """A payload that came with this group; `uses` are the rows in this group that need it."""
-
-    __slots__ = ("topic", "payload", "size", "rest", "uses")
-
-    def __init__(self, record: tuple[Any, ...]) -> None:
-        _, _, self.topic, self.payload, qos, retain, properties, expires_at, publisher = record
-        self.size = len(self.topic) + len(self.payload) + len(properties)
-        self.rest = dumps((qos, int(retain), properties, expires_at, publisher), MARSHAL)
-        self.uses = 0
-
-
 class Group:
     """What is to be written to the queues, retained messages and received identifiers."""
 
-    __slots__ = ("messages", "rows", "states", "done", "retained", "received", "last")
+    __slots__ = ("messages", "uses", "rows", "states", "done", "retained", "received", "last")
 
     def __init__(self) -> None:
-        self.messages: dict[int, Message] = {}
-        self.rows: dict[Key, list[Any]] = {}  # state, message number, first byte, identifiers
+        self.messages: dict[int, Record] = {}
+        self.uses: dict[int, int] = {}  # message -> how many rows of this group need it
+        self.rows: dict[Key, Record] = {}
         self.states: dict[Key, int] = {}  # of rows that are stored already
         self.done: dict[Key, None] = {}  # the same
-        self.retained: dict[bytes, tuple[Any, ...] | None] = {}
+        self.retained: dict[bytes, Record | None] = {}
         self.last: dict[int, int] = {}  # session -> highest seq, also of rows that came and went
         self.received: dict[tuple[int, int], bool] = {}
 
-    def message(self, record: tuple[Any, ...]) -> None:
-        self.messages[record[1]] = Message(record)
-
-    def queued(self, record: tuple[Any, ...]) -> None:
-        _, session, rank, seq, number, first_byte, identifiers, state = record
-        self.rows[session, rank, seq] = [state, number, first_byte, identifiers]
+    def queued(self, record: Record) -> None:
+        _, session, rank, seq, number, _, _, _ = record
+        self.rows[session, rank, seq] = record
+        self.uses[number] = self.uses.get(number, 0) + 1
         self.last[session] = seq
-        message = self.messages.get(number)
-        if message is not None:
-            message.uses += 1
 
     def state(self, key: Key, state: int) -> None:
         row = self.rows.get(key)
         if row is None:
             self.states[key] = state
-            return
-        row[0] = state
-        if state == RELEASED:
-            self._unuse(row)
-            row[1] = 0
+        elif state == RELEASED:
+            self._unuse(row[4])
+            self.rows[key] = (*row[:4], 0, *row[5:7], state)
+        else:
+            self.rows[key] = (*row[:7], state)
 
     def finish(self, key: Key) -> None:
         row = self.rows.pop(key, None)
-        if row is None:
+        if row is not None:
+            self._unuse(row[4])
+        else:
             self.states.pop(key, None)
             self.done[key] = None
-        else:
-            self._unuse(row)
 
-    def _unuse(self, row: list[Any]) -> None:
-        message = self.messages.get(row[1])
-        if message is not None:
-            message.uses -= 1
+    def _unuse(self, number: int) -> None:
+        if number:
+            self.uses[number] -= 1
+
+
+def size_of(message: Record) -> int:
+    """Bytes that a MESSAGE counts in a queue."""
+    return len(message[2]) + len(message[3]) + len(message[6])
+
+
+def rest_of(message: Record) -> bytes:
+    """What of a MESSAGE has no column of its own: QoS, RETAIN, properties, expires at, publisher."""
+    return dumps(message[4:], MARSHAL)

@@ -6,12 +6,11 @@ import sqlite3
 from collections import Counter
 from collections.abc import Callable, Sequence
 from marshal import dumps
-from typing import Any, Final
+from typing import Final
 
 from emqtwist.core import records as r
-from emqtwist.storage.sqlite.group import MARSHAL, RELEASED, Group, Key, Range, ranges
+from emqtwist.storage.sqlite.group import MARSHAL, RELEASED, Group, Key, Range, Record, ranges, rest_of, size_of
 
-Record = tuple[Any, ...]
 CHUNK: Final = 2000  # rows of ended sessions that are deleted at a time
 BETWEEN: Final = "session = ? AND rank = ? AND seq BETWEEN ? AND ?"
 
@@ -136,7 +135,7 @@ class Writer:
         self._db.execute("DELETE FROM subscription WHERE session = ? AND topic_filter = ?", record[1:])
 
     def _message(self, record: Record) -> None:
-        self._group.message(record)
+        self._group.messages[record[1]] = record
         self._highest_message = max(self._highest_message, record[1])
 
     def _queued(self, record: Record) -> None:
@@ -221,27 +220,29 @@ class Writer:
                 self._touched[part[0]] = None
 
     def _insert(self, group: Group) -> None:
-        made: list[tuple[Any, ...]] = []
-        for (session, rank, seq), (state, number, first_byte, identifiers) in group.rows.items():
-            message = group.messages.get(number)
+        made: list[Record] = []
+        messages, uses = group.messages, group.uses
+        for _, session, rank, seq, number, first_byte, identifiers, state in group.rows.values():
+            message = messages.get(number)
+            packed = dumps(identifiers, MARSHAL) if identifiers else None
             if message is None:
                 size = self._share(number) if number else 0
-                made.append((session, rank, seq, state, first_byte, number, size, _packed(identifiers), None, None, None))
-            elif message.uses == 1:
-                size = message.size
-                made.append((session, rank, seq, state, first_byte, number, size, _packed(identifiers), message.topic,
-                             message.payload, message.rest))
+                made.append((session, rank, seq, state, first_byte, number, size, packed, None, None, None))
+            elif uses[number] == 1:
+                _, _, topic, payload, _, _, properties, _, _ = message
+                size = len(topic) + len(payload) + len(properties)
+                made.append((session, rank, seq, state, first_byte, number, size, packed, topic, payload, rest_of(message)))
             else:
-                size = message.size
-                made.append((session, rank, seq, state, first_byte, number, size, _packed(identifiers), None, None, None))
+                size = size_of(message)
+                made.append((session, rank, seq, state, first_byte, number, size, packed, None, None, None))
             length = self._lengths[session]
             length.queued += 1
             length.size += size
         for session, seq in group.last.items():
             self._lengths[session].next_seq = max(self._lengths[session].next_seq, seq + 1)
             self._touched[session] = None
-        shared = [(number, message.uses, message.topic, message.payload, message.size, message.rest)
-                  for number, message in group.messages.items() if message.uses > 1]
+        shared = [(number, uses[number], message[2], message[3], size_of(message), rest_of(message))
+                  for number, message in messages.items() if uses.get(number, 0) > 1]
         if shared:
             self._db.executemany("INSERT INTO message VALUES (?, ?, ?, ?, ?, ?) "
                                  "ON CONFLICT (message) DO UPDATE SET refs = refs + excluded.refs", shared)
@@ -287,7 +288,7 @@ class Writer:
 
 
 def _packed(identifiers: tuple[int, ...]) -> bytes | None:
-    return dumps(tuple(identifiers), MARSHAL) if identifiers else None
+    return dumps(identifiers, MARSHAL) if identifiers else None
 
 
 def _wall(moment: float | None) -> float | None:
