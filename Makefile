@@ -11,7 +11,7 @@ CAN_COMPILE := $(filter true,$(CI))$(shell command -v cc 2>/dev/null)
 
 .DELETE_ON_ERROR:
 .NOTPARALLEL:
-.PHONY: help run test test-full lint types pytest compiled sweep fuzz mutate test-pythons packages docs bench clean
+.PHONY: help run test test-full lint types pytest compiled crash-test sweep fuzz mutate test-pythons packages docs bench clean
 
 pytest compiled sweep test-pythons: export PYTHONHASHSEED := 0
 
@@ -46,6 +46,10 @@ pytest: $(VENV)/.dev
 compiled: $(if $(CAN_COMPILE),$(COMPILED)/.built)
 	@$(if $(CAN_COMPILE),tools/test_compiled $(COMPILED),echo "No C compiler: the compiled form is not tested")
 
+## crash-test    kill brokers under load, hundreds of times; ARGS="--seed 7 --runs 1" for one run again
+crash-test: $(VENV)/.dev
+	@$(BIN)/python -m tests.harness.crash $(ARGS)
+
 ## sweep         the long tests: many seeds, many examples
 sweep: $(VENV)/.dev
 	@EMQTWIST_SWEEP=1 $(PYTEST) -q -m sweep -o faulthandler_timeout=7200 $(ARGS)
@@ -79,13 +83,16 @@ docs: $(VENV)/.dev
 BENCH ?= ../shared/bench
 MOSQUITTO := listener {port} 127.0.0.1\nallow_anonymous true\nset_tcp_nodelay true\n
 MOSQUITTO := $(MOSQUITTO)max_queued_messages 0\nmax_inflight_messages 0\n
+DURABILITY ?= always
+EMQTWIST := [node]\ndata_dir = {dir}/data\n[store]\ndurability = $(DURABILITY)\n
 ## bench         this broker and Mosquitto side by side; ARGS="--only stream" for some
 bench: $(VENV)/.run
 	@$(CC) -O2 -o $(VENV)/mqload $(BENCH)/mqload.c
 	@$(BIN)/python $(BENCH)/compare.py --mqload $(VENV)/mqload --suite quick --baseline mosquitto \
 	  --file 'mosquitto:m.conf=$(MOSQUITTO)' \
 	  --start 'mosquitto=mosquitto -c {dir}/m.conf' \
-	  --start 'emqtwist=$(CURDIR)/$(BIN)/twistd -n --pidfile= emqtt --port {port}' $(ARGS)
+	  --file 'emqtwist:b.ini=$(EMQTWIST)' \
+	  --start 'emqtwist=$(CURDIR)/$(BIN)/twistd -n --pidfile= emqtt --config {dir}/b.ini --port {port}' $(ARGS)
 
 ## clean         remove what make has made, the environments included
 clean:

@@ -1,23 +1,28 @@
 """The `twistd` command `emqtt`: its options, and the process that it runs."""
+import atexit
 import os
 import signal
 import sys
+from collections.abc import Mapping
 from dataclasses import replace
+from pathlib import Path
 from typing import cast
 
 from twisted.application.service import IServiceCollection, MultiService
 from twisted.internet.error import CannotListenError
-from twisted.internet.interfaces import IReactorFromThreads
+from twisted.internet.interfaces import IReactorCore, IReactorFromThreads
 from twisted.logger import Logger
+from twisted.python.failure import Failure
 from twisted.python.usage import Options as UsageOptions
 from twisted.python.usage import UsageError
 
 from emqtwist.app.methods import located, methods_of
 from emqtwist.app.service import BrokerService
+from emqtwist.app.store import guarantees, probe
 from emqtwist.config import Address, Config, ConfigError, ListenerSection, TcpListener, live_changes, load
 from emqtwist.services.logs import LogWriter, install
-
-GUARANTEES = "memory only: acknowledged QoS 1 and 2 messages outlive a client's absence, not the end of this process"
+from emqtwist.storage import folder
+from emqtwist.storage.errors import StoreError
 
 
 class Options(UsageOptions):
@@ -51,6 +56,8 @@ class Options(UsageOptions):
     def load(self) -> Config:
         """The configuration as the file is now, with the options that go before it."""
         config = located(load(self["config"]), os.path.dirname(self["config"])) if self["config"] else Config()
+        if config.store.type == "auto":
+            config = replace(config, store=replace(config.store, type="sqlite"))
         if self["port"] is None:
             return config
         listener = TcpListener(name="default", bind=Address("127.0.0.1", self["port"]))
@@ -85,9 +92,24 @@ class BrokerProcess(MultiService):
         super().startService()
         reactor = cast(IReactorFromThreads, self.reactor)
         signal.signal(signal.SIGHUP, lambda number, frame: reactor.callFromThread(self.reload))
-        self.log.info("{node} keeps messages in {guarantees}", node=self.options.configuration.node.name, guarantees=GUARANTEES)
+        self.broker.when_ready().addCallbacks(self._ready, self._failed)
+
+    def _ready(self, _: object) -> None:
+        config = self.options.configuration
+        self.log.info("{node} keeps messages in {guarantees}", node=config.node.name, guarantees=guarantees(config))
         port = next(iter(self.broker.listeners.values())).port
         self.log.info("try: mosquitto_sub -p {port} -t 'hello/#' -v & mosquitto_pub -p {port} -t hello/world -m hi", port=port)
+
+    def _failed(self, failure: Failure) -> None:
+        """The log has said why. twistd knows no other way to a status."""
+        atexit.register(os._exit, 1)
+        cast(IReactorCore, self.reactor).stop()
+
+    def hand_over(self) -> None:
+        """With --uid and --gid, twistd becomes another user when the ports are taken: the store is for that user."""
+        parent: Mapping[str, int | None] = self.options.parent or {}
+        if self.broker.keeper is not None:
+            folder.give(Path(self.options.configuration.node.data_dir), parent.get("uid"), parent.get("gid"))
 
     def reload(self) -> None:
         """Read the configuration again and apply what is live; a bad one changes nothing."""
@@ -106,10 +128,16 @@ class BrokerProcess(MultiService):
 
 
 def makeService(options: Options) -> BrokerProcess:
-    """What twistd runs. Ends the process with one line and status 1 when a port cannot be had."""
+    """What twistd runs. Ends the process with one line and status 1 when a port or the store cannot be had."""
     process = BrokerProcess(options)
     try:
         process.broker.bind()
+        process.broker.take_folder()
+        probe(options.configuration)
+        process.hand_over()
+    except StoreError as error:
+        print(f"emqtwist cannot use {options.configuration.node.data_dir}: {error}", file=sys.stderr)
+        raise SystemExit(1) from None
     except CannotListenError as error:
         print(f"emqtwist cannot listen at {error.interface}:{error.port}: {error.socketError.strerror}", file=sys.stderr)
         raise SystemExit(1) from None

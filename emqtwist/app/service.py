@@ -1,18 +1,23 @@
 """BrokerService: the broker as a service, for `twistd` and for other Twisted applications."""
+import os
 import time
 from collections.abc import Callable
+from pathlib import Path
 from secrets import token_hex
 from typing import Any
 
 from twisted.application.service import MultiService
-from twisted.internet.defer import Deferred, gatherResults
+from twisted.internet.defer import Deferred, TimeoutError, gatherResults
 from twisted.logger import Logger
+from twisted.python.failure import Failure
 
 from emqtwist.app.methods import methods_of
 from emqtwist.app.settings import settings_of
+from emqtwist.app.store import make_store
 from emqtwist.config import Config, TcpListener, apply_live, validate
 from emqtwist.core.broker import Broker
 from emqtwist.core.callback import Callback
+from emqtwist.core.journal import Journal
 from emqtwist.core.link import Turn
 from emqtwist.core.message import NEVER, Message
 from emqtwist.mqtt.properties import Properties, forwarded_properties
@@ -20,9 +25,12 @@ from emqtwist.net.listeners import Listener
 from emqtwist.net.protocol import MQTTFactory
 from emqtwist.net.turns import Turns
 from emqtwist.services.events import LogObserver
+from emqtwist.services.keeper import Keeper
 from emqtwist.services.periodic import Periodic
+from emqtwist.storage import folder
 
 TICK = 1.0  # seconds between looks at what fell due
+LAST_COMMIT = 10.0  # seconds that the store has at the end for what it was given
 
 
 class BrokerService(MultiService):
@@ -42,11 +50,58 @@ class BrokerService(MultiService):
         self.config = config or Config()
         validate(self.config)
         self.reactor = reactor
-        self.broker = Broker(settings_of(self.config), self._token, Turn(now()), LogObserver())
+        store = make_store(self.config, reactor)
+        journal = None if store is None else Journal()
+        self.broker = Broker(settings_of(self.config), self._token, Turn(now()), LogObserver(), journal)
         self.broker.methods = methods_of(self.config)
         self.turns = Turns(self.broker, reactor, now)
+        self.keeper: Keeper | None = None
+        if store is not None and journal is not None:
+            self.keeper = Keeper(self.broker, journal, store, reactor, self.turns.begin, now)
+        self._folder: int | None = None  # a descriptor that keeps the data folder for this broker
+        self._is_ready = store is None
+        self._failure: Failure | None = None
+        self._waiting: list[Deferred[None]] = []
         Periodic("ticker", TICK, self._tick, reactor).setServiceParent(self)
         self.listeners = {section.name: self._listener(section) for section in self.config.listener.tcp}
+
+    def take_folder(self) -> None:
+        """Take the data folder now, before the service starts; raises StoreError. Nothing to do without a store."""
+        if self.keeper is not None and self._folder is None:
+            self._folder = folder.take(Path(self.config.node.data_dir).absolute())
+
+    def startService(self) -> None:
+        """Clients are served once the store is open: see `when_ready`."""
+        self.take_folder()
+        super().startService()
+        if self.keeper is not None:
+            self.keeper.open().addCallbacks(self._opened, self._not_opened)
+
+    def when_ready(self) -> Deferred[None]:
+        """Fires when clients are served; fails with a StoreError when the store cannot be opened."""
+        waiting: Deferred[None] = Deferred()
+        if self._failure is not None:
+            waiting.errback(self._failure)
+        elif self._is_ready:
+            waiting.callback(None)
+        else:
+            self._waiting.append(waiting)
+        return waiting
+
+    def _opened(self, _: object) -> None:
+        self._is_ready = True
+        for listener in self.listeners.values():
+            listener.accept()
+        waiting, self._waiting = self._waiting, []
+        for deferred in waiting:
+            deferred.callback(None)
+
+    def _not_opened(self, failure: Failure) -> None:
+        self._failure = failure
+        self.log.critical("the store cannot be opened: {reason}", reason=failure.getErrorMessage())
+        waiting, self._waiting = self._waiting, []
+        for deferred in waiting:
+            deferred.errback(failure)
 
     def bind(self) -> None:
         """Take all ports now, before the service starts; raises CannotListenError."""
@@ -97,10 +152,25 @@ class BrokerService(MultiService):
 
     async def _stop(self, stopped: Deferred[None]) -> None:
         await stopped
+        await self._drain()
         self.turns.begin()
         self.broker.shut_down()
         self.turns.flush()
         await gatherResults([listener.factory.when_empty() for listener in self.listeners.values()])
+        if self.keeper is not None:
+            await self._drain()
+            await self.keeper.close()
+        if self._folder is not None:
+            os.close(self._folder)
+            self._folder = None
+
+    async def _drain(self) -> None:
+        """Wait until all is stored; what a store does not take in time is told, and was acknowledged to nobody."""
+        if self.keeper is not None and self._is_ready:
+            try:
+                await self.keeper.drain().addTimeout(LAST_COMMIT, self.reactor)
+            except TimeoutError:
+                self.log.error("the store did not take the last messages")
 
     def stopService(self) -> Deferred[None]:
         """Stop listening, tell every client, wait until what was sent is on its way; bounded."""
@@ -109,12 +179,17 @@ class BrokerService(MultiService):
     def _listener(self, section: TcpListener) -> Listener:
         factory = MQTTFactory(self.turns, self.reactor, section.nodelay, self.config.mqtt.client.max_unsent)
         listener = Listener(section, factory, self.reactor)
+        if not self._is_ready:
+            listener.hold_off()
         listener.setServiceParent(self)
         return listener
 
     def _tick(self) -> None:
-        self.turns.begin()
-        self.broker.tick()
+        if self._is_ready:
+            self.turns.begin()
+            self.broker.tick()
+            if self.keeper is not None:
+                self.keeper.tick()
 
     def _token(self) -> str:
         return token_hex(8)

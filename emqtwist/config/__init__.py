@@ -14,11 +14,12 @@ from emqtwist.config.sections.log import LogSection
 from emqtwist.config.sections.mqtt import ClientSection, MqttSection, MqueueSection, PubsubSection, SessionSection
 from emqtwist.config.sections.node import NodeSection
 from emqtwist.config.sections.retainer import RetainerSection
+from emqtwist.config.sections.store import StoreSection
 from emqtwist.config.tree import Config
 from emqtwist.config.values import Address
 
 __all__ = [
     "Address", "AuthSection", "ClientSection", "Config", "ConfigError", "ListenerSection", "LogSection", "MqttSection",
     "MqueueSection", "NodeSection", "Problem", "PubsubSection", "RetainerSection", "ScramSection", "SessionSection",
-    "TcpListener", "apply_live", "live_changes", "load", "parse", "validate",
+    "StoreSection", "TcpListener", "apply_live", "live_changes", "load", "parse", "validate",
 ]

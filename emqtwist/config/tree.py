@@ -7,6 +7,7 @@ from emqtwist.config.sections.log import LogSection
 from emqtwist.config.sections.mqtt import MqttSection
 from emqtwist.config.sections.node import NodeSection
 from emqtwist.config.sections.retainer import RetainerSection
+from emqtwist.config.sections.store import StoreSection
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -14,6 +15,7 @@ class Config:
     """All sections; `Config()` is what holds without a file: a broker for programs on this machine."""
 
     node: NodeSection = NodeSection()
+    store: StoreSection = StoreSection()
     log: LogSection = LogSection()
     mqtt: MqttSection = MqttSection()
     retainer: RetainerSection = RetainerSection()

@@ -7,6 +7,7 @@ from emqtwist.core.access import Accept, Client
 from emqtwist.core.aliases import Outgoing
 from emqtwist.core.connection import OPEN, Connection
 from emqtwist.core.forwarded import check_forwarded
+from emqtwist.core.journal import Journal
 from emqtwist.core.link import Link
 from emqtwist.core.message import NEVER, WillMessage
 from emqtwist.core.router import is_reserved
@@ -155,8 +156,11 @@ def _announce_limits(connection: Connection, packet: Connect, answer: Properties
 
 
 def _check_store(connection: Connection, packet: Connect, answer: Properties) -> None:
+    """A session that is kept already may go on: what its client acknowledges makes room."""
     journal = connection.broker.journal
-    if journal is not None and journal.failing and _expiry(connection, packet, answer) > 0:
+    if journal is None or not journal.failing or _expiry(connection, packet, answer) <= 0:
+        return
+    if packet.clean_start or packet.client_id not in connection.broker.sessions.by_id:
         raise MQTTError(f"sessions cannot be kept now: {journal.failing}", c.SERVER_UNAVAILABLE)
 
 
@@ -193,10 +197,16 @@ def _open(connection: Connection, packet: Connect, answer: Properties) -> None:
     journal = broker.journal
     if journal is not None:
         _record(connection, session, packet, will)
-        number = journal.barrier() if session.ledger is not None or journal.count != connection.since else 0
-        connection.wait(journal.wait(number), entry.stored)
+        connection.wait(journal.wait(_commit(connection, session, journal)), entry.stored)
     else:
         entry.enter(connection)
+
+
+def _commit(connection: Connection, session: Session, journal: Journal) -> int:
+    """The group that the CONNACK waits for; none when nothing is to be stored, or nothing can be."""
+    if journal.failing or (session.ledger is None and journal.count == connection.since):
+        return 0
+    return journal.barrier()
 
 
 def _take_over(connection: Connection, old: Connection) -> None:

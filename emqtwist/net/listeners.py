@@ -5,6 +5,7 @@ from twisted.application.service import Service
 from twisted.internet.address import IPv4Address, IPv6Address
 from twisted.internet.defer import Deferred, succeed
 from twisted.internet.interfaces import IListeningPort, IReactorTCP
+from twisted.internet.tcp import Port
 from twisted.logger import Logger
 
 from emqtwist.config import TcpListener
@@ -23,6 +24,7 @@ class Listener(Service):
         self.setName(f"tcp.{section.name}")
         self._reactor = reactor
         self._port: IListeningPort | None = None
+        self._open = True
 
     @property
     def port(self) -> int:
@@ -48,4 +50,19 @@ class Listener(Service):
         if self._port is None:
             bind = self.section.bind
             self._port = self._reactor.listenTCP(bind.port, self.factory, self.section.backlog, bind.host)
+            if not self._open:
+                self._reading().stopReading()
             self.log.info("listening on {listener} at {address}", listener=self.name, address=describe(self._port.getHost()))
+
+    def hold_off(self) -> None:
+        """Take the port all the same, but let the system hold who connects until `accept`."""
+        self._open = False
+
+    def accept(self) -> None:
+        """Take those who connect from now on, and those who wait already."""
+        self._open = True
+        if self._port is not None:
+            self._reading().startReading()
+
+    def _reading(self) -> Port:
+        return cast(Port, self._port)

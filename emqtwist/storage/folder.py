@@ -20,6 +20,13 @@ def take(folder: Path) -> int:
         raise ReadOnly(f"{error.filename or folder}: {error.strerror}") from None
 
 
+def give(folder: Path, user: int | None, group: int | None) -> None:
+    """Make a folder and its files those of whom this process is about to become."""
+    if user is not None or group is not None:
+        for path in (folder, *folder.iterdir()):
+            os.chown(path, -1 if user is None else user, -1 if group is None else group)
+
+
 def lock(path: Path, patience: float = 0.0) -> int:
     """A descriptor that keeps `path` for this process; Locked when another one has it for longer than `patience`.
 

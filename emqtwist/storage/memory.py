@@ -65,9 +65,9 @@ class MemoryStore:
             if size >= fetch.limit_bytes:
                 return succeed((page, True))
             state, number, first_byte, identifiers = self.rows[key]
-            gone = (b"", b"", 2, 0, b"", None, "")
+            gone = (b"", b"", 2, 0, b"", None, "", b"")
             message = self.messages[number] if number else gone
-            page.append((key[1], key[2], state, first_byte, identifiers, *message, number))
+            page.append((key[1], key[2], state, first_byte, identifiers, *message[:7], number, message[7]))
             size += len(message[0]) + len(message[1]) + ROW
         return succeed((page, False))
 
@@ -86,7 +86,7 @@ class MemoryStore:
     def _size(self, row: list[Any]) -> int:
         if not row[1]:
             return 0
-        topic, payload, _, _, properties, _, _ = self.messages[row[1]]
+        topic, payload, _, _, properties, _, _, _ = self.messages[row[1]]
         return len(topic) + len(payload) + len(properties)
 
     def _apply(self, record: Record) -> None:
@@ -104,8 +104,8 @@ class MemoryStore:
         elif kind == r.UNSUBSCRIBED:
             self.subscriptions.pop(values, None)
         elif kind == r.MESSAGE:
-            topic, payload, qos, retain, properties, expires_at, publisher = values[1:]
-            self.messages[values[0]] = topic, payload, qos, int(retain), properties, _wall(expires_at), publisher
+            topic, payload, qos, retain, properties, expires_at, publisher, group = values[1:]
+            self.messages[values[0]] = topic, payload, qos, int(retain), properties, _wall(expires_at), publisher, group
             self.highest_message = max(self.highest_message, values[0])
         elif kind == r.QUEUED:
             session, rank, seq, message, first_byte, identifiers, state = values
@@ -132,7 +132,7 @@ class MemoryStore:
         elif kind == r.WILL_GONE:
             self.wills.pop(values[0], None)
         elif kind == r.RETAINED:
-            self.retained[values[0]] = (*values[1:4], _wall(values[4]), values[5])
+            self.retained[values[0]] = (*values[1:4], _wall(values[4]), values[5], _wall(values[6]))
         elif kind == r.RETAINED_GONE:
             self.retained.pop(values[0], None)
         else:

@@ -20,7 +20,7 @@ from emqtwist.storage.sqlite import client
 from emqtwist.storage.sqlite.client import SQLiteStore, command
 
 OPENED = (r.OPENED, 1, "c", 60.0, 5)
-GROUP = [OPENED, (r.MESSAGE, 1, b"t", b"x", 1, False, b"", None, "p"), (r.QUEUED, 1, 0, 1, 1, 0x32, (), 0)]
+GROUP = [OPENED, (r.MESSAGE, 1, b"t", b"x", 1, False, b"", None, "p", b"g"), (r.QUEUED, 1, 0, 1, 1, 0x32, (), 0)]
 
 
 @pytest.fixture
@@ -50,7 +50,7 @@ async def test_what_is_committed_is_there_at_the_next_start(store: SQLiteStore) 
     assert snapshot.sessions == [(1, "c", 60.0, 5, None, 1, 2, 2)]
     assert (snapshot.highest_session, snapshot.highest_message) == (1, 1)
     rows, more = await store.page(Fetch(1, -1, 0, 1000))
-    assert (rows, more) == ([(0, 1, 0, 0x32, (), b"t", b"x", 1, 0, b"", None, "p", 1)], False)
+    assert (rows, more) == ([(0, 1, 0, 0x32, (), b"t", b"x", 1, 0, b"", None, "p", 1, b"g")], False)
 
 
 async def test_a_killed_process_is_replaced_and_asked_again(store: SQLiteStore) -> None:
@@ -60,7 +60,7 @@ async def test_a_killed_process_is_replaced_and_asked_again(store: SQLiteStore) 
         pid = store.pid
         assert pid is not None
         os.kill(pid, signal.SIGKILL)
-        more = [(r.MESSAGE, number, b"t", b"x", 1, False, b"", None, "p"), (r.QUEUED, 1, 0, number, number, 0x32, (), 0)]
+        more = [(r.MESSAGE, number, b"t", b"x", 1, False, b"", None, "p", b"g"), (r.QUEUED, 1, 0, number, number, 0x32, (), 0)]
         await store.commit(number, more)
         assert store.pid != pid
     told = await store.info()

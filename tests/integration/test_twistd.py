@@ -117,10 +117,11 @@ def test_config_is_read(start: Start, tmp_path: Path) -> None:
     assert [maximum_packet_size(port) for port in ports.values()] == [2048, 2048]
 
 
-def test_it_says_what_it_guarantees_and_a_line_to_try(start: Start) -> None:
+def test_it_says_what_it_guarantees_and_a_line_to_try(start: Start, tmp_path: Path) -> None:
     program = start("--port", "0")
     port = program.next(LISTENING)[1]
-    assert program.next("keeps messages in (.*)")[1].startswith("memory only")
+    kept = program.next("keeps messages in (.*)")[1]
+    assert kept.startswith(f"{tmp_path}/emqtwist-data: acknowledged QoS 1 and 2 messages outlive this process")
     assert program.next("try: (.*)")[1].startswith(f"mosquitto_sub -p {port} ")
 
 

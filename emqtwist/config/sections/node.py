@@ -1,4 +1,4 @@
-"""[node]: what this broker is called."""
+"""[node]: what this broker is called, and where its files lie."""
 from dataclasses import dataclass
 
 from emqtwist.config.rows import row
@@ -13,3 +13,7 @@ class NodeSection:
         "emqtwist@127.0.0.1", Text("a name as emqtwist@127.0.0.1", r"[A-Za-z0-9_.-]+@[A-Za-z0-9_.:-]+"),
         meaning="Name of this broker; it stands in each JSON log line.",
         test="tests/adapters/test_logs.py")
+    data_dir: str = row(
+        "./emqtwist-data", Text("a folder", r"[^\0]+"), test="tests/integration/test_store.py",
+        meaning="Folder for what outlives the process, made when it is not there; one broker at a time uses it. A "
+                "relative path starts at the folder that the broker was started in.")

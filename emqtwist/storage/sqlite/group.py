@@ -81,5 +81,5 @@ def size_of(message: Record) -> int:
 
 
 def rest_of(message: Record) -> bytes:
-    """What of a MESSAGE has no column of its own: QoS, RETAIN, properties, expires at, publisher."""
+    """What of a MESSAGE has no column of its own: QoS, RETAIN, properties, expires at, publisher, group."""
     return dumps(message[4:], MARSHAL)

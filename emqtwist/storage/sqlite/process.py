@@ -23,7 +23,7 @@ from emqtwist.storage.sqlite.writer import Writer
 
 PATIENCE: Final = 15.0  # seconds that the store process of a broker that was killed has to end
 CHUNK: Final = 1 << 20  # bytes read at a time
-CHECKPOINT: Final = 8 << 20  # bytes written, more or less, after which the log goes into the file
+CHECKPOINT: Final = 32 << 20  # bytes written, more or less, after which the log goes into the file
 IDLE: Final = 0.2  # seconds without a request after which there is time for housekeeping
 VACUUM: Final = 512  # pages that are given back to the system at a time
 KEPT_FREE: Final = 4096  # free pages that stay in the file for what comes

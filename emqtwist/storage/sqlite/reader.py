@@ -16,7 +16,7 @@ LISTS: Final = (
     ("SELECT session, topic_filter, options, identifiers FROM subscription", 1),
     ("SELECT session, packet_id FROM received", None),
     ("SELECT session, topic, payload, qos, retain, properties, publisher, delay, lifetime, due FROM will", 2),
-    ("SELECT topic, payload, qos, properties, expires_at, publisher FROM retained", 1),
+    ("SELECT topic, payload, qos, properties, expires_at, publisher, until FROM retained", 1),
 )
 SUBSCRIPTIONS: Final = 1
 
@@ -47,7 +47,8 @@ def parts(db: sqlite3.Connection) -> Iterator[tuple[int, list[Row]]]:
 def page(db: sqlite3.Connection, session: int, after_rank: int, after_seq: int, limit: int) -> tuple[list[Row], bool]:
     """The rows of a queue behind (rank, seq), some `limit` bytes of them and one at least; whether there are more.
 
-    A row: rank, seq, state, first_byte, identifiers, topic, payload, qos, retain, properties, expires_at, publisher, message.
+    A row: rank, seq, state, first_byte, identifiers, topic, payload, qos, retain, properties, expires_at, publisher, message,
+    group.
     """
     rows: list[Row] = []
     size = 0
@@ -59,11 +60,11 @@ def page(db: sqlite3.Connection, session: int, after_rank: int, after_seq: int, 
         if topic is None and state != RELEASED:
             topic, payload, rest = db.execute(
                 "SELECT topic, payload, rest FROM message WHERE message = ?", (message,)).fetchone()
-        qos, retain, properties, expires_at, publisher = loads(rest) if rest is not None else (2, 0, b"", None, "")
+        qos, retain, properties, expires_at, publisher, group = loads(rest) if rest is not None else (2, 0, b"", None, "", b"")
         if expires_at == float("inf"):
             expires_at = None
         rows.append((rank, seq, state, first_byte, _unpacked(identifiers), topic or b"", payload or b"", qos, retain,
-                     properties, expires_at, publisher, message))
+                     properties, expires_at, publisher, message, group))
         size += len(rows[-1][5]) + len(rows[-1][6]) + ROW
     return rows, False
 

@@ -32,7 +32,7 @@ VERSION_1: Final = (
     "retain INTEGER NOT NULL, properties BLOB NOT NULL, publisher TEXT NOT NULL, delay REAL NOT NULL, "
     "lifetime REAL NOT NULL, due REAL)",
     "CREATE TABLE retained (topic BLOB PRIMARY KEY, payload BLOB NOT NULL, qos INTEGER NOT NULL, "
-    "properties BLOB NOT NULL, expires_at REAL, publisher TEXT NOT NULL) WITHOUT ROWID",
+    "properties BLOB NOT NULL, expires_at REAL, publisher TEXT NOT NULL, until REAL) WITHOUT ROWID",
     "CREATE TABLE doomed (session INTEGER PRIMARY KEY)",  # ended sessions whose rows are still to be deleted
 )
 MIGRATIONS: Final[Mapping[int, Sequence[str]]] = {0: VERSION_1}

@@ -167,8 +167,8 @@ class Writer:
         self._db.execute("DELETE FROM will WHERE session = ?", (record[1],))
 
     def _retained(self, record: Record) -> None:
-        _, topic, payload, qos, properties, expires_at, publisher = record
-        self._group.retained[topic] = topic, payload, qos, properties, _wall(expires_at), publisher
+        _, topic, payload, qos, properties, expires_at, publisher, until = record
+        self._group.retained[topic] = topic, payload, qos, properties, _wall(expires_at), publisher, _wall(until)
 
     def _retained_gone(self, record: Record) -> None:
         self._group.retained[record[1]] = None
@@ -229,7 +229,7 @@ class Writer:
                 size = self._share(number) if number else 0
                 made.append((session, rank, seq, state, first_byte, number, size, packed, None, None, None))
             elif uses[number] == 1:
-                _, _, topic, payload, _, _, properties, _, _ = message
+                _, _, topic, payload, _, _, properties, _, _, _ = message
                 size = len(topic) + len(payload) + len(properties)
                 made.append((session, rank, seq, state, first_byte, number, size, packed, topic, payload, rest_of(message)))
             else:
@@ -274,7 +274,7 @@ class Writer:
     def _store_retained(self, retained: dict[bytes, Record | None]) -> None:
         kept = [record for record in retained.values() if record is not None]
         if kept:
-            self._db.executemany("INSERT OR REPLACE INTO retained VALUES (?, ?, ?, ?, ?, ?)", kept)
+            self._db.executemany("INSERT OR REPLACE INTO retained VALUES (?, ?, ?, ?, ?, ?, ?)", kept)
         gone = [(topic,) for topic, record in retained.items() if record is None]
         if gone:
             self._db.executemany("DELETE FROM retained WHERE topic = ?", gone)

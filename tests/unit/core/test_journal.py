@@ -190,6 +190,10 @@ def test_what_cannot_be_kept_is_refused_and_the_rest_goes_on() -> None:
     assert bob.one(Suback).reason_codes == [c.QUOTA_EXCEEDED]
     peer = world.peer()
     assert peer.connect("new", **LONG).reason_code == c.SERVER_UNAVAILABLE
+    bob.drop()
+    bob = arrive(world)  # its session is kept already
+    assert bob.connack is not None
+    assert bob.connack.session_present
     assert world.connect("transient").subscribe("t", qos=1) == [1]
     bob.drop()
     alice.publish("a", b"not for later")

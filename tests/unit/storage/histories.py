@@ -66,7 +66,7 @@ class History:
         payload = self.random.randbytes(self.random.choice([0, 5, 3000]))
         records: list[Record] = [(r.MESSAGE, self.messages, b"t/%d" % self.random.randrange(3), payload,
                                   self.random.randrange(3), self.random.random() < 0.5, self.random.choice([b"", b"pp"]),
-                                  self.random.choice([None, inf, 1e9]), "publisher")]
+                                  self.random.choice([None, inf, 1e9]), "publisher", b"")]
         for session in targets:
             key = session, self.random.choice([0, 0, -5]), self.sessions[session]
             self.sessions[session] += self.random.choice([1, 1, 1, 3])
@@ -107,4 +107,5 @@ class History:
         topic = self.random.choice([b"r/1", b"r/2", b"r/3"])
         if self.random.random() < 0.3:
             return [(r.RETAINED_GONE, topic)]
-        return [(r.RETAINED, topic, self.random.randbytes(4), 1, b"", self.random.choice([None, inf, 1e9]), "p")]
+        expires_at, until = self.random.choice([None, inf, 1e9]), self.random.choice([None, inf, 2e9])
+        return [(r.RETAINED, topic, self.random.randbytes(4), 1, b"", expires_at, "p", until)]

@@ -12,7 +12,7 @@ import pytest
 
 from emqtwist.core import records as r
 from emqtwist.storage.errors import Corrupt, Locked, StoreError
-from emqtwist.storage.folder import BROKER, lock, take
+from emqtwist.storage.folder import BROKER, give, lock, take
 from emqtwist.storage.sqlite import process, upkeep
 from emqtwist.storage.sqlite.frames import DONE, FAILED, PART, Frames, frame
 
@@ -20,7 +20,7 @@ OPENED = (r.OPENED, 1, "c", 60.0, 5)
 
 
 def retained(topic: bytes, size: int = 10) -> tuple[Any, ...]:
-    return (r.RETAINED, topic, bytes(size), 1, b"", None, "p")
+    return (r.RETAINED, topic, bytes(size), 1, b"", None, "p", None)
 
 
 class Loop:
@@ -155,7 +155,7 @@ def test_the_log_goes_into_the_file_before_it_is_large(tmp_path: Path, monkeypat
 
 
 def test_info_tells_sizes_counts_and_times(loop: Loop) -> None:
-    loop.ask("commit", 1, [OPENED, retained(b"t"), (r.MESSAGE, 1, b"t", b"x", 1, False, b"", None, "p"),
+    loop.ask("commit", 1, [OPENED, retained(b"t"), (r.MESSAGE, 1, b"t", b"x", 1, False, b"", None, "p", b"g"),
                            (r.QUEUED, 1, 0, 1, 1, 0x32, (), 0)])
     kind, told = loop.ask("info")
     assert {name: told[name] for name in ("sessions", "queued", "queued_bytes", "retained")} == {
@@ -258,3 +258,13 @@ def test_probe_says_in_a_line_what_is_wrong(tmp_path: Path) -> None:
     (tmp_path / "store.db").write_bytes(b"no database " * 1000)
     with pytest.raises(SystemExit, match="^the store is damaged: file is not a database$"):
         process.probe(str(tmp_path))
+
+
+def test_the_folder_is_given_to_whom_the_process_becomes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    given: list[tuple[Path, int, int]] = []
+    monkeypatch.setattr(os, "chown", lambda path, user, group: given.append((path, user, group)))
+    os.close(take(tmp_path / "data"))
+    give(tmp_path / "data", None, None)
+    assert given == []
+    give(tmp_path / "data", 33, None)
+    assert given == [(tmp_path / "data", 33, -1), (tmp_path / "data" / BROKER, 33, -1)]

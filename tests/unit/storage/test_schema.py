@@ -29,12 +29,12 @@ def test_a_file_of_version_1_is_read(tmp_path: Path) -> None:
         assert lists[1] == [(3, b"a/#", 1, (7,))]
         assert lists[2] == [(3, 12)]
         assert lists[3] == [(3, b"wills", b"gone", 1, 0, b"", "meter", 5.0, 60.0, None)]
-        assert lists[4] == [(b"r", b"kept", 1, b"", None, "meter")]
+        assert lists[4] == [(b"r", b"kept", 1, b"", None, "meter", None)]
         rows, more = reader.page(db, 3, -1, 0, 1 << 20)
         assert not more
         assert rows == [
-            (0, 7, 1, 0x34, (7,), b"a/b", b"inline", 2, 0, b"", None, "p", 40),
-            (0, 8, 0, 0x32, (), b"a/c", b"shared", 1, 0, b"\x01\x01\x01", 1900000000.0, "p", 41)]
+            (0, 7, 1, 0x34, (7,), b"a/b", b"inline", 2, 0, b"", None, "p", 40, b""),
+            (0, 8, 0, 0x32, (), b"a/c", b"shared", 1, 0, b"\x01\x01\x01", 1900000000.0, "p", 41, b"")]
         Writer(db, "boot").write(1, [(r.ENDED, 3)], 0.0)
 
 

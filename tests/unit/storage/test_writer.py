@@ -22,7 +22,7 @@ OPENED: Record = (r.OPENED, 1, "c", 60.0, 5)
 
 
 def message(number: int, payload: bytes = b"x") -> Record:
-    return (r.MESSAGE, number, b"t", payload, 1, False, b"", None, "p")
+    return (r.MESSAGE, number, b"t", payload, 1, False, b"", None, "p", b"g")
 
 
 def queued(session: int, seq: int, number: int) -> Record:
@@ -110,7 +110,7 @@ def test_a_group_that_was_stored_is_not_stored_again(db: sqlite3.Connection) -> 
 def test_another_start_of_the_broker_counts_its_groups_anew(db: sqlite3.Connection) -> None:
     Writer(db, "one").write(5, [OPENED], 0.0)
     other = Writer(db, "two")
-    other.write(1, [(r.RETAINED, b"t", b"x", 1, b"", None, "p")], 0.0)
+    other.write(1, [(r.RETAINED, b"t", b"x", 1, b"", None, "p", None)], 0.0)
     assert [row[0] for row in db.execute("SELECT topic FROM retained")] == [b"t"]
 
 

@@ -1,0 +1,217 @@
+"""Keeper: groups one after another into the store, pages back, and what a store that fails does to the broker."""
+from typing import Any, cast
+
+from twisted.internet.defer import Deferred
+from twisted.internet.task import Clock
+
+from emqtwist.core.broker import Broker
+from emqtwist.core.journal import Journal
+from emqtwist.core.records import Fetch, Snapshot
+from emqtwist.services.keeper import PATIENCE, RETRY, Keeper
+from emqtwist.storage.errors import Full
+from emqtwist.storage.memory import MemoryStore
+
+
+class Slow(MemoryStore):
+    """Answers when it is told to."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.asked: list[tuple[int, list[Any], Deferred[None]]] = []
+        self.fetched: list[tuple[Fetch, Deferred[Any]]] = []
+
+    def commit(self, number: int, records: Any) -> Deferred[None]:
+        self.asked.append((number, list(records), Deferred()))
+        return self.asked[-1][2]
+
+    def page(self, fetch: Fetch) -> Deferred[Any]:
+        self.fetched.append((fetch, Deferred()))
+        return self.fetched[-1][1]
+
+
+class Paper:
+    """The seam of a Journal: what is written down, and what it was told."""
+
+    def __init__(self) -> None:
+        self.group = 1
+        self.failing = ""
+        self.offset = 0.0
+        self.wanted: list[Fetch] = []
+        self.told: list[int] = []
+        self._records: list[Any] = []
+        self.wake: Any = None
+
+    def add(self, *records: Any) -> None:
+        first = not self._records
+        self._records += records
+        if first:
+            self.wake()
+
+    def take(self) -> list[Any]:
+        taken, self._records = self._records, []
+        self.group += bool(taken)
+        return taken
+
+    def committed(self, number: int) -> None:
+        self.told.append(number)
+
+
+class Ledger:
+    """The seam of a Broker."""
+
+    def __init__(self) -> None:
+        self.recovered: list[tuple[Snapshot, float]] = []
+        self.pages: list[tuple[Any, ...]] = []
+
+    def recover(self, snapshot: Snapshot, now: float) -> None:
+        self.recovered.append((snapshot, now))
+
+    def page(self, session: int, rows: list[Any], more: bool) -> None:
+        self.pages.append((session, rows, more))
+
+
+class Place:
+    def __init__(self) -> None:
+        self.clock = Clock()
+        self.clock.advance(100.0)
+        self.store = Slow()
+        self.journal = Paper()
+        self.broker = Ledger()
+        self.turns = 0
+        self.keeper = Keeper(cast(Broker, self.broker), cast(Journal, self.journal), self.store, self.clock, self.begin,
+                             self.clock.seconds, lambda: self.clock.seconds() + 5000.0)
+        self.keeper.open()
+        self.clock.advance(0)
+
+    def begin(self) -> None:
+        self.turns += 1
+
+    def add(self, *records: Any) -> None:
+        """In one iteration of the reactor."""
+        self.journal.add(*records)
+        self.clock.advance(0)
+
+    def answer(self, error: Exception | None = None) -> None:
+        deferred = self.store.asked[-1][2]
+        if error is None:
+            deferred.callback(None)
+        else:
+            deferred.errback(error)
+
+    @property
+    def groups(self) -> list[tuple[int, list[Any]]]:
+        return [asked[:2] for asked in self.store.asked]
+
+
+def test_the_broker_gets_what_is_stored_and_the_two_clocks_first() -> None:
+    place = Place()
+    assert [now for _, now in place.broker.recovered] == [100.0]
+    assert place.journal.offset == 5000.0
+
+
+def test_a_group_is_what_one_iteration_brings() -> None:
+    place = Place()
+    place.journal.add("a")
+    place.journal.add("b")
+    assert place.groups == []
+    place.clock.advance(0)
+    assert place.groups == [(1, ["a", "b"])]
+    assert place.journal.told == []
+    place.answer()
+    assert place.journal.told == [1]
+
+
+def test_one_group_is_under_way_at_a_time_and_what_comes_meanwhile_is_the_next() -> None:
+    place = Place()
+    place.add("a")
+    place.add("b")
+    place.add("c")
+    assert place.groups == [(1, ["a"])]
+    place.answer()
+    assert place.groups == [(1, ["a"]), (2, ["b", "c"])]
+    place.answer()
+    assert place.journal.told == [1, 2]
+
+
+def test_a_group_that_fails_is_tried_again_with_what_came_since() -> None:
+    place = Place()
+    place.add("a")
+    place.answer(Full("no space"))
+    assert place.journal.failing == "no space"
+    assert place.journal.told == []
+    place.add("b")
+    assert len(place.groups) == 1
+    place.clock.advance(RETRY)
+    assert place.groups[1] == (2, ["a", "b"])
+    place.answer(Full("no space"))
+    place.clock.advance(RETRY)
+    assert place.groups[2] == (2, ["a", "b"])
+    place.answer()
+    assert place.journal.told == [2]
+    assert place.journal.failing == ""
+
+
+def test_a_store_that_does_not_answer_is_told() -> None:
+    place = Place()
+    place.add("a")
+    place.clock.advance(PATIENCE)
+    place.keeper.tick()
+    assert place.journal.failing == ""
+    place.clock.advance(0.1)
+    place.keeper.tick()
+    assert place.journal.failing == "the store does not answer"
+    place.answer()
+    assert place.journal.failing == ""
+
+
+def test_the_offset_follows_the_wall_clock() -> None:
+    place = Place()
+    place.keeper._wall = lambda: 9000.0
+    place.keeper.tick()
+    assert place.journal.offset == 8900.0
+
+
+def test_a_page_is_asked_for_when_what_came_before_is_stored() -> None:
+    place = Place()
+    fetch = Fetch(1, -1, 0, 1000)
+    place.journal.wanted.append(fetch)
+    place.add("a")
+    assert place.store.fetched == []
+    assert place.journal.wanted == []
+    place.answer()
+    assert [each for each, _ in place.store.fetched] == [fetch]
+    turns = place.turns
+    place.store.fetched[0][1].callback((["row"], True))
+    assert place.broker.pages == [(1, ["row"], True)]
+    assert place.turns > turns
+
+
+def test_a_page_needs_no_group() -> None:
+    place = Place()
+    place.journal.wanted.append(Fetch(1, -1, 0, 1000))
+    place.keeper.tick()
+    assert len(place.store.fetched) == 1
+
+
+def test_a_page_that_cannot_be_read_is_asked_for_again() -> None:
+    place = Place()
+    place.journal.wanted.append(Fetch(1, -1, 0, 1000))
+    place.keeper.tick()
+    place.store.fetched[0][1].errback(Full("words"))
+    place.keeper.tick()
+    assert len(place.store.fetched) == 2
+
+
+def test_drain_waits_for_all_there_is() -> None:
+    place = Place()
+    drained: list[None] = []
+    place.journal.add("a")
+    place.keeper.drain().addCallback(drained.append)
+    assert place.groups == [(1, ["a"])]
+    place.add("b")
+    place.answer()
+    assert drained == []
+    place.answer()
+    assert drained == [None]
+    place.keeper.drain().addCallback(drained.append)
+    assert len(drained) == 2

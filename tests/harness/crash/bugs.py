@@ -1,0 +1,15 @@
+"""Bugs that a crash run has to find."""
+from typing import Final
+
+from tests.harness.planting import Bug
+
+NO_BARRIER: Final = Bug("acknowledged before it is stored", "services.keeper:Keeper._step", "self._since = self._now()",
+                        "self._since = self._now(); self._journal.committed(self._number)")
+NO_IDENTIFIER: Final = Bug("identifiers of QoS 2 are not stored", "services.keeper:Keeper._step",
+                           "self._journal.take()", "[each for each in self._journal.take() if each[0] != RECEIVED]")
+NO_RELEASE: Final = Bug("PUBREC is not stored", "services.keeper:Keeper._step",
+                        "self._journal.take()", "[each for each in self._journal.take() if each[0] != RELEASED]")
+REST_OF_LIFE: Final = Bug("expiry is stored from the start of the process on", "services.keeper:Keeper.tick",
+                          "self._wall() - self._now()",
+                          "getattr(self, '_zero', 0.0) or setattr(self, '_zero', -self._now()) or self._zero")
+BUGS: Final = {bug.name: bug for bug in (NO_BARRIER, NO_IDENTIFIER, NO_RELEASE, REST_OF_LIFE)}
