@@ -8,6 +8,7 @@ from emqtwist.storage.errors import StoreError
 from emqtwist.storage.sqlite.client import SQLiteStore, command
 
 IN_MEMORY: Final = "memory only: acknowledged QoS 1 and 2 messages outlive a client's absence, not the end of this process"
+ATTEMPTS: Final = 3  # to open the store, if that is killed
 PROBE: Final = "import sys; sys.path.append({root!r}); from emqtwist.storage.sqlite.process import probe; probe(sys.argv[1])"
 
 
@@ -34,7 +35,12 @@ def guarantees(config: Config) -> str:
 
 def probe(config: Config) -> None:
     """Open and close the store, in a process of its own, and wait for it; raises StoreError."""
-    if config.store.type == "sqlite":
+    if config.store.type != "sqlite":
+        return
+    for _ in range(ATTEMPTS):
         ended = subprocess.run([*command(PROBE), config.node.data_dir], capture_output=True, text=True, stdin=subprocess.DEVNULL)
-        if ended.returncode:
-            raise StoreError(ended.stderr.strip().splitlines()[-1])
+        if ended.returncode >= 0:
+            break  # not killed
+    if ended.returncode:
+        said = ended.stderr.strip().splitlines()
+        raise StoreError(said[-1] if said else f"the process that opens it ended with status {ended.returncode}")
