@@ -31,6 +31,7 @@ from emqtwist.storage import folder
 
 TICK = 1.0  # seconds between looks at what fell due
 LAST_COMMIT = 10.0  # seconds that the store has at the end for what it was given
+LAST_ATTEMPT = 2.0  # the same for one that could not commit before
 
 
 class BrokerService(MultiService):
@@ -167,8 +168,9 @@ class BrokerService(MultiService):
     async def _drain(self) -> None:
         """Wait until all is stored; what a store does not take in time is told, and was acknowledged to nobody."""
         if self.keeper is not None and self._is_ready:
+            patience = LAST_ATTEMPT if self.keeper.is_failing() else LAST_COMMIT
             try:
-                await self.keeper.drain().addTimeout(LAST_COMMIT, self.reactor)
+                await self.keeper.drain().addTimeout(patience, self.reactor)
             except TimeoutError:
                 self.log.error("the store did not take the last messages")
 

@@ -78,6 +78,10 @@ class Keeper(Service):
         if not self._called:
             self._step()
 
+    def is_failing(self) -> bool:
+        """Whether the store could not commit of late."""
+        return self._journal.failing != ""
+
     def _busy(self) -> bool:
         return bool(self._group)
 

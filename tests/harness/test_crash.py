@@ -28,7 +28,7 @@ def test_nothing_acknowledged_is_lost_in_hundreds_of_kills(durability: str, tmp_
 
 
 @pytest.mark.parametrize(("bug", "what"), [
-    (bugs.NO_BARRIER, "lacks|is gone|retained is"),
+    (bugs.NO_BARRIER, "lacks|is gone|retained is|twice, at QoS 2"),
     (bugs.NO_IDENTIFIER, "twice, at QoS 2"),
     (bugs.NO_RELEASE, "twice, at QoS 2"),
     (bugs.REST_OF_LIFE, "to live, and should have"),

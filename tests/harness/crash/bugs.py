@@ -3,8 +3,8 @@ from typing import Final
 
 from tests.harness.planting import Bug
 
-NO_BARRIER: Final = Bug("acknowledged before it is stored", "services.keeper:Keeper._step", "self._since = self._now()",
-                        "self._since = self._now(); self._journal.committed(self._number)")
+NO_BARRIER: Final = Bug("acknowledged before it is stored", "services.keeper:Keeper._step", "self.store.commit(",
+                        "self._journal.committed(self._number); deferLater(self._clock, 0.05, self.store.commit, ")
 NO_IDENTIFIER: Final = Bug("identifiers of QoS 2 are not stored", "services.keeper:Keeper._step",
                            "self._journal.take()", "[each for each in self._journal.take() if each[0] != RECEIVED]")
 NO_RELEASE: Final = Bug("PUBREC is not stored", "services.keeper:Keeper._step",

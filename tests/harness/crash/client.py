@@ -186,6 +186,7 @@ class Client:
         for packet in list(self.outgoing.values()):
             if isinstance(packet, Publish):
                 packet.dup = True
+                self.sends_again(packet)
             self._send(packet)
         for request in list(self.requests.values()):
             self._send(request)
@@ -215,6 +216,9 @@ class Client:
 
     def got_message(self, publish: Publish) -> None:
         """Each one that an application would get."""
+
+    def sends_again(self, publish: Publish) -> None:
+        """A message was not acknowledged on the connection before."""
 
     def got_acknowledgement(self, publish: Publish, reason_code: int) -> None:
         """The broker has taken a message, or refused it."""

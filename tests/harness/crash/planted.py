@@ -2,6 +2,7 @@
 import sys
 
 import pytest
+from twisted.internet.task import deferLater
 from twisted.scripts.twistd import run
 
 from emqtwist.core import records
@@ -9,6 +10,6 @@ from emqtwist.services import keeper
 from tests.harness.crash.bugs import BUGS
 
 if __name__ == "__main__":
-    vars(keeper).update(RECEIVED=records.RECEIVED, RELEASED=records.RELEASED)  # which the bugs name
+    vars(keeper).update(RECEIVED=records.RECEIVED, RELEASED=records.RELEASED, deferLater=deferLater)  # which the bugs name
     BUGS[sys.argv.pop(1)].plant(pytest.MonkeyPatch())
     run()

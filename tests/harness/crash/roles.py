@@ -108,7 +108,7 @@ class Mortal(Client):
     def __init__(self, loop: Loop, port: int) -> None:
         super().__init__(loop, port, "mortal")
         self.active = False
-        self.sent: dict[bytes, float] = {}  # payload -> when
+        self.sent: dict[bytes, float] = {}  # payload -> when it was sent last
         self.acknowledged: set[bytes] = set()
         self._next = 0.0
 
@@ -120,6 +120,10 @@ class Mortal(Client):
             payload = b"%d" % len(self.sent)
             self.sent[payload] = now
             self.publish(b"e/x", payload, 1, expiry=EXPIRY)
+
+    def sends_again(self, publish: Publish) -> None:
+        """Its life begins anew when the broker gets it."""
+        self.sent[publish.payload] = time.monotonic()
 
     def got_acknowledgement(self, publish: Publish, reason_code: int) -> None:
         if reason_code < 0x80:

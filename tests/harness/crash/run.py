@@ -6,7 +6,7 @@ import socket
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from random import Random
+from random import Random, SystemRandom
 from typing import Final
 
 from emqtwist.mqtt.constants import MQTT_3_1_1
@@ -30,9 +30,15 @@ bind = 127.0.0.1:{port}
 
 
 def free_port() -> int:
-    with socket.socket() as holder:
-        holder.bind(("127.0.0.1", 0))
-        return int(holder.getsockname()[1])
+    """Not one that the system gives to connections: a client that finds nobody there could connect to itself."""
+    while True:
+        with socket.socket() as holder:
+            port = SystemRandom().randrange(10000, 30000)
+            try:
+                holder.bind(("127.0.0.1", port))
+            except OSError:
+                continue
+            return port
 
 
 class CrashRun:
@@ -111,9 +117,9 @@ class CrashRun:
         program = self._programs[-1]
         if program.ended():
             raise Found("the broker has ended by itself")
-        stores = program.children()
-        if what != "broker":
-            for pid in stores:
+        if what != "broker":  # before anybody is connected, the store is only looked at
+            self._until(lambda: any(client.connected for client in self.loop.clients), "the broker")
+            for pid in program.children():
                 os.kill(pid, signal.SIGKILL)
         if what != "store":
             program.kill()
