@@ -26,9 +26,11 @@ def publish(connection: Connection, session: Session, packet: Publish) -> None:
     qos = packet.qos
     if packet.frame:  # nothing to check that the route cache does not know, and nothing to answer
         route = connection.broker.router.cache.get(packet.topic_name)
+        if route is None:
+            route = _route_of_frame(connection, packet)
         if route is not None:
             _pass_frame(connection, packet, route)
-            return
+        return
     elif isinstance(packet, AliasedPublish):
         aliases = connection.incoming or connection.take_aliases()
         packet.topic_name = aliases.resolve(packet.topic_alias, packet.topic_name)
@@ -66,6 +68,17 @@ def _pass_frame(connection: Connection, packet: Publish, route: Route) -> None:
     connection.broker.deliver(message, route)
 
 
+def _route_of_frame(connection: Connection, packet: Publish) -> Route | None:
+    """Where the route cache does not know; None when nothing may be published there, which at QoS 0 nobody is told."""
+    route = connection.broker.router.only(packet.topic_name)
+    if route is None:
+        try:
+            route = _new_route(connection, packet)
+        except NotAuthorized:
+            return None
+    return route
+
+
 def _pass_on(connection: Connection, packet: Publish) -> int:
     """Route the message; the reason code of success. The errors raised are refusals."""
     broker = connection.broker
@@ -76,6 +89,8 @@ def _pass_on(connection: Connection, packet: Publish) -> int:
         raise MQTTError("retained messages are not available", c.RETAIN_NOT_SUPPORTED)  # [MQTT-3.2.2-14]
     properties = packet.properties
     route = broker.router.cache.get(packet.topic_name)
+    if route is None:
+        route = broker.router.only(packet.topic_name)
     if route is None:
         route = _new_route(connection, packet)
     if properties is None:

@@ -87,6 +87,20 @@ class Router:
                 self.cache[topic] = route
         return route
 
+    def only(self, topic: bytes) -> Route | None:
+        """The route of a topic whose sole subscription has it as its filter; None where it takes more to know.
+
+        It is remembered only while there is room: a million of them would drive each other out, at a higher price than this.
+        The topic was checked when it was subscribed to.
+        """
+        held = self._exact.get(topic)
+        if held is None or isinstance(held, dict) or len(self._trie) or topic[:1] == b"$":
+            return None
+        route = [held]
+        if len(self.cache) < self.cache_size:
+            self.cache[topic] = route
+        return route
+
     def filters(self) -> list[bytes]:
         """All Topic Filters that somebody subscribes to."""
         return [*self._exact, *self._wild]

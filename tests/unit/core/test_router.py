@@ -138,3 +138,29 @@ def test_a_route_in_use_is_not_changed() -> None:
     add(router, CAROL, b"a")
     router.unsubscribe(b"a", ALICE)
     assert [subscription.subscriber for subscription in route] == [ALICE, BOB]
+
+
+# The short cut for topics that are somebody's filter.
+
+
+def test_a_sole_subscription_is_found_by_its_filter_and_remembered_while_there_is_room() -> None:
+    router = Router(1)
+    add(router, ALICE, b"a")
+    add(router, BOB, b"b")
+    for topic in (b"a", b"b"):
+        route = router.only(topic)
+        assert route is not None
+        assert [subscription.topic_filter for subscription in route] == [topic]
+    assert list(router.cache) == [b"a"]
+    router.unsubscribe(b"a", ALICE)
+    assert router.only(b"a") is None
+    assert router.cache == {}
+
+
+@pytest.mark.parametrize(("filters", "topic"), [
+    ([b"a"], b"b"), ([b"a", b"a"], b"a"), ([b"a", b"+"], b"a"), ([b"a", b"b/#"], b"a"), ([b"$SYS/a"], b"$SYS/a")])
+def test_whatever_takes_more_to_know_goes_the_whole_way(filters: list[bytes], topic: bytes) -> None:
+    router = Router(9)
+    for subscriber, topic_filter in zip((ALICE, BOB), filters, strict=False):
+        add(router, subscriber, topic_filter)
+    assert router.only(topic) is None
