@@ -1,4 +1,5 @@
 """Connections without sockets: a transport in memory under the real protocol and factory, and a client at its other end."""
+from collections.abc import Iterable
 from typing import TypeVar, cast
 
 from twisted.internet.address import IPv4Address, IPv6Address
@@ -38,6 +39,9 @@ class Wire(StringTransport):
         self.writes += 1
         if self.producer is not None and len(self.value()) > self.bufferSize:
             self.producer.pauseProducing()
+
+    def writeSequence(self, data: Iterable[bytes]) -> None:
+        self.write(b"".join(data))
 
     def read(self) -> bytes:
         """All that waits; the producer may go on."""

@@ -21,6 +21,7 @@ from emqtwist.core.journal import Journal
 from emqtwist.core.link import Turn
 from emqtwist.core.message import NEVER, Message
 from emqtwist.mqtt.properties import Properties, forwarded_properties
+from emqtwist.net.batching import SocketSet, can_batch
 from emqtwist.net.listeners import Listener
 from emqtwist.net.protocol import MQTTFactory
 from emqtwist.net.turns import Turns
@@ -63,6 +64,8 @@ class BrokerService(MultiService):
         self._is_ready = store is None
         self._failure: Failure | None = None
         self._waiting: list[Deferred[None]] = []
+        batched = self.config.node.io == "engine" and can_batch(reactor)
+        self.sockets = SocketSet(reactor, self.turns) if batched else None
         Periodic("ticker", TICK, self._tick, reactor).setServiceParent(self)
         self.listeners = {section.name: self._listener(section) for section in self.config.listener.tcp}
 
@@ -180,7 +183,7 @@ class BrokerService(MultiService):
 
     def _listener(self, section: TcpListener) -> Listener:
         factory = MQTTFactory(self.turns, self.reactor, section.nodelay, self.config.mqtt.client.max_unsent)
-        listener = Listener(section, factory, self.reactor)
+        listener = Listener(section, factory, self.reactor, self.sockets)
         if not self._is_ready:
             listener.hold_off()
         listener.setServiceParent(self)

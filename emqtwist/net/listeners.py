@@ -10,19 +10,25 @@ from twisted.logger import Logger
 
 from emqtwist.config import TcpListener
 from emqtwist.net.address import describe
+from emqtwist.net.batching import SocketSet, listen_tcp
 from emqtwist.net.protocol import MQTTFactory
 
 
 class Listener(Service):
-    """A TCP port where MQTT clients connect. Starting raises CannotListenError when the port cannot be had."""
+    """A TCP port where MQTT clients connect. Starting raises CannotListenError when the port cannot be had.
+
+    With `sockets` its connections are served there, without by the reactor's own transport.
+    """
 
     log = Logger()
 
-    def __init__(self, section: TcpListener, factory: MQTTFactory, reactor: IReactorTCP) -> None:
+    def __init__(self, section: TcpListener, factory: MQTTFactory, reactor: IReactorTCP,
+                 sockets: SocketSet | None = None) -> None:
         self.section = section
         self.factory = factory
         self.setName(f"tcp.{section.name}")
         self._reactor = reactor
+        self._sockets = sockets
         self._port: IListeningPort | None = None
         self._open = True
 
@@ -49,7 +55,10 @@ class Listener(Service):
         """Take the port, unless it is taken already."""
         if self._port is None:
             bind = self.section.bind
-            self._port = self._reactor.listenTCP(bind.port, self.factory, self.section.backlog, bind.host)
+            if self._sockets is None:
+                self._port = self._reactor.listenTCP(bind.port, self.factory, self.section.backlog, bind.host)
+            else:
+                self._port = listen_tcp(bind.port, self.factory, self.section.backlog, bind.host, self._sockets)
             if not self._open:
                 self._reading().stopReading()
             self.log.info("listening on {listener} at {address}", listener=self.name, address=describe(self._port.getHost()))

@@ -4,7 +4,7 @@ from typing import Any, cast
 from twisted.internet.defer import Deferred, succeed
 from twisted.internet.interfaces import IDelayedCall, IPushProducer, IReactorTime
 from twisted.internet.protocol import Protocol, ServerFactory, connectionDone
-from twisted.internet.tcp import Server as Connected
+from twisted.internet.tcp import Server
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 from zope.interface import implementer
@@ -14,6 +14,7 @@ from emqtwist.core.receive import proceed, receive
 from emqtwist.mqtt.constants import IMPLEMENTATION_SPECIFIC_ERROR
 from emqtwist.mqtt.errors import MQTTError, QuotaExceeded
 from emqtwist.net.address import describe, is_loopback
+from emqtwist.net.batching import Stream
 from emqtwist.net.turns import Turns
 
 LINGER = 5.0  # seconds that a closing connection has to take its last bytes
@@ -26,7 +27,7 @@ class MQTTProtocol(Protocol):
     log = Logger()
     factory: "MQTTFactory"
     connection: Connection
-    transport: Connected
+    transport: Stream | Server
     _deadline: IDelayedCall | None = None
     _excess = 0  # bytes written since the transport has too much
     _resting = False  # nothing is read while the connection waits for a decision
@@ -94,10 +95,13 @@ class MQTTProtocol(Protocol):
         """After the last bytes close, by force when the peer does not take them."""
         connection = self.connection
         if connection.out:
-            data = connection.take()
+            pieces = connection.take_pieces()
             if connection.congested:
-                self._bound(len(data))
-            self.transport.write(data)
+                self._bound(sum(map(len, pieces)))
+            if len(pieces) == 1:
+                self.transport.write(pieces[0])
+            else:
+                self.transport.writeSequence(pieces)
         if connection.closing and self._deadline is None:
             self._read_on()  # closing with bytes unread would take back the last ones written
             self.transport.unregisterProducer()

@@ -19,7 +19,11 @@ class Owner(Protocol):
 
 
 class Turns:
-    """Begins turns with `begin`, and flushes once after the first bytes appear, however many chunks make the turn."""
+    """Begins turns with `begin`, and flushes once after the first bytes appear, however many chunks make the turn.
+
+    Where whoever reads says when a batch begins and ends (`open`, `close`), that is at the end of the batch; else the reactor
+    is asked for a call.
+    """
 
     log = Logger()
 
@@ -29,11 +33,23 @@ class Turns:
         self._clock = clock
         self._now = now
         self._scheduled = False
+        self._open = False
         self._turn.wake = self._wake
 
     def begin(self) -> None:
         """Tell the broker the time; call it before any other call to the broker."""
         self._turn.now = self._now()
+
+    def open(self) -> None:
+        """A batch of reads begins: what it produces is flushed by `close`."""
+        self._open = True
+        self.begin()
+
+    def close(self) -> None:
+        """All of the batch is read."""
+        self._open = False
+        if self._scheduled:
+            self.flush()
 
     def flush(self) -> None:
         """Let go on what waited for a decision, continue replays of retained messages, then write each link's bytes once."""
@@ -53,4 +69,5 @@ class Turns:
     def _wake(self) -> None:
         if not self._scheduled:
             self._scheduled = True
-            self._clock.callLater(0, self.flush)
+            if not self._open:
+                self._clock.callLater(0, self.flush)

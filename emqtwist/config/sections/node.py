@@ -1,8 +1,11 @@
-"""[node]: what this broker is called, and where its files lie."""
+"""[node]: what this broker is called, where its files lie, and how it serves its sockets."""
 from dataclasses import dataclass
+from typing import Literal
 
 from emqtwist.config.rows import row
-from emqtwist.config.values import Text
+from emqtwist.config.values import Choice, Text
+
+Io = Literal["engine", "stock"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -17,3 +20,7 @@ class NodeSection:
         "./emqtwist-data", Text("a folder", r"[^\0]+"), test="tests/integration/test_store.py",
         meaning="Folder for what outlives the process, made when it is not there; one broker at a time uses it. A "
                 "relative path starts at the folder that the broker was started in.")
+    io: Io = row(
+        "engine", Choice[Io]("engine", "stock"), test="tests/integration/test_transports.py",
+        meaning="How sockets are served. `engine`: all in one batch, which is faster; Linux only, elsewhere it is as `stock`. "
+                "`stock`: by Twisted's own transports.")

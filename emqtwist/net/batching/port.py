@@ -1,0 +1,119 @@
+"""A listening port whose connections are in a SocketSet; so is its own socket."""
+import errno
+import socket
+from typing import Any
+
+from twisted.internet.interfaces import IDelayedCall, IListeningPort
+from twisted.internet.protocol import ServerFactory
+from twisted.internet.tcp import Port as StockPort
+from twisted.logger import Logger
+from twisted.python.failure import Failure
+
+from emqtwist.net.batching.sockets import READ, SocketSet
+from emqtwist.net.batching.stream import Stream
+
+ACCEPTS = 64  # connections that one batch takes from a port
+PAUSE = 0.5  # seconds without accepting, when the system has no room for another connection
+NO_ROOM = {errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM}
+GONE = {errno.ECONNABORTED, errno.EPERM, errno.EPROTO}  # that one connection is none; the next may be
+
+
+class Port(StockPort):
+    """Twisted's TCP port; what it accepts gets a Stream as its transport."""
+
+    log = Logger()
+    factory: Any
+    reactor: Any
+
+    def __init__(self, port: int, factory: ServerFactory, backlog: int, interface: str, sockets: SocketSet) -> None:
+        super().__init__(port, factory, backlog, interface, sockets.reactor)
+        self.fd = -1
+        self._sockets = sockets
+        self._watched = 0
+        self._again: IDelayedCall | None = None
+
+    def ready(self, events: int) -> int:
+        """Accept what waits, up to a bound: the rest is still ready for the next batch."""
+        for _ in range(ACCEPTS):
+            try:
+                accepted, address = self.socket.accept()
+            except BlockingIOError:
+                break
+            except OSError as error:
+                if error.errno in GONE:
+                    continue
+                self._pause(error)
+                break
+            self._connect(accepted, address)
+        return 0
+
+    def _connect(self, accepted: socket.socket, address: Any) -> None:
+        peer = self._buildAddr(_with_scope(address))
+        try:
+            protocol = self.factory.buildProtocol(peer)
+        except Exception:
+            self.log.failure("a connection from {peer} is refused", peer=peer)
+            protocol = None
+        if protocol is None:
+            accepted.close()
+            return
+        accepted.setblocking(False)
+        protocol.makeConnection(Stream(accepted, peer, protocol, self._sockets))
+
+    def _pause(self, error: OSError) -> None:
+        """Who connects now waits in the backlog; without a pause the port would stay ready and nothing could be done."""
+        if error.errno in NO_ROOM:
+            self.log.warn("no room for another connection: {error}; the next is accepted in {pause} s", error=error.strerror,
+                          pause=PAUSE)
+        else:
+            self.log.failure("a connection cannot be accepted; the next is in {pause} s", pause=PAUSE)
+        self.stopReading()
+        self._again = self.reactor.callLater(PAUSE, self._go_on)
+
+    def _go_on(self) -> None:
+        self._again = None
+        if not self.disconnecting:
+            self.startReading()
+
+    # What Twisted's port calls.
+
+    def startReading(self) -> None:
+        if not self._watched:
+            self.fd = self.fileno()
+            self._sockets.add(self)
+            self._sockets.watch(self.fd, 0, READ)
+            self._watched = READ
+
+    def stopReading(self) -> None:
+        if self._watched:
+            self._sockets.watch(self.fd, READ, 0)
+            self._watched = 0
+
+    def stopWriting(self) -> None:
+        """It never writes."""
+
+    def connectionLost(self, reason: Failure) -> None:
+        """Close the port; its connections stay."""
+        if not self.connected:
+            return  # closed already, when the reactor stopped meanwhile
+        if self._again is not None:
+            self._again.cancel()
+            self._again = None
+        self.stopReading()
+        self._sockets.remove(self)
+        super().connectionLost(reason)
+
+
+def _with_scope(address: Any) -> Any:
+    """An IPv6 address with its scope in the host, as Twisted writes it."""
+    if len(address) != 4:
+        return address
+    host, _ = socket.getnameinfo(address, socket.NI_NUMERICHOST | socket.NI_NUMERICSERV)
+    return (host, *address[1:])
+
+
+def listen_tcp(port: int, factory: ServerFactory, backlog: int, interface: str, sockets: SocketSet) -> IListeningPort:
+    """As `reactor.listenTCP`; raises CannotListenError."""
+    made = Port(port, factory, backlog, interface, sockets)
+    made.startListening()
+    return made

@@ -1,0 +1,167 @@
+"""The epoll set that all sockets of a broker are in.
+
+Its own descriptor is readable while any member is ready, so for the reactor it is one reader, whatever reactor it is. When
+the reactor comes round, the set reads what is ready in one batch; what the batch produced is written at its end.
+
+Readiness is level-triggered: what a batch leaves unread is still ready in the next. HUP and ERR cannot be masked, so a
+socket that wants neither to read nor to write is not in the epoll set, only in `members`. An event that is out of date does no
+harm: a member that is told so finds nothing to read.
+"""
+import select
+from typing import Any, Protocol
+
+from twisted.internet.interfaces import IReadDescriptor
+from twisted.internet.posixbase import PosixReactorBase
+from twisted.logger import Logger
+from twisted.python.failure import Failure
+from zope.interface import implementer
+
+EVENTS = 256  # sockets that one batch serves at most
+BATCH_BYTES = 512 * 1024  # bytes after which a batch leaves the other sockets to the next
+
+READ: int = getattr(select, "EPOLLIN", 1)
+WRITE: int = getattr(select, "EPOLLOUT", 4)
+
+
+class Batch(Protocol):
+    """What is told where a batch begins and ends."""
+
+    def open(self) -> None:
+        """A batch begins: data will be received."""
+
+    def close(self) -> None:
+        """All is read: write what was produced."""
+
+
+class Member(Protocol):
+    """A socket in the set."""
+
+    fd: int
+
+    def ready(self, events: int) -> int:
+        """Read or write what can be; how many bytes were read."""
+
+    def connectionLost(self, reason: Failure) -> None:
+        """Close the socket and leave the set."""
+
+
+class Leaver(Member, Protocol):
+    """A member that closes when the batch is over."""
+
+    def part(self) -> None:
+        """Close now, for the reason that it knows."""
+
+
+def can_batch(reactor: object) -> bool:
+    """Whether sockets can be served in batches: on Linux, by a reactor that waits for descriptors."""
+    return hasattr(select, "epoll") and isinstance(reactor, PosixReactorBase)
+
+
+@implementer(IReadDescriptor)
+class SocketSet:
+    """All sockets of one broker: `members` is a dict descriptor -> Member. It is in the reactor while it has members."""
+
+    log = Logger()
+
+    def __init__(self, reactor: Any, batch: Batch) -> None:
+        self.reactor = reactor
+        self.members: dict[int, Member] = {}
+        self._batch = batch
+        self._epoll: select.epoll | None = None
+        self._rest: list[tuple[int, int]] = []  # events that the last batch had no bytes left for
+        self._open = False
+        self._parting: list[Leaver] = []
+
+    # Members.
+
+    def add(self, member: Member) -> None:
+        if self._epoll is None:
+            self._epoll = select.epoll()
+            self.reactor.addReader(self)
+        self.members[member.fd] = member
+
+    def remove(self, member: Member) -> None:
+        """Its descriptor is about to be closed; it waits for nothing any more."""
+        self.members.pop(member.fd, None)
+        if not self.members and self._epoll is not None:
+            self.reactor.removeReader(self)
+            self._epoll.close()
+            self._epoll = None
+
+    def watch(self, fd: int, before: int, after: int) -> None:
+        """What a member waits for, of READ and WRITE, was `before` and is to be `after`."""
+        assert self._epoll is not None
+        if not before:
+            self._epoll.register(fd, after)
+        elif after:
+            self._epoll.modify(fd, after)
+        else:
+            self._epoll.unregister(fd)
+
+    def part(self, member: Leaver) -> None:
+        """Have `member` close soon, not within its own call: at the end of the batch, or in the reactor's next iteration."""
+        if not self._parting and not self._open:
+            self.reactor.callLater(0, self._part)
+        self._parting.append(member)
+
+    # The reactor's side.
+
+    def fileno(self) -> int:
+        return -1 if self._epoll is None else self._epoll.fileno()
+
+    def logPrefix(self) -> str:
+        return type(self).__name__
+
+    def doRead(self) -> None:
+        """One batch. Sockets that it has no bytes left for come first in the next, before those that were served."""
+        assert self._epoll is not None
+        events = self._rest or self._epoll.poll(0, EVENTS)
+        self._rest = []
+        self._open = True
+        try:
+            self._batch.open()
+            self._serve(events)
+            self._batch.close()
+        finally:
+            self._open = False
+        if self._parting:
+            self._part()
+
+    def _serve(self, events: list[tuple[int, int]]) -> None:
+        members = self.members
+        left = BATCH_BYTES
+        for served, (fd, mask) in enumerate(events, 1):
+            member = members.get(fd)
+            if member is not None:
+                try:
+                    left -= member.ready(mask)
+                except Exception:
+                    self._broken(member)
+                if left <= 0:
+                    self._rest = events[served:]
+                    return
+
+    def _broken(self, member: Member) -> None:
+        """An exception that a protocol lets out costs its own connection."""
+        failure = Failure()
+        self.log.failure("defect while serving a connection", failure)
+        self._lose(member, failure)
+
+    def _lose(self, member: Member, reason: Failure) -> None:
+        try:
+            member.connectionLost(reason)
+        except Exception:
+            self.log.failure("defect after the end of a connection")
+
+    def _part(self) -> None:
+        parting, self._parting = self._parting, []
+        for member in parting:
+            try:
+                member.part()
+            except Exception:
+                self.log.failure("defect after the end of a connection")
+
+    def connectionLost(self, reason: Failure) -> None:
+        """The reactor stops: so do all connections and ports."""
+        for member in list(self.members.values()):
+            self._lose(member, reason)

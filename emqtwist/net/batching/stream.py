@@ -1,0 +1,325 @@
+"""The transport of one connection in a SocketSet.
+
+It does what Twisted's own TCP transport does, and tells the protocol in the same order: nothing that a protocol calls here
+calls back into its `connectionLost`; that comes when the batch is over. It differs where it is faster: bytes are sent at once
+when none wait before them, and what could not be sent waits as it is, uncopied, shared with whoever else holds it.
+"""
+import socket
+from collections import deque
+from collections.abc import Iterable
+from itertools import islice
+from struct import pack
+from typing import Any, cast
+
+from twisted.internet.address import IPv4Address, IPv6Address
+from twisted.internet.error import ConnectionAborted, ConnectionDone, ConnectionLost
+from twisted.internet.interfaces import (
+    IConsumer,
+    IHalfCloseableProtocol,
+    ILoggingContext,
+    IProducer,
+    IPushProducer,
+    ITCPTransport,
+)
+from twisted.internet.protocol import Protocol
+from twisted.python.failure import Failure
+from zope.interface import implementer
+
+from emqtwist.net.batching.sockets import READ, WRITE, SocketSet
+
+Address = IPv4Address | IPv6Address
+
+READ_BYTES = 64 * 1024  # that one socket is read in one batch
+PIECES = 256  # that one sendmsg takes; the system allows 1024
+LARGE_PIECE = 16 * 1024  # mean size from which pieces are sent as they are: smaller ones are cheaper to join
+RESET = pack("ii", 1, 0)  # SO_LINGER: close without waiting, and tell the peer by RST
+
+
+@implementer(ITCPTransport, IConsumer, IPushProducer, ILoggingContext)
+class Stream:
+    """Carries bytes between a connected, non-blocking socket and a Protocol.
+
+    `bufferSize` is how many unsent bytes pause a streaming producer. There is no `startTLS`.
+    """
+
+    __slots__ = ("fd", "socket", "protocol", "bufferSize", "connected", "disconnecting", "disconnected", "producer",
+                 "streamingProducer", "producerPaused", "unsent", "_set", "_peer", "_waiting", "_watched", "_half_closing",
+                 "_half_closed", "_reason")
+
+    def __init__(self, connected: socket.socket, peer: Address, protocol: Protocol, sockets: SocketSet) -> None:
+        self.fd = connected.fileno()
+        self.socket = connected
+        self.protocol: Protocol | None = protocol
+        self.bufferSize = 64 * 1024
+        self.connected = True
+        self.disconnecting = False
+        self.disconnected = False
+        self.producer: IProducer | None = None
+        self.streamingProducer = False
+        self.producerPaused = False
+        self.unsent = 0  # bytes in `_waiting`
+        self._set = sockets
+        self._peer = peer
+        self._waiting: deque[bytes | memoryview] | None = None  # most connections never let anything wait
+        self._watched = 0
+        self._half_closing = False
+        self._half_closed = False
+        self._reason: Failure | None = None  # why it closes when the batch is over
+        sockets.add(self)
+        self._watch(READ)
+
+    # What the set calls.
+
+    def ready(self, events: int) -> int:
+        """Send what waits if the socket can take it; read what has come. How many bytes came."""
+        if self._watched & WRITE and events & ~READ:  # HUP and ERR too: sending finds out what they mean
+            self._send_waiting()
+        if not (self._watched & READ and events & ~WRITE):
+            return 0
+        try:
+            data = self.socket.recv(READ_BYTES)
+        except (BlockingIOError, InterruptedError):
+            return 0
+        except OSError:
+            self.connectionLost(Failure(ConnectionLost()))
+            return 0
+        if data:
+            cast(Protocol, self.protocol).dataReceived(data)
+        else:
+            self._read_ended()
+        return len(data)
+
+    def part(self) -> None:
+        """Close for the reason that was given."""
+        if self._reason is not None:
+            self.connectionLost(self._reason)
+
+    def connectionLost(self, reason: Failure) -> None:
+        """Close the socket now and tell the producer and the protocol."""
+        if self.disconnected:
+            return
+        self.disconnected = True
+        self.connected = False
+        self._watch(0)
+        self._set.remove(self)
+        self.socket.close()
+        self._waiting = None
+        self.unsent = 0
+        protocol, self.protocol = self.protocol, None
+        producer, self.producer = self.producer, None
+        if producer is not None:
+            producer.stopProducing()
+        cast(Protocol, protocol).connectionLost(reason)
+
+    # Reading.
+
+    def pauseProducing(self) -> None:
+        self._watch(self._watched & ~READ)
+
+    def resumeProducing(self) -> None:
+        if self.connected and not self.disconnecting:
+            self._watch(self._watched | READ)
+
+    def stopProducing(self) -> None:
+        self.loseConnection()
+
+    stopReading = pauseProducing
+    startReading = resumeProducing
+
+    def _read_ended(self) -> None:
+        """The peer sends no more. Most protocols end with that; one that can go on sending may."""
+        self._watch(self._watched & ~READ)
+        if IHalfCloseableProtocol.providedBy(self.protocol):
+            cast(IHalfCloseableProtocol, self.protocol).readConnectionLost()
+        else:
+            self.connectionLost(Failure(ConnectionDone()))
+
+    # Writing.
+
+    def write(self, data: bytes) -> None:
+        """Send `data` at once, or as soon as the peer takes it."""
+        if type(data) is not bytes:
+            raise TypeError(f"only bytes can be written, not {type(data).__name__}")
+        if not data or not self._takes():
+            return
+        if self._waiting is None and (self.producer is None or self.streamingProducer):
+            try:
+                sent = self.socket.send(data)
+            except (BlockingIOError, InterruptedError):
+                sent = 0
+            except OSError as error:
+                self._send_failed(error)
+                return
+            if sent < len(data):
+                self._keep([memoryview(data)[sent:] if sent else data], len(data) - sent)
+        else:
+            self._keep([data], len(data))
+
+    def writeSequence(self, data: Iterable[bytes]) -> None:
+        """Send pieces one after the other: large ones without copying them, small ones joined."""
+        pieces = list(data)
+        size = sum(map(len, pieces))
+        if size < LARGE_PIECE * len(pieces):
+            self.write(b"".join(pieces))
+        elif pieces and self._takes():
+            idle = self._waiting is None
+            self._waiting = self._waiting or deque()
+            self._waiting.extend(pieces)
+            self.unsent += size
+            if idle and (self.producer is None or self.streamingProducer):
+                self._send_pieces()
+            self._keep([], 0)
+
+    def _takes(self) -> bool:
+        """Whether what is written can still be sent."""
+        return self.connected and self._reason is None and not self._half_closed
+
+    def _keep(self, pieces: "list[bytes | memoryview]", size: int) -> None:
+        """Have `pieces` and what waits already sent when the socket can take it; pause a producer that is too fast."""
+        if pieces:
+            self._waiting = self._waiting or deque()
+            self._waiting.extend(pieces)
+            self.unsent += size
+        if self._waiting is None or self._reason is not None:
+            return
+        self._watch(self._watched | WRITE)
+        if self.unsent > self.bufferSize and self.streamingProducer and self.producer is not None:
+            self.producerPaused = True
+            cast(IPushProducer, self.producer).pauseProducing()
+
+    def _send_pieces(self) -> None:
+        """One system call's worth of what waits; `_waiting` is None when that was all."""
+        waiting = self._waiting
+        assert waiting is not None
+        try:
+            sent = self.socket.sendmsg(list(islice(waiting, PIECES)))
+        except (BlockingIOError, InterruptedError):
+            return
+        except OSError as error:
+            self._send_failed(error)
+            return
+        self.unsent -= sent
+        while waiting and sent >= len(waiting[0]):
+            sent -= len(waiting.popleft())
+        if sent:
+            waiting[0] = memoryview(waiting[0])[sent:]
+        if not waiting:
+            self._waiting = None
+
+    def _send_waiting(self) -> None:
+        """The socket can take more; when nothing waits any more, what has waited for that goes on."""
+        if self._waiting is not None:
+            self._send_pieces()
+        if self._waiting is None and self._reason is None:
+            self._watch(self._watched & ~WRITE)
+            self._all_sent()
+
+    def _all_sent(self) -> None:
+        if self.producer is not None and (self.producerPaused or not self.streamingProducer):
+            self.producerPaused = False
+            cast(IPushProducer, self.producer).resumeProducing()
+        elif self.disconnecting:
+            self._close_soon(Failure(ConnectionDone()))
+        elif self._half_closing:
+            self._close_writing()
+
+    def _send_failed(self, error: OSError) -> None:
+        """The peer is gone: nothing that waits can be sent."""
+        self._close_soon(Failure(ConnectionLost(str(error))))
+
+    # Producers.
+
+    def registerProducer(self, producer: Any, streaming: bool) -> None:
+        """Pause `producer` while more than `bufferSize` bytes wait; one that is not streaming is asked for all it writes."""
+        if self.producer is not None:
+            raise RuntimeError(f"{producer} cannot produce: {self.producer} was never unregistered")
+        if self.disconnected:
+            producer.stopProducing()
+            return
+        self.producer = producer
+        self.producerPaused = False
+        self.streamingProducer = streaming
+        if not streaming:
+            producer.resumeProducing()
+
+    def unregisterProducer(self) -> None:
+        """It will write no more; a connection that was waiting to be closed is."""
+        self.producer = None
+        if self.connected and (self.disconnecting or self._half_closing) and self._waiting is None:
+            self._all_sent()
+
+    # The end.
+
+    def loseConnection(self) -> None:
+        """Close once all is sent and no producer that is asked for more is left."""
+        if not self.connected or self.disconnecting:
+            return
+        self.disconnecting = True
+        self.pauseProducing()
+        if self._half_closed or (self._waiting is None and (self.producer is None or self.streamingProducer)):
+            self._close_soon(Failure(ConnectionDone()))
+
+    def abortConnection(self) -> None:
+        """Close without sending what waits; the peer sees a reset."""
+        if self.connected:
+            self.disconnecting = True
+            self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, RESET)
+            self._close_soon(Failure(ConnectionAborted()))
+
+    def loseWriteConnection(self) -> None:
+        """Tell the peer, once all is sent, that nothing follows; what it sends is still read."""
+        if not self.connected or self._half_closing:
+            return
+        self._half_closing = True
+        if self._waiting is None and (self.producer is None or self.streamingProducer):
+            self._watch(self._watched | WRITE)  # so that the protocol is not told within its own call
+
+    def _close_writing(self) -> None:
+        self._half_closed = True
+        try:
+            self.socket.shutdown(socket.SHUT_WR)
+        except OSError:
+            pass  # the peer was faster; reading will tell
+        if IHalfCloseableProtocol.providedBy(self.protocol):
+            cast(IHalfCloseableProtocol, self.protocol).writeConnectionLost()
+
+    def _close_soon(self, reason: Failure) -> None:
+        """Close when the batch is over; the last reason counts."""
+        if self._reason is None:
+            self._set.part(self)
+        self._reason = reason
+        self._watch(0)
+
+    # The socket.
+
+    def _watch(self, events: int) -> None:
+        if events != self._watched:
+            before, self._watched = self._watched, events
+            self._set.watch(self.fd, before, events)
+
+    def getPeer(self) -> Address:
+        return self._peer
+
+    def getHost(self) -> Address:
+        return type(self._peer)("TCP", *self.socket.getsockname())
+
+    def getHandle(self) -> socket.socket:
+        return self.socket
+
+    def fileno(self) -> int:
+        return self.fd if self.connected else -1
+
+    def getTcpNoDelay(self) -> bool:
+        return bool(self.socket.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY))
+
+    def setTcpNoDelay(self, enabled: bool) -> None:
+        self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, enabled)
+
+    def getTcpKeepAlive(self) -> bool:
+        return bool(self.socket.getsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE))
+
+    def setTcpKeepAlive(self, enabled: bool) -> None:
+        self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, enabled)
+
+    def logPrefix(self) -> str:
+        return type(self.protocol).__name__ if self.protocol is not None else "-"
