@@ -11,9 +11,9 @@ CAN_COMPILE := $(filter true,$(CI))$(shell command -v cc 2>/dev/null)
 
 .DELETE_ON_ERROR:
 .NOTPARALLEL:
-.PHONY: help run test test-full lint types pytest compiled crash-test sweep fuzz mutate test-pythons packages docs bench clean
+.PHONY: help run test test-full lint types pytest stock compiled crash-test sweep fuzz mutate test-pythons packages docs bench clean
 
-pytest compiled sweep test-pythons: export PYTHONHASHSEED := 0
+pytest stock compiled sweep test-pythons: export PYTHONHASHSEED := 0
 
 help:
 	@sed -n 's/^## /make /p' Makefile
@@ -28,7 +28,7 @@ test: packages $(VENV)/.dev $(MQTTJS)
 
 ## test-full     the same, on every Python that is here, and the long sweeps
 test-full: packages $(VENV)/.dev $(MQTTJS)
-	@$(MAKE) --no-print-directory --keep-going lint types compiled pytest test-pythons sweep
+	@$(MAKE) --no-print-directory --keep-going lint types compiled pytest stock test-pythons sweep
 
 ## lint          ruff
 lint: $(VENV)/.dev
@@ -41,6 +41,10 @@ types: $(VENV)/.dev
 ## pytest        the tests but the long ones; ARGS="tests/unit -x" for some
 pytest: $(VENV)/.dev
 	@$(PYTEST) -q $(ARGS)
+
+## stock         the tests with sockets on Twisted's own transports
+stock: $(VENV)/.dev
+	@EMQTWIST_IO=stock $(PYTEST) -q tests/integration $(ARGS)
 
 ## compiled      the core's tests on a wheel compiled by mypyc
 compiled: $(if $(CAN_COMPILE),$(COMPILED)/.built)

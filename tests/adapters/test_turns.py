@@ -87,6 +87,55 @@ def test_a_flush_by_hand_leaves_nothing_for_the_scheduled_one() -> None:
     assert spout.flushed == [b"a"]
 
 
+def test_a_batch_is_flushed_at_its_end_without_asking_the_reactor() -> None:
+    desk = Desk()
+    one, other = Spout(desk.broker.turn), Spout(desk.broker.turn)
+    desk.now = 501.0
+    desk.turns.open()
+    assert desk.broker.turn.now == 501.0
+    one.link.send(b"a")
+    other.link.send(b"b")
+    assert (one.flushed, desk.clock.getDelayedCalls()) == ([], [])
+    desk.turns.close()
+    assert (one.flushed, other.flushed) == ([b"a"], [b"b"])
+    one.link.send(b"c")  # outside of a batch again
+    desk.clock.advance(0)
+    assert one.flushed == [b"a", b"c"]
+
+
+def test_a_batch_flushes_what_was_produced_before_it() -> None:
+    desk = Desk()
+    spout = Spout(desk.broker.turn)
+    spout.link.send(b"a")
+    desk.turns.open()
+    spout.link.send(b"b")
+    desk.turns.close()
+    assert spout.flushed == [b"ab"]
+    desk.clock.advance(0)
+    assert spout.flushed == [b"ab"]
+
+
+def test_a_batch_that_produced_nothing_flushes_nothing() -> None:
+    desk = Desk()
+    desk.turns.open()
+    desk.now = 501.0
+    desk.turns.close()
+    assert desk.broker.turn.now == 500.0
+
+
+def test_a_replay_that_begins_in_a_batch_goes_on_after_it() -> None:
+    desk = Desk("retainer.replay_batch = 3")
+    for number in range(8):
+        desk.broker.publish(desk.broker.local_message(f"a/{number}", b"x", 0, True, b"", NEVER))
+    seen: list[Message] = []
+    desk.turns.open()
+    desk.broker.subscribe("#", seen.append, 0)
+    desk.turns.close()
+    assert len(seen) == 3
+    desk.clock.advance(0)
+    assert len(seen) == 8
+
+
 def test_a_link_without_owner_is_passed_over() -> None:
     desk = Desk()
     orphan, spout = Link(desk.broker.turn), Spout(desk.broker.turn)

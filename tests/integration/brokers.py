@@ -2,8 +2,9 @@
 from pathlib import Path
 
 from tests.integration.program import Program, python_script
+from tests.transports import IO, epoll_sets
 
-ANY_PORT = "[listener.tcp.default]\nbind = 127.0.0.1:0\n"
+ANY_PORT = f"[listener.tcp.default]\nbind = 127.0.0.1:0\n[node]\nio = {IO}\n"
 
 
 class RunningBroker:
@@ -16,6 +17,7 @@ class RunningBroker:
         try:  # what it says last comes when it is ready for signals
             self.port = int(self.program.next(r"listening on tcp\.default at 127\.0\.0\.1:(\d+)")[1])
             self.program.next("try: ")
+            assert epoll_sets(self.program.pid) == (2 if IO == "engine" else 1)
         except AssertionError:
             self.program.kill()
             raise

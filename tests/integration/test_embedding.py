@@ -19,10 +19,11 @@ from emqtwist.mqtt.errors import TopicFilterInvalid, TopicNameInvalid
 from emqtwist.mqtt.packets import Disconnect, Publish
 from emqtwist.mqtt.properties import Properties, decode_forwarded
 from tests.integration.raw import RawClient
+from tests.transports import CLASSES, IO, classes_in_use
 
 
 def make_broker(port: int = 0) -> BrokerService:
-    return BrokerService(parse(f"listener.tcp.default.bind = 127.0.0.1:{port}"), reactor)
+    return BrokerService(parse(f"node.io = {IO}\nlistener.tcp.default.bind = 127.0.0.1:{port}"), reactor)
 
 
 @asynccontextmanager
@@ -52,6 +53,7 @@ async def test_two_brokers_in_one_process_do_not_know_of_each_other() -> None:
         with raw_client(one) as of_one, raw_client(other) as of_other:
             for client in of_one, of_other:  # both are called "c"
                 await deferToThread(connect, client, b"#")
+            assert classes_in_use(one) == classes_in_use(other) == {CLASSES[IO]}
             assert one.publish("a/b", b"one", qos=1) == 1
             assert other.publish("a/b", b"other", qos=1) == 1
             assert (await deferToThread(of_one.next, Publish)).payload == b"one"

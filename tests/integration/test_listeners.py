@@ -7,10 +7,11 @@ from twisted.internet.threads import deferToThread
 from emqtwist import BrokerService
 from emqtwist.config import parse
 from tests.integration.raw import RawClient
+from tests.transports import IO
 
 
 def make_broker(*lines: str) -> BrokerService:
-    return BrokerService(parse("\n".join(lines)), reactor)
+    return BrokerService(parse("\n".join([f"node.io = {IO}", *lines])), reactor)
 
 
 def test_listener_tcp_bind() -> None:

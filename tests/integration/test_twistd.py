@@ -257,7 +257,7 @@ def test_sighup_applies_what_is_live(run_broker: RunBroker) -> None:
 
 def test_sighup_names_what_needs_a_restart(run_broker: RunBroker) -> None:
     broker = run_broker("")
-    configure(broker, "[node]\nname = other@127.0.0.1\n")
+    configure(broker, "node.name = other@127.0.0.1\n")
     broker.program.next("these keys need a restart: node.name$")
 
 

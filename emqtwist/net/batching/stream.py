@@ -30,6 +30,7 @@ from emqtwist.net.batching.sockets import READ, WRITE, SocketSet
 Address = IPv4Address | IPv6Address
 
 READ_BYTES = 64 * 1024  # that one socket is read in one batch
+DISCARDS = 16  # reads of what a connection that we close had still sent
 PIECES = 256  # that one sendmsg takes; the system allows 1024
 LARGE_PIECE = 16 * 1024  # mean size from which pieces are sent as they are: smaller ones are cheaper to join
 RESET = pack("ii", 1, 0)  # SO_LINGER: close without waiting, and tell the peer by RST
@@ -91,7 +92,9 @@ class Stream:
 
     def part(self) -> None:
         """Close for the reason that was given."""
-        if self._reason is not None:
+        if self._reason is not None and self.connected:
+            if self._reason.type is ConnectionDone:
+                self._discard()
             self.connectionLost(self._reason)
 
     def connectionLost(self, reason: Failure) -> None:
@@ -133,6 +136,15 @@ class Stream:
             cast(IHalfCloseableProtocol, self.protocol).readConnectionLost()
         else:
             self.connectionLost(Failure(ConnectionDone()))
+
+    def _discard(self) -> None:
+        """Throw away what has come: closing a socket with unread bytes is a reset, and costs the peer our last ones."""
+        try:
+            for _ in range(DISCARDS):
+                if not self.socket.recv(READ_BYTES):
+                    return
+        except OSError:
+            pass  # no more has come, or the peer is gone
 
     # Writing.
 
