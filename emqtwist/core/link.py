@@ -96,12 +96,6 @@ class Link:
         self.out = []
         return out[0] if len(out) == 1 else b"".join(out)
 
-    def take_pieces(self) -> list[bytes]:
-        """The same, in pieces: for a transport that can write them without joining."""
-        out = self.out
-        self.out = []
-        return out
-
     def close(self) -> None:
         """Close when what has been sent is flushed; nothing follows."""
         if not self.closing:

@@ -45,7 +45,9 @@ class MQTTProtocol(Protocol):
         self.factory.protocols[self] = None
 
     def dataReceived(self, data: bytes) -> None:
-        self.factory.turns.begin()
+        turns = self.factory.turns
+        if not turns.reading:
+            turns.begin()
         try:
             receive(self.connection, data)  # [MQTT-4.2-1]
         except Exception:
@@ -95,7 +97,8 @@ class MQTTProtocol(Protocol):
         """After the last bytes close, by force when the peer does not take them."""
         connection = self.connection
         if connection.out:
-            pieces = connection.take_pieces()
+            pieces = connection.out
+            connection.out = []
             if connection.congested:
                 self._bound(sum(map(len, pieces)))
             if len(pieces) == 1:

@@ -22,7 +22,7 @@ class Turns:
     """Begins turns with `begin`, and flushes once after the first bytes appear, however many chunks make the turn.
 
     Where whoever reads says when a batch begins and ends (`open`, `close`), that is at the end of the batch; else the reactor
-    is asked for a call.
+    is asked for a call. `reading` is true within a batch: its time is set.
     """
 
     log = Logger()
@@ -33,7 +33,7 @@ class Turns:
         self._clock = clock
         self._now = now
         self._scheduled = False
-        self._open = False
+        self.reading = False
         self._turn.wake = self._wake
 
     def begin(self) -> None:
@@ -42,12 +42,12 @@ class Turns:
 
     def open(self) -> None:
         """A batch of reads begins: what it produces is flushed by `close`."""
-        self._open = True
+        self.reading = True
         self.begin()
 
     def close(self) -> None:
         """All of the batch is read."""
-        self._open = False
+        self.reading = False
         if self._scheduled:
             self.flush()
 
@@ -69,5 +69,5 @@ class Turns:
     def _wake(self) -> None:
         if not self._scheduled:
             self._scheduled = True
-            if not self._open:
+            if not self.reading:
                 self._clock.callLater(0, self.flush)

@@ -34,6 +34,7 @@ DISCARDS = 16  # reads of what a connection that we close had still sent
 PIECES = 256  # that one sendmsg takes; the system allows 1024
 LARGE_PIECE = 16 * 1024  # mean size from which pieces are sent as they are: smaller ones are cheaper to join
 RESET = pack("ii", 1, 0)  # SO_LINGER: close without waiting, and tell the peer by RST
+NOBODY = Protocol()  # in place of a protocol that has lost its connection
 
 
 @implementer(ITCPTransport, IConsumer, IPushProducer, ILoggingContext)
@@ -50,7 +51,7 @@ class Stream:
     def __init__(self, connected: socket.socket, peer: Address, protocol: Protocol, sockets: SocketSet) -> None:
         self.fd = connected.fileno()
         self.socket = connected
-        self.protocol: Protocol | None = protocol
+        self.protocol = protocol
         self.bufferSize = 64 * 1024
         self.connected = True
         self.disconnecting = False
@@ -73,10 +74,11 @@ class Stream:
 
     def ready(self, events: int) -> int:
         """Send what waits if the socket can take it; read what has come. How many bytes came."""
-        if self._watched & WRITE and events & ~READ:  # HUP and ERR too: sending finds out what they mean
-            self._send_waiting()
-        if not (self._watched & READ and events & ~WRITE):
-            return 0
+        if events != READ or not self._watched & READ:
+            if self._watched & WRITE and events != READ:  # HUP and ERR too: sending finds out what they mean
+                self._send_waiting()
+            if not self._watched & READ or events == WRITE:
+                return 0
         try:
             data = self.socket.recv(READ_BYTES)
         except (BlockingIOError, InterruptedError):
@@ -85,7 +87,7 @@ class Stream:
             self.connectionLost(Failure(ConnectionLost()))
             return 0
         if data:
-            cast(Protocol, self.protocol).dataReceived(data)
+            self.protocol.dataReceived(data)
         else:
             self._read_ended()
         return len(data)
@@ -108,11 +110,11 @@ class Stream:
         self.socket.close()
         self._waiting = None
         self.unsent = 0
-        protocol, self.protocol = self.protocol, None
+        protocol, self.protocol = self.protocol, NOBODY
         producer, self.producer = self.producer, None
         if producer is not None:
             producer.stopProducing()
-        cast(Protocol, protocol).connectionLost(reason)
+        protocol.connectionLost(reason)
 
     # Reading.
 
@@ -152,7 +154,7 @@ class Stream:
         """Send `data` at once, or as soon as the peer takes it."""
         if type(data) is not bytes:
             raise TypeError(f"only bytes can be written, not {type(data).__name__}")
-        if not data or not self._takes():
+        if not data or not self.connected or self._reason is not None or self._half_closed:
             return
         if self._waiting is None and (self.producer is None or self.streamingProducer):
             try:
@@ -169,11 +171,11 @@ class Stream:
 
     def writeSequence(self, data: Iterable[bytes]) -> None:
         """Send pieces one after the other: large ones without copying them, small ones joined."""
-        pieces = list(data)
+        pieces = data if type(data) is list else list(data)
         size = sum(map(len, pieces))
         if size < LARGE_PIECE * len(pieces):
             self.write(b"".join(pieces))
-        elif pieces and self._takes():
+        elif pieces and self.connected and self._reason is None and not self._half_closed:
             idle = self._waiting is None
             self._waiting = self._waiting or deque()
             self._waiting.extend(pieces)
@@ -181,10 +183,6 @@ class Stream:
             if idle and (self.producer is None or self.streamingProducer):
                 self._send_pieces()
             self._keep([], 0)
-
-    def _takes(self) -> bool:
-        """Whether what is written can still be sent."""
-        return self.connected and self._reason is None and not self._half_closed
 
     def _keep(self, pieces: "list[bytes | memoryview]", size: int) -> None:
         """Have `pieces` and what waits already sent when the socket can take it; pause a producer that is too fast."""
@@ -334,4 +332,4 @@ class Stream:
         self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, enabled)
 
     def logPrefix(self) -> str:
-        return type(self.protocol).__name__ if self.protocol is not None else "-"
+        return type(self.protocol).__name__

@@ -351,4 +351,4 @@ def test_the_options_of_the_socket(room: Room) -> None:
     assert stream.logPrefix() == "Recorder"
     stream.abortConnection()
     room.reactor.turn()
-    assert (stream.fileno(), stream.logPrefix()) == (-1, "-")
+    assert (stream.fileno(), stream.logPrefix()) == (-1, "Protocol")
