@@ -10,7 +10,7 @@ from typing import cast
 
 from twisted.application.service import IServiceCollection, MultiService
 from twisted.internet.error import CannotListenError
-from twisted.internet.interfaces import IReactorCore, IReactorFromThreads
+from twisted.internet.interfaces import IReactorCore, IReactorFromThreads, IReactorTime
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 from twisted.python.usage import Options as UsageOptions
@@ -20,6 +20,7 @@ from emqtwist.app.methods import located, methods_of
 from emqtwist.app.service import BrokerService
 from emqtwist.app.store import guarantees, probe
 from emqtwist.config import Address, Config, ConfigError, ListenerSection, TcpListener, live_changes, load
+from emqtwist.services.collector import Collector
 from emqtwist.services.logs import LogWriter, install
 from emqtwist.storage import folder
 from emqtwist.storage.errors import StoreError
@@ -65,7 +66,7 @@ class Options(UsageOptions):
 
 
 class BrokerProcess(MultiService):
-    """A process of its own for one broker: its log, its signals, its ports taken before anything else happens."""
+    """A process of its own for one broker: its log, its signals, its garbage collector, its ports taken before all else."""
 
     log = Logger()
 
@@ -76,6 +77,7 @@ class BrokerProcess(MultiService):
         self.reactor = reactor
         self.broker = BrokerService(options.configuration, reactor)
         self.broker.setServiceParent(self)
+        Collector(cast(IReactorTime, reactor)).setServiceParent(self)
         self._writer: LogWriter | None = None
 
     def setServiceParent(self, parent: IServiceCollection) -> None:
