@@ -4,7 +4,7 @@ from pathlib import Path
 from tests.integration.program import Program, python_script
 from tests.transports import IO, epoll_sets
 
-ANY_PORT = f"[listener.tcp.default]\nbind = 127.0.0.1:0\n[node]\nio = {IO}\n"
+ANY_PORT = f"node.io = {IO}\nlistener.tcp.default.bind = 127.0.0.1:0\n"
 
 
 class RunningBroker:
@@ -12,7 +12,7 @@ class RunningBroker:
 
     def __init__(self, folder: Path, configuration: str = "") -> None:
         self.file = folder / "broker.ini"
-        self.file.write_text(configuration + ANY_PORT)
+        self.file.write_text(ANY_PORT + configuration)
         self.program = Program(python_script("twistd"), "-n", "--pidfile=", "emqtt", "--config", self.file, cwd=folder)
         try:  # what it says last comes when it is ready for signals
             self.port = int(self.program.next(r"listening on tcp\.default at 127\.0\.0\.1:(\d+)")[1])

@@ -236,7 +236,7 @@ def test_a_daemon_without_other_words_logs_to_twistd_log(tmp_path: Path) -> None
 # SIGHUP.
 
 def configure(broker: RunningBroker, configuration: str) -> None:
-    broker.file.write_text(configuration + ANY_PORT)
+    broker.file.write_text(ANY_PORT + configuration)
     broker.program.signal(signal.SIGHUP)
 
 
@@ -264,7 +264,7 @@ def test_sighup_names_what_needs_a_restart(run_broker: RunBroker) -> None:
 def test_sighup_with_a_bad_file_changes_nothing(run_broker: RunBroker) -> None:
     broker = run_broker("[mqtt]\nmax_packet_size = 2KB\n")
     configure(broker, "[mqtt]\nmax_packet_size = 3KB\nmax_qos_allowed = 3\n")
-    broker.program.next(r"#error\] the configuration is not reloaded: .*broker\.ini:3: \[mqtt\] max_qos_allowed = 3")
+    broker.program.next(r"#error\] the configuration is not reloaded: .*broker\.ini:5: \[mqtt\] max_qos_allowed = 3")
     assert maximum_packet_size(broker.port) == 2048
 
 
