@@ -17,3 +17,8 @@ class NodeSection:
         "./emqtwist-data", Text("a folder", r"[^\0]+"), test="tests/integration/test_store.py",
         meaning="Folder for what outlives the process, made when it is not there; one broker at a time uses it. A "
                 "relative path starts at the folder that the broker was started in.")
+    plugins: str = row(
+        "", Text("names of plug-ins", r"[\w.-]*(?:[ ,]+[\w.-]+)*"),
+        meaning="Plug-ins of installed packages that are loaded (entry points of the group emqtwist.plugins), in this "
+                "order; between two names is a space or a comma.",
+        test="tests/adapters/test_plugins.py")
