@@ -7,9 +7,11 @@ import pytest
 from emqtwist.core.metrics import ALIASES, RECEIVED, SENT
 from emqtwist.mqtt import constants as c
 from emqtwist.mqtt.encoder import encode
-from emqtwist.mqtt.packets import Packet, Pingreq, Puback, Pubcomp, Publish, Pubrec, Pubrel
+from emqtwist.mqtt.packets import Connect, Packet, Pingreq, Puback, Pubcomp, Publish, Pubrec, Pubrel
 from tests.methods import NAME, Method, no, opening, yes
-from tests.peers import Peer, World, every_version
+from tests.peers import Peer, World, every_version, properties
+from tests.scenes import LASTING
+from tests.stores import StoredWorld
 
 Scene = Callable[[World, Peer], object]
 REFERENCE_NAMES = 38
@@ -122,10 +124,11 @@ class Ledger:
 
 
 @every_version
-def test_what_is_sent_is_counted_as_it_is_on_the_wire(version: int) -> None:
-    world = World()
+@pytest.mark.parametrize("kind", [World, StoredWorld])
+def test_what_is_sent_is_counted_as_it_is_on_the_wire(kind: type[World], version: int) -> None:
+    world = kind()
     aliased = {"topic_alias_maximum": 4} if version == c.MQTT_5_0 else {}
-    alice = world.connect("alice", version=version, clean_start=False, **aliased)
+    alice = world.connect("alice", version=version, **LASTING[version], **aliased)
     bob = world.connect("bob", version=version)
     for peer in (alice, bob):
         peer.subscribe("topic/#", qos=2)
@@ -248,3 +251,31 @@ def test_drops_and_ends_are_among_the_counters() -> None:
 
 def test_every_type_of_packet_has_a_name() -> None:
     assert set(RECEIVED) | set(SENT) | {c.PUBLISH} == set(range(1, len(c.PACKET_NAMES)))
+
+
+def test_what_waits_for_a_commit_counts_once() -> None:
+    world = StoredWorld()
+    alice = world.connect("alice", **LASTING[5])
+    alice.subscribe("t", qos=2)
+    before = counters(world)
+    world.stored = False
+    for qos in (1, 2):
+        alice.publish("t", b"x", qos)
+    waiting = counters(world)
+    world.commit()
+    world.settle()
+    after = counters(world)
+    for name in ("puback_sent", "pubrec_sent", "qos1_sent", "qos2_sent", "qos1_received", "qos2_received"):
+        assert waiting[name] == after[name] == before[name] + 1, name
+    assert waiting["qos0_sent"] == after["qos0_sent"] == before["qos0_sent"]
+
+
+def test_who_waits_for_a_commit_has_not_arrived() -> None:
+    world = StoredWorld()
+    world.stored = False
+    peer = world.peer()
+    peer.write(encode(Connect(5, "alice", properties=properties(session_expiry_interval=100)), 5))
+    world.settle()
+    peer.drop()
+    assert world.broker.count().gauges()["clients/count"] == 0
+    assert world.broker.count().gauges()["clients/max"] == 0
