@@ -80,6 +80,8 @@ docs: $(VENV)/.dev
 	@mv $(VENV)/configuration.md docs/configuration.md
 	@$(BIN)/python -m tests.states.page > $(VENV)/states.md
 	@mv $(VENV)/states.md docs/states.md
+	@$(BIN)/python -m tests.hookpage > $(VENV)/hooks.md
+	@mv $(VENV)/hooks.md docs/hooks.md
 	@$(BIN)/python -m tests.conformance.page > $(VENV)/conformance.md
 	@mv $(VENV)/conformance.md docs/conformance.md
 

@@ -13,7 +13,7 @@ from setuptools import find_packages, setup
 
 COMPILE = os.environ.get("EMQTWIST_COMPILE") == "1"
 MYPYC = "mypy>=1.15"
-INTERPRETED = {Path("emqtwist/core/observer.py")}  # adapters inherit from its class; from a compiled one they could not
+INTERPRETED = {Path("emqtwist/core/observer.py")}  # adapters inherit from its classes; from compiled ones they could not
 
 PACKAGES = [
     "twisted>=24.3",

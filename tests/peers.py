@@ -79,6 +79,9 @@ class Witness(Observer):
     def callback_failed(self, topic_filter: bytes, error: Exception) -> None:
         self.events.append(("callback_failed", topic_filter, error))
 
+    def hook_failed(self, hook: str, function: str, error: Exception) -> None:
+        self.events.append(("hook_failed", hook, function, error))
+
     def delivery_failed(self, client_id: str, error: Exception) -> None:
         self.events.append(("delivery_failed", client_id, error))
 

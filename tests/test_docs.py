@@ -17,6 +17,7 @@ from emqtwist.config import Config, ConfigError, parse
 from emqtwist.config.table import Table
 from emqtwist.core import causes
 from emqtwist.mqtt import constants, errors
+from tests import hookpage
 
 CHECKOUT = Path(__file__).parents[1]
 PACKAGE = CHECKOUT / "emqtwist"
@@ -290,3 +291,7 @@ def test_the_ends_with_a_reason_code_are_those_of_the_code() -> None:
     rows = table_after(DOCS / "guide.md", "causes: reason codes")
     assert [cause for cause, _, _ in rows] == [causes.end_cause(int(code, 16)) for _, code, _ in rows]
     assert {int(code, 16) for _, code, _ in rows} == raised_codes() - ONLY_ANSWERED
+
+
+def test_the_page_of_hooks_is_generated_from_their_table() -> None:
+    assert (DOCS / "hooks.md").read_text() == hookpage.page()

@@ -17,6 +17,7 @@ from twisted.python.usage import Options as UsageOptions
 from twisted.python.usage import UsageError
 
 from emqtwist.app.methods import located, methods_of
+from emqtwist.app.plugins import find, names_of
 from emqtwist.app.service import BrokerService
 from emqtwist.app.store import guarantees, probe
 from emqtwist.config import Address, Config, ConfigError, ListenerSection, TcpListener, live_changes, load
@@ -48,6 +49,8 @@ class Options(UsageOptions):
         try:
             self.configuration = self.load()
             methods_of(self.configuration)  # now, so that a bad file is told as all else is
+            for name in names_of(self.configuration):
+                find(name)
         except ConfigError as error:
             raise SystemExit(str(error)) from None
         if self["check"]:

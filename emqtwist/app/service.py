@@ -12,14 +12,17 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from emqtwist.app.methods import methods_of
+from emqtwist.app.plugins import Plugins, names_of
 from emqtwist.app.settings import settings_of
 from emqtwist.app.store import make_store
 from emqtwist.config import Config, TcpListener, apply_live, validate
 from emqtwist.core.broker import Broker
 from emqtwist.core.callback import Callback
+from emqtwist.core.hooks import Hooks
 from emqtwist.core.journal import Journal
 from emqtwist.core.link import Turn
 from emqtwist.core.message import NEVER, Message
+from emqtwist.core.observer import Observers
 from emqtwist.mqtt.properties import Properties, forwarded_properties
 from emqtwist.net.batching import SocketSet, can_batch
 from emqtwist.net.listeners import Listener
@@ -28,6 +31,8 @@ from emqtwist.net.turns import Turns
 from emqtwist.services.events import LogObserver
 from emqtwist.services.keeper import Keeper
 from emqtwist.services.periodic import Periodic
+from emqtwist.services.systopics import SysTopics
+from emqtwist.services.watermarks import Watermarks
 from emqtwist.storage import folder
 
 TICK = 1.0  # seconds between looks at what fell due
@@ -52,9 +57,10 @@ class BrokerService(MultiService):
         self.config = config or Config()
         validate(self.config)
         self.reactor = reactor
+        self.observers = Observers(LogObserver())
         store = make_store(self.config, reactor)
         journal = None if store is None else Journal()
-        self.broker = Broker(settings_of(self.config), self._token, Turn(now()), LogObserver(), journal)
+        self.broker = Broker(settings_of(self.config), self._token, Turn(now()), self.observers, journal)
         self.broker.methods = methods_of(self.config)
         self.turns = Turns(self.broker, reactor, now)
         self.keeper: Keeper | None = None
@@ -66,8 +72,18 @@ class BrokerService(MultiService):
         self._waiting: list[Deferred[None]] = []
         batched = self.config.node.io == "engine" and can_batch(reactor)
         self.sockets = SocketSet(reactor, self.turns) if batched else None
+        self.systopics = SysTopics(self.turns, self.config.mqtt.broker, self.config.node.name, reactor, now)
+        self.observers.each += [Watermarks(self.broker.alarms), self.systopics]
         Periodic("ticker", TICK, self._tick, reactor).setServiceParent(self)
+        Periodic("systopics", TICK, self._tell, reactor).setServiceParent(self)
         self.listeners = {section.name: self._listener(section) for section in self.config.listener.tcp}
+        self.plugins: Plugins[BrokerService] = Plugins(self)
+        self.plugins.load_installed(names_of(self.config))
+
+    @property
+    def hooks(self) -> Hooks:
+        """Where functions are added that the broker calls: see docs/hooks.md."""
+        return self.broker.hooks
 
     def take_folder(self) -> None:
         """Take the data folder now, before the service starts; raises StoreError. Nothing to do without a store."""
@@ -151,6 +167,7 @@ class BrokerService(MultiService):
         self.turns.begin()
         self.config = changed
         self.broker.configure(settings_of(self.config))
+        self.systopics.section = self.config.mqtt.broker
         for listener in self.listeners.values():
             listener.factory.max_unsent = self.config.mqtt.client.max_unsent
 
@@ -164,6 +181,7 @@ class BrokerService(MultiService):
         if self.keeper is not None:
             await self._drain()
             await self.keeper.close()
+        self.plugins.unload_all()
         if self._folder is not None:
             os.close(self._folder)
             self._folder = None
@@ -195,6 +213,10 @@ class BrokerService(MultiService):
             self.broker.tick()
             if self.keeper is not None:
                 self.keeper.tick()
+
+    def _tell(self) -> None:
+        if self._is_ready:
+            self.systopics.heartbeat()
 
     def _token(self) -> str:
         return token_hex(8)

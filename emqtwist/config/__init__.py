@@ -11,7 +11,7 @@ from emqtwist.config.problems import ConfigError, Problem
 from emqtwist.config.sections.auth import AuthSection, ScramSection
 from emqtwist.config.sections.listener import ListenerSection, TcpListener
 from emqtwist.config.sections.log import LogSection
-from emqtwist.config.sections.mqtt import ClientSection, MqttSection, MqueueSection, PubsubSection, SessionSection
+from emqtwist.config.sections.mqtt import BrokerSection, ClientSection, MqttSection, MqueueSection, PubsubSection, SessionSection
 from emqtwist.config.sections.node import NodeSection
 from emqtwist.config.sections.retainer import RetainerSection
 from emqtwist.config.sections.store import StoreSection
@@ -19,7 +19,8 @@ from emqtwist.config.tree import Config
 from emqtwist.config.values import Address
 
 __all__ = [
-    "Address", "AuthSection", "ClientSection", "Config", "ConfigError", "ListenerSection", "LogSection", "MqttSection",
-    "MqueueSection", "NodeSection", "Problem", "PubsubSection", "RetainerSection", "ScramSection", "SessionSection",
-    "StoreSection", "TcpListener", "apply_live", "live_changes", "load", "parse", "validate",
+    "Address", "AuthSection", "BrokerSection", "ClientSection", "Config", "ConfigError", "ListenerSection",
+    "LogSection", "MqttSection", "MqueueSection", "NodeSection", "Problem", "PubsubSection", "RetainerSection",
+    "ScramSection", "SessionSection", "StoreSection", "TcpListener", "apply_live", "live_changes", "load", "parse",
+    "validate",
 ]

@@ -6,7 +6,7 @@ re-authentication other packets flow. Either is bounded in time (`connect_timeou
 from collections.abc import Callable
 from typing import Final, cast
 
-from emqtwist.core import causes
+from emqtwist.core import causes, metrics
 from emqtwist.core.access import Accept, Client, Continue, Refuse, Step
 from emqtwist.core.connection import Connection
 from emqtwist.core.exchange import Exchange
@@ -86,10 +86,12 @@ def _decided(link: Link, step: Step) -> None:
     if isinstance(step, Continue):
         _send(connection, exchange, c.CONTINUE_AUTHENTICATION, step.data)  # [MQTT-4.12.0-2]
     elif isinstance(step, Accept):
+        connection.broker.metrics.authentication(metrics.ACCEPTED)
         accepted = exchange.accepted
         exchange.end()
         accepted(connection, step)
     else:
+        connection.broker.metrics.authentication(metrics.REFUSED)
         connection.fail(cast(Refuse, step).error)  # [MQTT-4.12.0-4], [MQTT-4.12.1-2]
 
 

@@ -3,8 +3,10 @@ from collections.abc import Callable
 
 from emqtwist.core import causes, moving
 from emqtwist.core.access import Method
+from emqtwist.core.alarms import Alarms
 from emqtwist.core.callback import Callback
 from emqtwist.core.circle import Circle
+from emqtwist.core.hooks import SESSION_DISCARDED, Hooks
 from emqtwist.core.journal import Journal
 from emqtwist.core.ledger import Ledger
 from emqtwist.core.link import Link, Turn
@@ -20,6 +22,7 @@ from emqtwist.core.router import Route, Router
 from emqtwist.core.session import Session
 from emqtwist.core.sessions import Sessions
 from emqtwist.core.settings import Settings
+from emqtwist.core.stats import Stats
 from emqtwist.core.subscriber import Subscription
 from emqtwist.core.subscriptions import Subscriptions
 from emqtwist.core.wills import Wills
@@ -37,16 +40,20 @@ class Broker:
     before anything else.
     """
 
-    __slots__ = ("circle", "turn", "metrics", "observer", "router", "retained", "wills", "subscriptions", "sessions", "links",
+    __slots__ = ("circle", "turn", "metrics", "stats", "alarms", "hooks",
+                 "observer", "router", "retained", "wills", "subscriptions", "sessions", "links",
                  "token", "methods", "journal")
 
     def __init__(self, settings: Settings, token: Callable[[], str], turn: Turn, observer: Observer,
                  journal: Journal | None = None) -> None:
         self.turn = turn
         self.observer = observer
-        self.metrics = Metrics()
+        self.metrics = Metrics(turn)
+        self.stats = Stats()
+        self.alarms = Alarms(turn, observer)
+        self.hooks = Hooks(self.metrics, self.alarms, observer)
         self.journal = journal
-        self.circle = Circle(settings, turn, self.metrics, observer, journal)
+        self.circle = Circle(settings, turn, self.metrics, observer, self.hooks, journal)
         self.router = Router(settings.route_cache)
         self.retained = Retained(settings.max_retained, settings.max_retained_payload)
         self.wills = Wills()
@@ -156,6 +163,7 @@ class Broker:
 
     def discard_session(self, session: Session) -> None:
         """End a session; its Will is due now at the latest [MQTT-3.1.2-8]."""
+        self.hooks.run(SESSION_DISCARDED, (session.client_id,))
         self.sessions.discard(session)
         self._release_will(session.client_id)  # [MQTT-3.1.2-8]
 
@@ -166,6 +174,7 @@ class Broker:
     def tick(self) -> None:
         """All that fell due by `turn.now`: Keep Alive, Wills, sessions, retained messages, retries."""
         now = self.turn.now
+        self.count()
         for link in list(self.links):
             link.check(now)
         for will in self.wills.take_due(now):  # [MQTT-3.1.2-8]
@@ -177,6 +186,12 @@ class Broker:
         if self.settings.retry_interval > 0:
             for session in list(self.sessions.by_id.values()):
                 session.retry(now - self.settings.retry_interval)
+
+    def count(self) -> Stats:
+        """The gauges as they are now."""
+        router = self.router
+        self.stats.note(len(self.sessions.by_id), router.topics(), router.subscriptions, len(self.retained))
+        return self.stats
 
     def shut_down(self) -> None:
         """End every connection; 5.0 clients are told, Wills are published as for any other end."""

@@ -1,4 +1,5 @@
 """What all subscribers of one broker share."""
+from emqtwist.core.hooks import Hooks
 from emqtwist.core.journal import Journal
 from emqtwist.core.link import Turn
 from emqtwist.core.message import Message
@@ -15,14 +16,16 @@ class Circle:
     `crowded` are client ids whose queue is nearly or quite full; `hungry` are subscribers that can take retained messages now.
     """
 
-    __slots__ = ("turn", "metrics", "observer", "settings", "journal", "crowded", "hungry")
+    __slots__ = ("turn", "metrics", "observer", "settings", "hooks", "journal", "crowded", "hungry")
 
-    def __init__(self, settings: Settings, turn: Turn, metrics: Metrics, observer: Observer, journal: Journal | None) -> None:
+    def __init__(self, settings: Settings, turn: Turn, metrics: Metrics, observer: Observer, hooks: Hooks,
+                 journal: Journal | None) -> None:
         self.settings = settings
         self.turn = turn
         self.metrics = metrics
         self.observer = observer
         self.journal = journal
+        self.hooks = hooks
         self.crowded: set[str] = set()
         self.hungry: dict[Subscriber, None] = {}  # each once, or it would get more than its share of a turn
 

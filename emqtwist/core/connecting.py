@@ -2,11 +2,12 @@
 from collections.abc import Callable
 from typing import Final, cast
 
-from emqtwist.core import authenticating, moving
+from emqtwist.core import authenticating, metrics, moving
 from emqtwist.core.access import Accept, Client
 from emqtwist.core.aliases import Outgoing
 from emqtwist.core.connection import OPEN, Connection
 from emqtwist.core.forwarded import check_forwarded
+from emqtwist.core.hooks import CLIENT_CONNECTED, SESSION_CREATED, SESSION_RESUMED, SESSION_TAKENOVER
 from emqtwist.core.journal import Journal
 from emqtwist.core.link import Link
 from emqtwist.core.message import NEVER, WillMessage
@@ -32,6 +33,7 @@ def connect(connection: Connection, packet: Connect) -> None:
         connection.refuse(error)  # [MQTT-3.1.4-2]
         return
     if answer.authentication_method is None:  # [MQTT-4.12.0-6]
+        connection.broker.metrics.authentication(metrics.ANONYMOUS)
         _open(connection, packet, answer)
     else:
         _authenticate(connection, packet, answer, answer.authentication_method)
@@ -102,6 +104,7 @@ def _check_access(connection: Connection, packet: Connect, answer: Properties) -
         return  # its method decides
     anonymous = connection.broker.settings.allow_anonymous
     if anonymous == "off" or (anonymous == "loopback" and not connection.loopback):
+        connection.broker.metrics.authentication(metrics.REFUSED)
         raise NotAuthorized("anonymous clients are not allowed here (mqtt.allow_anonymous)")  # [MQTT-3.1.4-2]
 
 
@@ -185,6 +188,7 @@ def _open(connection: Connection, packet: Connect, answer: Properties) -> None:
     broker = connection.broker
     old = broker.sessions.by_id.get(connection.client_id)
     if old is not None and old.opener is not None:
+        broker.hooks.run(SESSION_TAKENOVER, (connection.client_id,))
         _take_over(connection, cast(Connection, old.opener))
         old = broker.sessions.by_id.get(connection.client_id)
     session = _session(connection, old, packet.clean_start)
@@ -251,6 +255,11 @@ class _Entry:
         session.attach(connection, _window(connection, packet))
         broker.metrics.connects += 1
         broker.observer.connected(connection.client_id, connection.peer, packet.version, self.present)
+        broker.stats.arrived(len(broker.sessions.by_id))
+        user_name = connection.user_name
+        broker.observer.arrived(connection.client_id, user_name, connection.peer, packet.version, packet.clean_start)
+        broker.hooks.run(SESSION_RESUMED if self.present else SESSION_CREATED, (connection.client_id, user_name))
+        broker.hooks.run(CLIENT_CONNECTED, (connection.client(),))
         session.redeliver()  # [MQTT-3.2.0-1]
 
 

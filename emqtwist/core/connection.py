@@ -3,9 +3,11 @@ from collections.abc import Callable
 from typing import Final, TypeVar
 
 from emqtwist.core import causes, moving
+from emqtwist.core.access import Client
 from emqtwist.core.aliases import Incoming
 from emqtwist.core.broker import Broker
 from emqtwist.core.exchange import Exchange
+from emqtwist.core.hooks import CLIENT_DISCONNECTED
 from emqtwist.core.link import Link
 from emqtwist.core.message import WillMessage
 from emqtwist.core.pending import Pending, Waiting
@@ -73,11 +75,14 @@ class Connection(Link):
     def send_packet(self, packet: Packet, promise: bool = False) -> bool:
         """Send within the client's Maximum Packet Size; whether it could [MQTT-3.1.2-24]."""
         data = encode_within(packet, self.version, self.max_packet)
-        if data is not None and promise:  # [MQTT-3.1.2-24]
+        if data is None:  # [MQTT-3.1.2-24]
+            return False
+        self.broker.metrics.sent[packet.type] += 1
+        if promise:
             self.promise(data)
-        elif data is not None:
+        else:
             self.send(data)
-        return data is not None
+        return True
 
     def promise(self, data: bytes) -> None:
         """Send an acknowledgement, once what was recorded for its packet is stored, and after those held before it."""
@@ -94,13 +99,16 @@ class Connection(Link):
     def acknowledge(self, packet_type: int, packet_id: int, reason_code: int = 0, reason: str = "") -> None:
         """Send PUBACK, PUBREC, PUBREL or PUBCOMP; the reason only to those who can take one and asked [MQTT-3.1.2-29]."""
         if not reason_code or self.version != c.MQTT_5_0:
+            self.broker.metrics.sent[packet_type] += 1
             self.promise(SHORT[packet_type] + packet_id.to_bytes(2, "big"))  # [MQTT-2.2.1-5]
         else:
             properties = None
             if reason and self.problem_information:  # [MQTT-3.1.2-29]
                 properties = Properties()
                 properties.reason_string = reason
-            self.send_packet(CLASSES[packet_type](packet_id, reason_code, properties), True)
+            sent = self.send_packet(CLASSES[packet_type](packet_id, reason_code, properties), True)
+            if not sent and packet_type == c.PUBACK:
+                self.broker.metrics.qos1_unanswered += 1
 
     # Waiting.
 
@@ -139,13 +147,16 @@ class Connection(Link):
             self.fail(error)
 
     def lost(self, reason: str) -> None:
-        """The network connection is gone without DISCONNECT."""
+        """The network connection is gone without DISCONNECT, and nobody takes what was still to be sent."""
+        if self.owner is None:
+            self.take()
         self.end(causes.CONNECTION_LOST, reason)
 
     def end(self, cause: str, reason: str) -> None:
         """Close, whatever the cause: the session goes on or ends, the Will is published or held."""
         if self.state == CLOSED:
             return
+        accepted = self.state == OPEN
         self.state = CLOSED
         self.halted = True
         if self.pending is not None:
@@ -159,7 +170,15 @@ class Connection(Link):
         if session is not None:
             self.session = None
             self._leave(session)
+        if session is not None and accepted:
+            self.broker.stats.clients -= 1
+            self.broker.observer.departed(self.client_id, self.user_name, cause)
+            self.broker.hooks.run(CLIENT_DISCONNECTED, (self.client(), cause))
         self.close()
+
+    def client(self) -> Client:
+        """Who is at the other end, for those outside the broker who are asked or told."""
+        return Client(self.client_id, self.user_name, self.peer, self.loopback)
 
     def _leave(self, session: Session) -> None:
         will, self.will = self.will, None

@@ -14,16 +14,19 @@ def nobody() -> None:
 class Turn:
     """The links with bytes to send, and the time `now` (monotonic seconds) at which this turn began.
 
-    `wake` is called when the first link joins, so that bytes produced at any moment schedule exactly one flush.
+    `wake` is called when the first link joins, so that bytes produced at any moment schedule exactly one flush. `bytes_sent`
+    and `parts_sent` count what was taken from all links: the bytes, and the pieces that they were put there in.
     """
 
-    __slots__ = ("links", "decided", "now", "wake")
+    __slots__ = ("links", "decided", "now", "wake", "bytes_sent", "parts_sent")
 
     def __init__(self, now: float = 0.0, wake: Callable[[], None] = nobody) -> None:
         self.links: list[Link] = []
         self.decided: list[Link] = []  # may go on: what they waited for is decided
         self.now = now
         self.wake = wake
+        self.bytes_sent = 0
+        self.parts_sent = 0
 
     def add(self, link: "Link") -> None:
         if not self.links:
@@ -82,19 +85,25 @@ class Link:
             held = self.held = deque()
         new = not held or held[-1][0] < number
         held.append((number if new else held[-1][0], data))
+        self.turn.parts_sent += 1  # counted already, and not again at its release
         return new
 
     def release(self, number: int) -> None:
         """The groups up to `number` are committed."""
         held = self.held
         while held and held[0][0] <= number:
+            self.turn.parts_sent -= 1
             self.send(held.popleft()[1])
 
     def take(self) -> bytes:
         """All that is to be written now."""
         out = self.out
         self.out = []
-        return out[0] if len(out) == 1 else b"".join(out)
+        data = out[0] if len(out) == 1 else b"".join(out)
+        turn = self.turn
+        turn.parts_sent += len(out)
+        turn.bytes_sent += len(data)
+        return data
 
     def close(self) -> None:
         """Close when what has been sent is flushed; nothing follows."""

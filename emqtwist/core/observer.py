@@ -1,4 +1,5 @@
 """What the broker tells whoever watches it: the adapter that logs overrides what it wants to know."""
+from emqtwist.core.alarm import Alarm
 
 
 class Observer:
@@ -10,6 +11,18 @@ class Observer:
     def disconnected(self, client_id: str, peer: str, cause: str, reason: str) -> None:
         """A connection ended; `cause` is of the closed list, `reason` words for a person. `client_id` is empty before CONNECT."""
 
+    def arrived(self, client_id: str, user_name: str | None, peer: str, version: int, clean_start: bool) -> None:
+        """A client is here, its CONNACK is on its way."""
+
+    def departed(self, client_id: str, user_name: str | None, cause: str) -> None:
+        """A client that had arrived is gone, whatever the cause."""
+
+    def alarm_raised(self, alarm: Alarm) -> None:
+        """Something needs a person's attention."""
+
+    def alarm_cleared(self, alarm: Alarm) -> None:
+        """It does not any more."""
+
     def queue_filling(self, client_id: str, length: int) -> None:
         """A session's queue rose above its high watermark."""
 
@@ -19,5 +32,59 @@ class Observer:
     def callback_failed(self, topic_filter: bytes, error: Exception) -> None:
         """A subscriber in this process raised `error`; the publisher and the others go on."""
 
+    def hook_failed(self, hook: str, function: str, error: Exception) -> None:
+        """A function at a hook raised `error`, for the first time or after it had worked again."""
+
     def delivery_failed(self, client_id: str, error: Exception) -> None:
         """Serving this receiver raised `error`, a defect of the broker; its connection is closed."""
+
+
+class Observers(Observer):
+    """Tells each of `each`, in turn."""
+
+    def __init__(self, *each: Observer) -> None:
+        self.each = list(each)
+
+    def connected(self, client_id: str, peer: str, version: int, session_present: bool) -> None:
+        for one in self.each:
+            one.connected(client_id, peer, version, session_present)
+
+    def disconnected(self, client_id: str, peer: str, cause: str, reason: str) -> None:
+        for one in self.each:
+            one.disconnected(client_id, peer, cause, reason)
+
+    def arrived(self, client_id: str, user_name: str | None, peer: str, version: int, clean_start: bool) -> None:
+        for one in self.each:
+            one.arrived(client_id, user_name, peer, version, clean_start)
+
+    def departed(self, client_id: str, user_name: str | None, cause: str) -> None:
+        for one in self.each:
+            one.departed(client_id, user_name, cause)
+
+    def alarm_raised(self, alarm: Alarm) -> None:
+        for one in self.each:
+            one.alarm_raised(alarm)
+
+    def alarm_cleared(self, alarm: Alarm) -> None:
+        for one in self.each:
+            one.alarm_cleared(alarm)
+
+    def queue_filling(self, client_id: str, length: int) -> None:
+        for one in self.each:
+            one.queue_filling(client_id, length)
+
+    def queue_relieved(self, client_id: str, length: int) -> None:
+        for one in self.each:
+            one.queue_relieved(client_id, length)
+
+    def callback_failed(self, topic_filter: bytes, error: Exception) -> None:
+        for one in self.each:
+            one.callback_failed(topic_filter, error)
+
+    def hook_failed(self, hook: str, function: str, error: Exception) -> None:
+        for one in self.each:
+            one.hook_failed(hook, function, error)
+
+    def delivery_failed(self, client_id: str, error: Exception) -> None:
+        for one in self.each:
+            one.delivery_failed(client_id, error)

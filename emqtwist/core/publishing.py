@@ -31,7 +31,9 @@ def publish(connection: Connection, session: Session, packet: Publish) -> None:
         if route is not None:
             _pass_frame(connection, packet, route)
         return
-    elif isinstance(packet, AliasedPublish):
+    if qos == 2:
+        connection.broker.metrics.qos2_received += 1
+    if isinstance(packet, AliasedPublish):
         aliases = connection.incoming or connection.take_aliases()
         packet.topic_name = aliases.resolve(packet.topic_alias, packet.topic_name)
         if not qos and not packet.retain and packet.properties is None:
@@ -45,6 +47,7 @@ def publish(connection: Connection, session: Session, packet: Publish) -> None:
         connection.acknowledge(c.PUBREC, packet.packet_id)  # known already: not passed on again [MQTT-4.3.3-10]
         return
     if qos == 2 and len(session.received) >= connection.receive_maximum and connection.version == c.MQTT_5_0:
+        connection.broker.metrics.qos2_dropped += 1
         raise ReceiveMaximumExceeded(f"more than {connection.receive_maximum} QoS 2 messages unfinished")  # [MQTT-3.3.4-7]
     try:
         reason_code = _pass_on(connection, packet)
@@ -187,6 +190,7 @@ def pubrel(connection: Connection, session: Session, packet: Acknowledgement) ->
         connection.acknowledge(c.PUBCOMP, packet.packet_id)  # [MQTT-4.3.3-11] [MQTT-4.3.3-13]
     else:
         connection.since = -1  # that it was completed may not be stored yet
+        connection.broker.metrics.missed[c.PUBREL] += 1
         connection.acknowledge(c.PUBCOMP, packet.packet_id, c.PACKET_IDENTIFIER_NOT_FOUND, "no such Packet Identifier received")
 
 

@@ -27,19 +27,24 @@ def receive(connection: Connection, data: bytes, kept: list[Packet] | None = Non
     if connection.halted:
         _keep(connection, data, kept)
         return
+    metrics = connection.broker.metrics
     if kept is None:
         packets = connection.decoder.feed(data)
+        metrics.bytes_received += len(data)
         if packets or (len(data) >= PROGRESS and connection.state != OPENING):
             connection.last_seen = connection.turn.now
     else:
         packets = kept
     journal = connection.broker.journal
+    metrics.packets_received += len(packets)
     try:
         for packet in packets:
             if journal is not None:
                 connection.since = journal.count
             if connection.halted:  # [MQTT-3.1.4-6] [MQTT-3.14.4-1]
-                _keep(connection, b"", packets[packets.index(packet):])
+                rest = packets[packets.index(packet):]
+                metrics.packets_received -= len(rest)  # they count when they are served
+                _keep(connection, b"", rest)
                 return
             session = connection.session
             if session is None:
@@ -47,6 +52,7 @@ def receive(connection: Connection, data: bytes, kept: list[Packet] | None = Non
             elif packet.type == c.PUBLISH:
                 publish(connection, session, cast(Publish, packet))
             elif packet.type == c.PUBACK:
+                metrics.pubacks_received += 1
                 acknowledgement = cast(Acknowledgement, packet)
                 session.puback(acknowledgement.packet_id, acknowledgement.reason_code)
             else:
@@ -54,7 +60,19 @@ def receive(connection: Connection, data: bytes, kept: list[Packet] | None = Non
         if connection.decoder.error is not None and not connection.halted:
             _broken(connection, connection.decoder.error)
     except MQTTError as error:
+        _leave_out(connection, packets, packet)
         connection.fail(error)  # [MQTT-4.13.1-1]
+    except Exception:
+        _leave_out(connection, packets, packet)
+        raise
+
+
+def _leave_out(connection: Connection, packets: list[Packet], last: Packet) -> None:
+    """What comes after the packet that ended the connection is not served, and does not count; it has no answer itself."""
+    metrics = connection.broker.metrics
+    metrics.packets_received -= len(packets) - 1 - packets.index(last)
+    if last.type == c.PUBLISH and cast(Publish, last).qos == 1:
+        metrics.qos1_unanswered += 1
 
 
 def proceed(connection: Connection) -> None:
@@ -92,6 +110,8 @@ def _keep(connection: Connection, data: bytes, packets: list[Packet] | None) -> 
 
 
 def _open(connection: Connection, packet: Packet) -> None:
+    if packet.type != c.PUBLISH:
+        connection.broker.metrics.received[packet.type] += 1
     if connection.exchange is None:
         connect(connection, cast(Connect, packet))  # the decoder lets nothing else come first
     else:
@@ -113,6 +133,7 @@ def _serve(connection: Connection, session: Session, packet: Packet) -> None:
     serve = SERVERS.get(packet.type)
     if serve is None:
         raise ProtocolError(f"{c.PACKET_NAMES[packet.type]} from a client")
+    connection.broker.metrics.received[packet.type] += 1
     serve(connection, session, packet)
 
 
@@ -141,6 +162,7 @@ def _pubcomp(connection: Connection, session: Session, packet: Packet) -> None:
 
 
 def _pingreq(connection: Connection, session: Session, packet: Packet) -> None:
+    connection.broker.metrics.sent[c.PINGRESP] += 1
     connection.send(PINGRESP)  # [MQTT-3.12.4-1]
 
 

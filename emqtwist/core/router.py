@@ -101,6 +101,10 @@ class Router:
             self.cache[topic] = route
         return route
 
+    def topics(self) -> int:
+        """How many Topic Filters somebody subscribes to."""
+        return len(self._exact) + len(self._wild)
+
     def filters(self) -> list[bytes]:
         """All Topic Filters that somebody subscribes to."""
         return [*self._exact, *self._wild]

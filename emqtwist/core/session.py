@@ -16,7 +16,8 @@ from emqtwist.core.link import Link
 from emqtwist.core.message import DUP_BIT, MQTT_5_BIT, NEVER, QOS_1_BITS, QOS_2_BITS, QOS_BITS, Delivery, Message
 from emqtwist.core.records import COMPLETED, RECEIVED, STATE_RELEASED
 from emqtwist.core.subscriber import Subscriber, Subscription
-from emqtwist.mqtt.constants import IMPLEMENTATION_SPECIFIC_ERROR, MQTT_5_0
+from emqtwist.mqtt.constants import IMPLEMENTATION_SPECIFIC_ERROR, MQTT_5_0, PUBACK, PUBCOMP, PUBREC
+from emqtwist.mqtt.constants import PUBREL as PUBREL_TYPE
 from emqtwist.mqtt.errors import MQTTError, ProtocolError
 
 PUBREL: Final = b"\x62\x02"
@@ -157,6 +158,7 @@ class Session(Subscriber):
         """The client has it, or refused it: with an error it is not sent again either [MQTT-4.4.0-2]."""
         held = self.inflight.held.get(packet_id)
         if packet_id not in self.inflight.held:
+            self.circle.metrics.missed[PUBACK] += 1
             return
         if held is None or held[1] & QOS_BITS != QOS_1_BITS:
             raise ProtocolError(f"PUBACK for packet identifier {packet_id}, which was sent with QoS 2")
@@ -165,6 +167,7 @@ class Session(Subscriber):
     def pubrec(self, packet_id: int, reason_code: int) -> bool:
         """Whether the identifier is in use and PUBREL is owed [MQTT-4.3.3-4]."""
         if packet_id not in self.inflight.held:
+            self.circle.metrics.missed[PUBREC] += 1
             return False
         held = self.inflight.held[packet_id]
         if held is not None and held[1] & QOS_BITS != QOS_2_BITS:
@@ -180,9 +183,12 @@ class Session(Subscriber):
     def pubcomp(self, packet_id: int) -> None:
         if packet_id in self.inflight.held and self.inflight.held[packet_id] is None:
             self._finish(packet_id, 0)  # [MQTT-4.3.3-5]
+        else:
+            self.circle.metrics.missed[PUBCOMP] += 1
 
     def send_pubrel(self, packet_id: int) -> None:
         if self.link is not None:
+            self.circle.metrics.sent[PUBREL_TYPE] += 1
             self._send_safe(self.link, PUBREL + packet_id.to_bytes(2, "big"))  # [MQTT-3.3.4-10] [MQTT-4.9.0-3]
             if self.inflight.retries:
                 self.inflight.note_sent(packet_id, self.circle.turn.now)
@@ -244,6 +250,8 @@ class Session(Subscriber):
         if len(message.head) + 2 + len(message.tail) > link.max_packet:  # [MQTT-3.1.2-24]
             self._drop(delivery[3], causes.TOO_LARGE_FOR_CLIENT)  # as if it had been sent [MQTT-3.1.2-25]
         else:
+            if shape & QOS_2_BITS:
+                self.circle.metrics.qos2_sent += 1
             self._write(link, delivery, self.inflight.add(delivery))
 
     def _repeat(self, link: Link, packet_id: int) -> None:
@@ -261,6 +269,8 @@ class Session(Subscriber):
             self._drop(0, causes.TOO_LARGE_FOR_CLIENT)
             self.forget(packet_id)
         else:
+            if held[1] & QOS_2_BITS:
+                self.circle.metrics.qos2_sent += 1
             self._write(link, held, packet_id)
 
     def _send_aliased(self, link: Link, aliases: Outgoing, delivery: Delivery, packet_id: int = 0) -> None:
@@ -275,7 +285,11 @@ class Session(Subscriber):
             return
         if not link.out:
             link.turn.add(link)
+        self.circle.metrics.parts_more += 1  # the payload is one by itself
         if first_byte & QOS_BITS:
+            self.circle.metrics.flights += 1
+            if first_byte & QOS_2_BITS:
+                self.circle.metrics.qos2_sent += 1
             packet_id = packet_id or self.inflight.add(delivery)
             link.out += (aliases.head, packet_id.to_bytes(2, "big"), aliases.tail, message.payload)
         else:
@@ -283,7 +297,9 @@ class Session(Subscriber):
 
     def _write(self, link: Link, delivery: Delivery, packet_id: int) -> None:
         message, out = delivery[0], link.out
+        self.circle.metrics.flights += 1
         if self.ledger is not None and self._waits_for_commit(delivery):
+            self.circle.metrics.parts_more -= 2  # it is one
             self._send_safe(link, message.head + packet_id.to_bytes(2, "big") + message.tail)
         else:
             if not out:

@@ -4,6 +4,7 @@ from typing import Final
 from emqtwist.core import records as r
 from emqtwist.core.circle import Circle
 from emqtwist.core.deadlines import Deadlines
+from emqtwist.core.hooks import SESSION_TERMINATED
 from emqtwist.core.ledger import Ledger
 from emqtwist.core.session import Session
 from emqtwist.core.subscriber import Subscription
@@ -99,6 +100,7 @@ class Sessions:
             del self.by_number[session.ledger.number]
             session.ledger.record(r.ENDED)
             session.ledger = None
+        self._circle.hooks.run(SESSION_TERMINATED, (session.client_id,))
 
     def subscribe(self, session: Session, subscription: Subscription) -> bool:
         """Whether the subscription is new to the session [MQTT-3.8.4-3]."""

@@ -2,6 +2,7 @@
 from typing import Final, cast
 
 from emqtwist.core.connection import Connection
+from emqtwist.core.hooks import CLIENT_SUBSCRIBE, CLIENT_UNSUBSCRIBE, SESSION_SUBSCRIBED, SESSION_UNSUBSCRIBED
 from emqtwist.core.link import Link
 from emqtwist.core.message import NO_IDENTIFIERS
 from emqtwist.core.prefixes import Prefix, canonical, check_filter, subscription_to
@@ -24,7 +25,11 @@ def subscribe(connection: Connection, session: Session, packet: Subscribe) -> No
     reason_codes: list[int] = []
     reasons: list[str] = []
     made: list[tuple[Subscription, bool]] = []
-    for topic_filter, options in packet.filters:  # [MQTT-3.8.4-5] [MQTT-3.8.4-6]
+    asked = broker.hooks.fold(CLIENT_SUBSCRIBE, (connection.client_id, connection.user_name), packet.filters)
+    if asked.stopped:
+        reason_codes = [c.NOT_AUTHORIZED] * len(packet.filters)
+        asked.value = []
+    for topic_filter, options in asked.value:  # [MQTT-3.8.4-5] [MQTT-3.8.4-6]
         try:
             _check(connection, session, topic_filter, options)
             _check_available(connection.broker.settings, topic_filter, identifiers)
@@ -62,6 +67,8 @@ class _Answer:
     def send(self, connection: Connection) -> None:
         _answer(connection, self.suback)  # [MQTT-2.2.1-6] [MQTT-3.8.4-1] [MQTT-3.8.4-2]
         for subscription, new in self.made:
+            connection.broker.hooks.run(SESSION_SUBSCRIBED, (connection.client_id, connection.user_name, subscription.name(),
+                                                             subscription.options))
             connection.broker.replay_retained(subscription, new)  # [MQTT-3.8.4-4]
 
 
@@ -70,8 +77,14 @@ def unsubscribe(connection: Connection, session: Session, packet: Unsubscribe) -
     broker = connection.broker
     reason_codes: list[int] = []
     reasons: list[str] = []
-    for topic_filter in packet.filters:  # [MQTT-3.10.4-6]
+    asked = broker.hooks.fold(CLIENT_UNSUBSCRIBE, (connection.client_id, connection.user_name), packet.filters)
+    if asked.stopped:
+        reason_codes = [c.NOT_AUTHORIZED] * len(packet.filters)
+        asked.value = []
+    for topic_filter in asked.value:  # [MQTT-3.10.4-6]
         removed = broker.sessions.unsubscribe(session, canonical(topic_filter))  # [MQTT-3.10.4-1]
+        if removed:
+            broker.hooks.run(SESSION_UNSUBSCRIBED, (connection.client_id, connection.user_name, topic_filter))
         reason_codes.append(c.SUCCESS if removed else _why_none(topic_filter, reasons))  # [MQTT-3.11.3-1]
     # [MQTT-2.2.1-6] [MQTT-3.10.4-4] [MQTT-3.10.4-5]
     _answer(connection, Unsuback(packet.packet_id, reason_codes, _explain(connection, reasons)))

@@ -3,6 +3,7 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from emqtwist.core import causes
+from emqtwist.core.alarm import ERROR, WARNING, Alarm
 from emqtwist.core.observer import Observer
 
 QUIET = frozenset((causes.NORMAL, causes.CONNECTION_LOST, causes.DISCONNECT_WITH_WILL))  # everyday ends
@@ -22,14 +23,19 @@ class LogObserver(Observer):
         write("{client_id} from {peer} ended: {cause}: {reason}", client_id=client_id or "(no client)", peer=peer,
               cause=cause, reason=reason)
 
-    def queue_filling(self, client_id: str, length: int) -> None:
-        self.log.warn("{length} messages wait for {client_id}, above the high watermark", client_id=client_id, length=length)
+    def alarm_raised(self, alarm: Alarm) -> None:
+        write = {WARNING: self.log.warn, ERROR: self.log.error}.get(alarm.severity, self.log.critical)
+        write("alarm {alarm}: {summary}", alarm=alarm.identifier, severity=alarm.severity, title=alarm.title,
+              summary=alarm.summary)
 
-    def queue_relieved(self, client_id: str, length: int) -> None:
-        self.log.info("{length} messages wait for {client_id}, below the low watermark", client_id=client_id, length=length)
+    def alarm_cleared(self, alarm: Alarm) -> None:
+        self.log.info("alarm {alarm} is over", alarm=alarm.identifier)
 
     def callback_failed(self, topic_filter: bytes, error: Exception) -> None:
         self.log.failure("a subscriber of {topic_filter} in this process failed", Failure(error), topic_filter=topic_filter)
+
+    def hook_failed(self, hook: str, function: str, error: Exception) -> None:
+        self.log.failure("{function} at {hook} failed", Failure(error), hook=hook, function=function)
 
     def delivery_failed(self, client_id: str, error: Exception) -> None:
         self.log.failure("defect while delivering to {client_id}", Failure(error), client_id=client_id)

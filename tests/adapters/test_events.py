@@ -3,6 +3,7 @@ from twisted.logger import LogEvent, LogLevel, capturedLogs, formatEvent
 from twisted.python.failure import Failure
 
 from emqtwist.core import causes
+from emqtwist.core.alarm import Alarm
 from emqtwist.services.events import LogObserver
 
 
@@ -40,11 +41,12 @@ def test_a_connection_without_client_has_a_name_too() -> None:
     assert formatEvent(event).startswith("(no client) from 10.0.0.1:5")
 
 
-def test_queues_are_told_when_they_fill_and_when_they_empty() -> None:
-    filling, relieved = logged("queue_filling", "alice", 7), logged("queue_relieved", "alice", 1)
-    assert (filling["log_level"], relieved["log_level"]) == (LogLevel.warn, LogLevel.info)
-    assert formatEvent(filling) == "7 messages wait for alice, above the high watermark"
-    assert formatEvent(relieved) == "1 messages wait for alice, below the low watermark"
+def test_alarms_are_told_as_severe_as_they_are() -> None:
+    for severity, level in (("warning", LogLevel.warn), ("error", LogLevel.error), ("critical", LogLevel.critical)):
+        event = logged("alarm_raised", Alarm("disk", severity, "title", "it is full", 1.0))
+        assert (event["log_level"], formatEvent(event)) == (level, "alarm disk: it is full")
+    event = logged("alarm_cleared", Alarm("disk", "error", "title", "it is full", 1.0))
+    assert (event["log_level"], formatEvent(event)) == (LogLevel.info, "alarm disk is over")
 
 
 def test_failures_come_with_their_traceback(logged_failures: list[Failure]) -> None:
@@ -53,4 +55,12 @@ def test_failures_come_with_their_traceback(logged_failures: list[Failure]) -> N
         assert event["log_level"] == LogLevel.critical
         assert event["log_failure"].check(ZeroDivisionError)
         assert event[field] == subject
+    logged_failures.clear()
+
+
+def test_a_function_at_a_hook_that_failed_comes_with_its_traceback(logged_failures: list[Failure]) -> None:
+    event = logged("hook_failed", "client.connected", "greet", ZeroDivisionError("why"))
+    assert event["log_failure"].check(ZeroDivisionError)
+    assert (event["hook"], event["function"]) == ("client.connected", "greet")
+    assert formatEvent(event) == "greet at client.connected failed"
     logged_failures.clear()

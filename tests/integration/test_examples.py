@@ -7,8 +7,8 @@ from shutil import which
 
 import pytest
 
-from emqtwist.mqtt.constants import SERVER_SHUTTING_DOWN
-from emqtwist.mqtt.packets import Disconnect, Publish
+from emqtwist.mqtt.constants import NOT_AUTHORIZED, SERVER_SHUTTING_DOWN
+from emqtwist.mqtt.packets import Disconnect, Publish, Suback, Subscribe
 from tests.integration.program import Program, run
 from tests.integration.raw import RawClient
 
@@ -75,3 +75,15 @@ def test_request_response(start: Start) -> None:
         client.connect("c")
         client.send(Publish(b"requests/sum", b"4 5"))
         program.next(r"^no Response Topic with b'4 5'$")
+
+
+def test_plugin(start: Start) -> None:
+    program, port = start("plugin.py")
+    with RawClient(port) as client, RawClient(port) as other:
+        client.connect("c")
+        client.subscribe(b"public/#")
+        other.connect("Ann")
+        assert client.next(Publish).payload == b"welcome, Ann"
+        other.send(Subscribe(7, [(b"clients/c/x", 0)]))
+        assert other.next(Suback).reason_codes == [NOT_AUTHORIZED]
+        interrupt(program, client)

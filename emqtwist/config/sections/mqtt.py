@@ -24,6 +24,7 @@ OnFull = Literal["refuse", "drop_oldest", "drop_newest"]
 Strategy = Literal["least_loaded", "random", "round_robin", "round_robin_per_group", "sticky", "local", "hash_clientid",
                    "hash_topic"]
 
+SYSTOPICS: Final = "tests/adapters/test_systopics.py"
 EFFECTS: Final = "tests/unit/core/test_settings_effects.py"
 STORED: Final = "tests/unit/core/test_pages.py"
 STRATEGIES: Final = Choice[Strategy](
@@ -130,6 +131,22 @@ class PubsubSection:
 
 
 @dataclass(frozen=True, kw_only=True)
+class BrokerSection:
+    """What the broker tells of itself below `$SYS/brokers/<node>/`."""
+
+    sys_interval: float = row(
+        "1m", DURATION, live=True, words={"off": 0.0}, test=SYSTOPICS,
+        meaning="Time between two publications of version, metrics and stats; 0 is never. `uptime` and `datetime` come "
+                "once a second whatever it is.")
+    presence: bool = row(
+        "on", FLAG, live=True, test=SYSTOPICS,
+        meaning="Whether it is published that a client has connected, or is disconnected.")
+    presence_qos: int = row(
+        "1", INTEGER, live=True, minimum="0", maximum="2", test=SYSTOPICS,
+        meaning="QoS of what `presence` publishes.")
+
+
+@dataclass(frozen=True, kw_only=True)
 class MqttSection:
     """The protocol."""
 
@@ -198,3 +215,4 @@ class MqttSection:
     session: SessionSection = SessionSection()
     mqueue: MqueueSection = MqueueSection()
     pubsub: PubsubSection = PubsubSection()
+    broker: BrokerSection = BrokerSection()

@@ -24,3 +24,8 @@ class NodeSection:
         "engine", Choice[Io]("engine", "stock"), test="tests/integration/test_transports.py",
         meaning="How sockets are served. `engine`: all in one batch, which is faster; Linux only, elsewhere it is as `stock`. "
                 "`stock`: by Twisted's own transports.")
+    plugins: str = row(
+        "", Text("names of plug-ins", r"[\w.-]*(?:[ ,]+[\w.-]+)*"),
+        meaning="Plug-ins of installed packages that are loaded (entry points of the group emqtwist.plugins), in this "
+                "order; between two names is a space or a comma.",
+        test="tests/adapters/test_plugins.py")

@@ -78,8 +78,8 @@ def test_a_row_without_a_live_mark_waits_for_a_restart() -> None:
     assert sorted(dotted for dotted, row in ROWS.items() if not row.live) == [
         "listener.tcp.backlog", "listener.tcp.bind", "listener.tcp.nodelay", "log.file", "log.file_count",
         "log.file_size", "log.format", "log.syslog", "log.syslog_facility", "log.syslog_prefix", "mqtt.allow_anonymous",
-        "mqtt.pubsub.route_cache", "node.data_dir", "node.io", "node.name", "store.durability", "store.max_size",
-        "store.sync_interval", "store.type"]
+        "mqtt.pubsub.route_cache", "node.data_dir", "node.io", "node.name", "node.plugins", "store.durability",
+        "store.max_size", "store.sync_interval", "store.type"]
 
 
 def test_the_reference_is_generated_from_the_rows(checkout: Path) -> None:

@@ -1,0 +1,129 @@
+"""$SYS: what the broker tells of itself in messages, under emqttd's topics.
+
+Who comes, who goes and what is wrong is told once the call that brought it is over: in the midst of it, a client that
+listens might be the very one that is leaving.
+"""
+import json
+import time
+from collections.abc import Callable
+
+from twisted.internet.interfaces import IReactorTime
+
+from emqtwist._version import __version__
+from emqtwist.config.sections.mqtt import BrokerSection
+from emqtwist.core.alarm import Alarm
+from emqtwist.core.message import NEVER
+from emqtwist.core.metrics import ALIASES
+from emqtwist.core.observer import Observer
+from emqtwist.mqtt.errors import MQTTError
+from emqtwist.net.turns import Turns
+
+DESCRIPTION = "emqtwist MQTT Broker"
+NO_ONE = "undefined"  # the user name of who has none, as emqttd writes it
+
+
+def uptime(seconds: float) -> str:
+    """In emqttd's words, the missing space after the days included."""
+    minutes, rest = divmod(int(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    days, hours = divmod(hours, 24)
+    text = f"{rest} seconds"
+    if minutes or hours or days:
+        text = f"{minutes} minutes, {text}"
+    if hours or days:
+        text = f"{hours} hours, {text}"
+    return f"{days} days,{text}" if days else text
+
+
+class SysTopics(Observer):
+    """Publishes below `$SYS/brokers/{node}/`. `heartbeat` is to be called once a second."""
+
+    def __init__(self, turns: Turns, section: BrokerSection, node: str, clock: IReactorTime, now: Callable[[], float],
+                 wall: Callable[[], float] = time.time) -> None:
+        self.section = section
+        self._turns = turns
+        self._broker = turns.broker
+        self._node = node
+        self._clock = clock
+        self._now = now
+        self._wall = wall
+        self._started = self._last = now()
+        self._events: list[tuple[str, dict[str, object]]] = []
+
+    def heartbeat(self) -> None:
+        """The time every second, the rest when `sys_interval` has passed."""
+        self._turns.begin()
+        now = self._now()
+        self._publish("uptime", uptime(now - self._started))
+        self._publish("datetime", time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(self._wall())))
+        if 0 < self.section.sys_interval <= now - self._last:
+            self._last = now
+            self._tell_all()
+
+    def _tell_all(self) -> None:
+        self._send("$SYS/brokers", self._node, retain=True)
+        self._publish("version", __version__, retain=True)
+        self._publish("sysdescr", DESCRIPTION, retain=True)
+        metrics = self._broker.metrics
+        for name, count in metrics.by_alias(len(self._broker.retained)).items():
+            self._publish(f"metrics/{name}", str(count))
+        for name, count in metrics.counters().items():
+            if name not in ALIASES.values():
+                self._publish(f"metrics/{name}", str(count))
+        for name, count in self._broker.count().gauges().items():
+            self._publish(f"stats/{name}", str(count))
+
+    # What the broker tells.
+
+    def arrived(self, client_id: str, user_name: str | None, peer: str, version: int, clean_start: bool) -> None:
+        if self.section.presence:
+            self._tell(f"clients/{quoted(client_id)}/connected", {
+                "clientid": client_id, "username": user_name or NO_ONE, "ipaddress": peer.rpartition(":")[0].strip("[]"),
+                "clean_sess": clean_start, "protocol": version, "connack": 0, "ts": int(self._wall())})
+
+    def departed(self, client_id: str, user_name: str | None, cause: str) -> None:
+        if self.section.presence:
+            self._tell(f"clients/{quoted(client_id)}/disconnected", {
+                "clientid": client_id, "username": user_name or NO_ONE, "reason": cause, "ts": int(self._wall())})
+
+    def alarm_raised(self, alarm: Alarm) -> None:
+        self._tell(f"alarms/{quoted(alarm.identifier)}/alert", {
+            "id": alarm.identifier, "severity": alarm.severity, "title": alarm.title, "summary": alarm.summary,
+            "ts": int(self._wall())})
+
+    def alarm_cleared(self, alarm: Alarm) -> None:
+        self._tell(f"alarms/{quoted(alarm.identifier)}/clear", {"id": alarm.identifier, "ts": int(self._wall())})
+
+    def _tell(self, topic: str, event: dict[str, object]) -> None:
+        if not self._events:
+            self._clock.callLater(0, self._tell_events)
+        self._events.append((topic, event))
+
+    def _tell_events(self) -> None:
+        self._turns.begin()
+        events, self._events = self._events, []
+        for topic, event in events:
+            self._publish(topic, json.dumps(event), self.section.presence_qos if topic.startswith("clients/") else 0)
+
+    # How it is published.
+
+    def _publish(self, topic: str, text: str, qos: int = 0, retain: bool = False) -> None:
+        self._send(f"$SYS/brokers/{self._node}/{topic}", text, qos, retain)
+
+    def _send(self, topic: str, text: str, qos: int = 0, retain: bool = False) -> None:
+        """Nobody need listen: then nothing is counted as dropped. What cannot be a topic is not told."""
+        broker = self._broker
+        try:
+            message = broker.local_message(topic, text.encode(), qos, retain, b"", NEVER)
+        except MQTTError:
+            return
+        if retain:
+            broker.retain(message)
+        route = broker.router.route(message.topic)
+        if route:
+            broker.deliver(message, route)
+
+
+def quoted(name: str) -> str:
+    """`name` without what a Topic Name must not have."""
+    return name.replace("+", "%2B").replace("#", "%23")

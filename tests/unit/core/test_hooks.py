@@ -1,0 +1,244 @@
+"""Hooks: when each is called and with what, in which order, what its functions may change, and what their failures cost."""
+from collections.abc import Callable
+
+import pytest
+
+from emqtwist.core.access import Client
+from emqtwist.core.alarms import Alarms
+from emqtwist.core.hooks import FAILURES, ROWS, Hooks, Stop
+from emqtwist.core.link import Turn
+from emqtwist.core.metrics import Metrics
+from emqtwist.mqtt import constants as c
+from emqtwist.mqtt.packets import Publish
+from tests.peers import Peer, Witness, World
+
+NAME = ROWS[0].name
+
+
+def made() -> tuple[Hooks, Alarms, Witness, Metrics]:
+    witness, turn = Witness(), Turn()
+    alarms, metrics = Alarms(turn, witness), Metrics(turn)
+    return Hooks(metrics, alarms, witness), alarms, witness, metrics
+
+
+class Recorder:
+    """Functions that note their calls; each gives its answer."""
+
+    def __init__(self) -> None:
+        self.calls: list[object] = []
+
+    def function(self, label: object, answer: object = None) -> Callable[..., object]:
+        def function(*arguments: object) -> object:
+            self.calls.append((label, *arguments))
+            return answer
+        return function
+
+
+def listen(world: World, *names: str) -> list[tuple[object, ...]]:
+    """What happens at these hooks, as tuples; a Client is its identifier there."""
+    heard: list[tuple[object, ...]] = []
+
+    def at(name: str) -> Callable[..., None]:
+        def note(*arguments: object) -> None:
+            heard.append((name, *[each.client_id if isinstance(each, Client) else each for each in arguments]))
+        return note
+
+    for name in names:
+        world.broker.hooks.add(name, at(name))
+    return heard
+
+
+# The chain.
+
+def test_lower_priorities_come_first_and_equals_in_their_order() -> None:
+    hooks, _, _, metrics = made()
+    recorder = Recorder()
+    for label, priority in (("c", 1), ("a", -1), ("d", 1), ("b", 0)):
+        hooks.add(NAME, recorder.function(label), priority)
+    hooks.run(NAME, ())
+    assert recorder.calls == [("a",), ("b",), ("c",), ("d",)]
+
+
+def test_a_function_is_there_once_for_each_tag() -> None:
+    hooks, _, _, metrics = made()
+    function = Recorder().function(1)
+    assert [hooks.add(NAME, function), hooks.add(NAME, function, 5), hooks.add(NAME, function, tag="t")] == [True, False, True]
+    assert [hooks.delete(NAME, function, "t"), hooks.delete(NAME, function, "t")] == [True, False]
+    assert len(hooks.at[NAME]) == 1
+
+
+def test_a_hook_that_is_none_is_refused() -> None:
+    hooks, _, _, metrics = made()
+    for method in (hooks.add, hooks.delete):
+        with pytest.raises(ValueError, match="there is no hook 'client.conected'"):
+            method("client.conected", print)
+
+
+def test_stop_ends_the_chain() -> None:
+    hooks, _, _, metrics = made()
+    recorder = Recorder()
+    hooks.add(NAME, recorder.function(1, Stop()))
+    hooks.add(NAME, recorder.function(2))
+    hooks.run(NAME, ())
+    assert recorder.calls == [(1,)]
+
+
+def test_an_accumulator_goes_from_function_to_function() -> None:
+    hooks, _, _, metrics = made()
+    recorder = Recorder()
+    for label, answer in ((1, ["b"]), (2, None), (3, Stop(["c"])), (4, ["d"])):
+        hooks.add(NAME, recorder.function(label, answer))
+    folded = hooks.fold(NAME, ("x",), ["a"])
+    assert (folded.value, folded.stopped) == (["c"], True)
+    assert recorder.calls == [(1, "x", ["a"]), (2, "x", ["b"]), (3, "x", ["b"])]
+
+
+def test_an_accumulator_of_another_length_is_a_failure_and_ignored() -> None:
+    hooks, _, _, metrics = made()
+    hooks.add(NAME, Recorder().function(1, ["a", "b"]))
+    assert hooks.fold(NAME, (), ["a"]).value == ["a"]
+    assert metrics.hook_failures == 1
+
+
+# Failures.
+
+def broken(*arguments: object) -> None:
+    raise ZeroDivisionError("always")
+
+
+def test_a_failure_is_counted_and_the_chain_goes_on() -> None:
+    hooks, _, _, metrics = made()
+    recorder = Recorder()
+    hooks.add(NAME, broken)
+    hooks.add(NAME, recorder.function(1))
+    hooks.run(NAME, ())
+    assert (metrics.hook_failures, recorder.calls) == (1, [(1,)])
+
+
+def test_the_first_failure_of_a_row_is_told_and_the_tenth_is_an_alarm() -> None:
+    hooks, alarms, witness, _ = made()
+    hooks.add(NAME, broken, tag="t")
+    for _ in range(FAILURES - 1):
+        hooks.run(NAME, ())
+    assert [(hook, function) for hook, function, _ in witness.told("hook_failed")] == [(NAME, "broken:t")]
+    assert not alarms.active
+    hooks.run(NAME, ())
+    [alarm] = alarms.active.values()
+    assert (alarm.identifier, alarm.severity) == (f"hook_failing/{NAME}/broken:t", "error")
+    assert "ZeroDivisionError('always')" in alarm.summary
+
+
+def test_a_success_ends_the_alarm_and_so_does_deletion() -> None:
+    hooks, alarms, _, _ = made()
+    failing = True
+
+    def moody() -> None:
+        if failing:
+            broken()
+
+    for end in ("success", "deletion"):
+        failing = True
+        hooks.add(NAME, moody)
+        for _ in range(FAILURES):
+            hooks.run(NAME, ())
+        assert len(alarms.active) == 1
+        failing = False
+        if end == "success":
+            hooks.run(NAME, ())
+        else:
+            hooks.delete(NAME, moody)
+        assert not alarms.active
+
+
+# Each hook.
+
+SCENES: dict[str, tuple[Callable[[World], object], tuple[object, ...]]] = {
+    "client.connected": (lambda world: world.connect("bob"), ("bob",)),
+    "client.disconnected": (lambda world: world.connect("bob").disconnect(), ("bob", "normal")),
+    "client.subscribe": (lambda world: world.connect("bob").subscribe("t", qos=1), ("bob", None, [(b"t", 1)])),
+    "client.unsubscribe": (lambda world: world.connect("bob").unsubscribe("t"), ("bob", None, [b"t"])),
+    "session.created": (lambda world: world.connect("bob", user_name="rob"), ("bob", "rob")),
+    "session.resumed": (lambda world: world.connect("old", clean_start=False), ("old", None)),
+    "session.takenover": (lambda world: world.connect("here"), ("here",)),
+    "session.discarded": (lambda world: world.connect("old", version=5), ("old",)),
+    "session.terminated": (lambda world: world.connect("bob").disconnect(), ("bob",)),
+    "session.subscribed": (lambda world: world.connect("bob").subscribe("t", qos=1), ("bob", None, b"t", 1)),
+    "session.unsubscribed": (lambda world: HERE[0].unsubscribe("t"), ("here", None, b"t")),
+}
+HERE: list[Peer] = []
+
+
+def test_each_hook_has_a_scene() -> None:
+    assert list(SCENES) == [row.name for row in ROWS]
+
+
+@pytest.mark.parametrize("name", SCENES)
+def test_each_hook_is_called_once_with_its_arguments(name: str) -> None:
+    world = World()
+    world.connect("old", version=4, clean_start=False).drop()
+    here = world.connect("here")
+    here.subscribe("t")
+    HERE[:] = [here]
+    heard = listen(world, name)
+    scene, arguments = SCENES[name]
+    scene(world)
+    assert heard == [(name, *arguments)]
+
+
+@pytest.mark.parametrize("name", SCENES)
+def test_a_function_that_fails_changes_nothing(name: str) -> None:
+    world = World()
+    world.connect("old", version=4, clean_start=False).drop()
+    here = world.connect("here")
+    here.subscribe("t")
+    HERE[:] = [here]
+    world.broker.hooks.add(name, broken)
+    SCENES[name][0](world)
+    assert world.broker.metrics.hook_failures == 1
+    assert world.broker.metrics.counters()["hook_failures"] == 1
+
+
+def test_events_of_a_takeover_come_in_order() -> None:
+    world = World()
+    world.connect("alice")
+    heard = listen(world, *SCENES)
+    world.connect("alice")
+    assert [name for name, *_ in heard] == ["session.takenover", "session.terminated", "client.disconnected", "session.created",
+                                           "client.connected"]
+
+
+def test_who_is_refused_meets_no_hook() -> None:
+    world = World("mqtt.allow_anonymous = off")
+    heard = listen(world, *SCENES)
+    world.peer().connect("alice")
+    assert heard == []
+
+
+def test_subscriptions_can_be_rewritten() -> None:
+    world = World()
+    world.broker.hooks.add("client.subscribe", lambda client_id, user_name, filters: [
+        (b"clients/" + client_id.encode() + b"/" + topic_filter, options) for topic_filter, options in filters])
+    alice = world.connect("alice")
+    assert alice.subscribe("t", qos=1) == [1]
+    alice.publish("clients/alice/t", b"x")
+    assert alice.one(Publish).payload == b"x"
+
+
+@pytest.mark.parametrize(("version", "code"), [(4, 0x80), (5, c.NOT_AUTHORIZED)])
+def test_subscriptions_can_be_refused(version: int, code: int) -> None:
+    world = World()
+    world.broker.hooks.add("client.subscribe", lambda *arguments: Stop())
+    alice = world.connect("alice", version=version)
+    assert alice.subscribe("a", "b") == [code, code]
+    assert not world.session("alice").subscriptions
+
+
+def test_the_end_of_subscriptions_can_be_rewritten_and_refused() -> None:
+    world = World()
+    alice = world.connect("alice", version=5)
+    alice.subscribe("a", "b")
+    world.broker.hooks.add("client.unsubscribe", lambda client_id, user_name, filters: [b"b"])
+    assert alice.unsubscribe("x") == [c.SUCCESS]
+    world.broker.hooks.add("client.unsubscribe", lambda *arguments: Stop(), -1)
+    assert alice.unsubscribe("a") == [c.NOT_AUTHORIZED]
+    assert list(world.session("alice").subscriptions) == [b"a"]
