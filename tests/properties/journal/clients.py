@@ -13,7 +13,7 @@ class Client:
         self.version = version
         self.peer: Peer | None = None
         self.here = self.confirmed = self.lost = False
-        self.outgoing: dict[int, tuple[str, bytes, int] | None] = {}  # None from PUBREC on
+        self.outgoing: dict[int, tuple[str, bytes, int, bool] | None] = {}  # None from PUBREC on
         self.accepted: list[tuple[str, bytes, int]] = []
         self.subscribing: dict[int, tuple[str, int]] = {}
         self.subscribed: dict[str, int] = {}
@@ -38,12 +38,12 @@ class Client:
         self.peer, self.here, self.owed = None, False, []
         self.subscribing.clear()
 
-    def publish(self, topic: str, payload: bytes, qos: int) -> None:
+    def publish(self, topic: str, payload: bytes, qos: int, retain: bool = False) -> None:
         if self.here and self.peer is not None:
             packet_id = self._next_id() if qos else 0
             if qos:
-                self.outgoing[packet_id] = topic, payload, qos
-            self.peer.publish(topic, payload, qos, packet_id=packet_id)
+                self.outgoing[packet_id] = topic, payload, qos, retain
+            self.peer.publish(topic, payload, qos, retain, packet_id=packet_id)
 
     def subscribe(self, topic: str, qos: int) -> None:
         if self.here and self.peer is not None:
@@ -80,11 +80,11 @@ class Client:
         elif isinstance(packet, Puback):
             held = self.outgoing.pop(packet.packet_id, None)
             if held is not None and packet.reason_code < 0x80:
-                self.accepted.append(held)
+                self.accepted.append(held[:3])
         elif isinstance(packet, Pubrec):
             held = self.outgoing.get(packet.packet_id)
             if held is not None and packet.reason_code < 0x80:
-                self.accepted.append(held)
+                self.accepted.append(held[:3])
             self.outgoing[packet.packet_id] = None
             self.owed.append(Pubrel(packet.packet_id))
         elif isinstance(packet, Pubcomp):
@@ -99,7 +99,7 @@ class Client:
             self._arrive(packet)
 
     def _arrive(self, packet: Publish) -> None:
-        if packet.qos < 2 or packet.packet_id not in self.known:
+        if not packet.retain and (packet.qos < 2 or packet.packet_id not in self.known):  # a retained one came before
             self.arrived.append((packet.topic_name.decode(), packet.payload, packet.qos))
         if packet.qos == 2:
             self.known.add(packet.packet_id)

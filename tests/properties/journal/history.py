@@ -9,6 +9,8 @@ CONFIG = ("mqtt.session.max_inflight = 3", "mqtt.mqueue.max_memory = 2KB")
 
 
 class JournalHistory:
+    """`owed` is what each reader has to get: accepted after its first SUBACK for the topic was seen."""
+
     def __init__(self, seed: int) -> None:
         self.random = Random(seed)
         self.world = StoredWorld(*CONFIG, stored=False)
@@ -17,6 +19,8 @@ class JournalHistory:
         self.clients = self.readers + self.writers
         self.owed: dict[str, list[tuple[str, bytes, int]]] = {"old": [], "new": []}
         self.published = 0
+        self._marks: dict[tuple[str, str], int] = {}
+        self.retained: dict[bytes, set[bytes]] = {}  # whatever was to be retained, by topic
 
     def play(self, steps: int = 120) -> None:
         for client in self.clients:
@@ -31,8 +35,11 @@ class JournalHistory:
         client = self.random.choice(self.clients)
         if chance < 0.35:
             self.published += 1
-            self.random.choice(self.writers).publish(
-                self.random.choice(TOPICS), b"%06d" % self.published + b"." * 150, self.random.randrange(3))
+            topic, payload = self.random.choice(TOPICS), b"%06d" % self.published + b"." * 150
+            retain = self.random.random() < 0.2
+            if retain:
+                self.retained.setdefault(topic.encode(), set()).add(payload)
+            self.random.choice(self.writers).publish(topic, payload, self.random.randrange(3), retain)
         elif chance < 0.42:
             self.random.choice(self.readers).subscribe(self.random.choice(TOPICS), self.random.choice((1, 2, 2)))
         elif chance < 0.60:
@@ -77,20 +84,19 @@ class JournalHistory:
         """The last that had been published when the reader's first SUBACK for `topic` came."""
         return self._marks.setdefault((reader.client_id, topic), self.published)
 
-    @property
-    def _marks(self) -> dict[tuple[str, str], int]:
-        return self.__dict__.setdefault("marks", {})
-
     def _settle(self) -> None:
         for client in self.clients:
             client.connect()
         for _ in range(1000):
             self.world.commit()
             self._read()
-            if not any([client.acknowledge() for client in self.clients]):
-                self.world.commit()
-                if not any([client.peer and client.peer._inbox for client in self.clients]):
-                    return
+            arrived = sum(len(client.arrived) for client in self.clients)
+            busy = [client.acknowledge() for client in self.clients]
+            self.world.commit()
+            self._read()
+            idle = not any(busy) and not any(client.owed for client in self.clients)
+            if idle and arrived == sum(len(client.arrived) for client in self.clients):
+                return
         raise AssertionError("it never settles")
 
     def _check(self) -> None:
@@ -104,6 +110,8 @@ class JournalHistory:
             twice = [payload for _, payload, qos in reader.arrived if qos == 2]
             assert len(twice) == len(set(twice)), reader.client_id
         store = self.world.store
+        for topic, fields in store.retained.items():
+            assert fields[0] in self.retained[topic]
         assert not store.rows
         assert not store.messages
         assert not store.received
