@@ -19,6 +19,7 @@ class JournalHistory:
         self.clients = self.readers + self.writers
         self.owed: dict[str, list[tuple[str, bytes, int]]] = {"old": [], "new": []}
         self.published = 0
+        self._lines: dict[bytes, tuple[str, str, int]] = {}  # who published it, where, at which QoS: these keep their order
         self._marks: dict[tuple[str, str], int] = {}
         self.retained: dict[bytes, set[bytes]] = {}  # whatever was to be retained, by topic
 
@@ -39,7 +40,9 @@ class JournalHistory:
             retain = self.random.random() < 0.2
             if retain:
                 self.retained.setdefault(topic.encode(), set()).add(payload)
-            self.random.choice(self.writers).publish(topic, payload, self.random.randrange(3), retain)
+            writer, qos = self.random.choice(self.writers), self.random.randrange(3)
+            self._lines[payload] = writer.client_id, topic, qos
+            writer.publish(topic, payload, qos, retain)
         elif chance < 0.42:
             self.random.choice(self.readers).subscribe(self.random.choice(TOPICS), self.random.choice((1, 2, 2)))
         elif chance < 0.60:
@@ -109,6 +112,13 @@ class JournalHistory:
                 assert owed[1] in arrived, (reader.client_id, owed)
             twice = [payload for _, payload, qos in reader.arrived if qos == 2]
             assert len(twice) == len(set(twice)), reader.client_id
+            last: dict[tuple[object, ...], bytes] = {}
+            for payload, qos in dict.fromkeys((payload, qos) for _, payload, qos in reader.arrived):
+                line = *self._lines[payload], qos
+                if int(payload[:6]) <= self._since(reader, line[1]):
+                    continue  # may have been sent again, and only then have met the subscription
+                assert last.get(line, b"") < payload, (reader.client_id, line)
+                last[line] = payload
         store = self.world.store
         for topic, fields in store.retained.items():
             assert fields[0] in self.retained[topic]
