@@ -109,8 +109,9 @@ class Writer:
             self._lengths[session] = Length(0, 0, 1)
         self._highest_session = max(self._highest_session, session)
         self._db.execute(
-            "INSERT INTO session VALUES (?, ?, ?, ?, NULL, 0, 0, 1) ON CONFLICT (session) DO UPDATE SET client_id = ?2, "
-            "expiry_interval = ?3, version = ?4, expires_at = NULL", (session, client_id, expiry_interval, version))
+            "INSERT INTO session VALUES (?, ?, ?, ?, NULL, 0, 0, 1) ON CONFLICT (session) DO UPDATE SET "
+            "client_id = excluded.client_id, expiry_interval = excluded.expiry_interval, version = excluded.version, "
+            "expires_at = NULL", (session, client_id, expiry_interval, version))
 
     def _left(self, record: Record) -> None:
         self._db.execute("UPDATE session SET expires_at = ? WHERE session = ?", (_wall(record[2]), record[1]))
