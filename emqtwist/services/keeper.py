@@ -14,11 +14,13 @@ from twisted.internet.interfaces import IReactorTime
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
+from emqtwist.core.alarm import CRITICAL
 from emqtwist.core.broker import Broker
 from emqtwist.core.journal import Journal
 from emqtwist.core.records import Fetch
 from emqtwist.interfaces import IStore
 
+ALARM: Final = "store"
 RETRY: Final = 1.0  # seconds between two attempts
 PATIENCE: Final = 10.0  # seconds for a commit, after which the broker refuses what has to be kept
 Page = tuple[list[tuple[Any, ...]], bool]
@@ -115,10 +117,11 @@ class Keeper(Service):
     def _committed(self, _: object) -> None:
         self._group = []
         self._since = None
+        self._begin()
         if self._journal.failing:
             self._journal.failing = ""
+            self._broker.alarms.clear(ALARM)
             self.log.info("the store keeps messages again")
-        self._begin()
         self._journal.committed(self._number)
         self._ask()
         self._step()
@@ -136,6 +139,8 @@ class Keeper(Service):
     def _fail(self, text: str) -> None:
         if self._journal.failing != text:
             self.log.error("messages cannot be kept, and are refused: {reason}", reason=text)
+            self._begin()
+            self._broker.alarms.raise_(ALARM, CRITICAL, "messages cannot be kept, and are refused", text)
         self._journal.failing = text
 
     def _ask(self) -> None:

@@ -4,8 +4,11 @@ from typing import Any, cast
 from twisted.internet.defer import Deferred
 from twisted.internet.task import Clock
 
+from emqtwist.core.alarms import Alarms
 from emqtwist.core.broker import Broker
 from emqtwist.core.journal import Journal
+from emqtwist.core.link import Turn
+from emqtwist.core.observer import Observer
 from emqtwist.core.records import Fetch, Snapshot
 from emqtwist.services.keeper import PATIENCE, RETRY, Keeper
 from emqtwist.storage.errors import Full
@@ -62,6 +65,7 @@ class Ledger:
     def __init__(self) -> None:
         self.recovered: list[tuple[Snapshot, float]] = []
         self.pages: list[tuple[Any, ...]] = []
+        self.alarms = Alarms(Turn(), Observer())
 
     def recover(self, snapshot: Snapshot, now: float) -> None:
         self.recovered.append((snapshot, now))
@@ -139,6 +143,8 @@ def test_a_group_that_fails_is_tried_again_with_what_came_since() -> None:
     place.answer(Full("no space"))
     assert place.journal.failing == "no space"
     assert place.journal.told == []
+    assert [(alarm.identifier, alarm.severity, alarm.summary) for alarm in place.broker.alarms.active.values()] == [
+        ("store", "critical", "no space")]
     place.add("b")
     assert len(place.groups) == 1
     place.clock.advance(RETRY)
@@ -149,6 +155,7 @@ def test_a_group_that_fails_is_tried_again_with_what_came_since() -> None:
     place.answer()
     assert place.journal.told == [2]
     assert place.journal.failing == ""
+    assert place.broker.alarms.active == {}
 
 
 def test_a_store_that_does_not_answer_is_told() -> None:
