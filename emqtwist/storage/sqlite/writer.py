@@ -67,6 +67,7 @@ class Writer:
             for record in records:
                 steps[record[0]](record)
             self._flush()
+            self._group = Group()
             execute("UPDATE meta SET boot = ?, number = ?, highest_session = ?, highest_message = ?, committed_at = ?",
                     (self._boot, number, self._highest_session, self._highest_message, now))
             execute("COMMIT")
@@ -118,7 +119,9 @@ class Writer:
 
     def _ended(self, record: Record) -> None:
         session = record[1]
+        messages = self._group.messages
         self._flush()
+        self._group.messages = messages  # rows that follow may need them too
         length = self._lengths.pop(session, None)
         self._touched.pop(session, None)
         for table in ("session", "subscription", "received", "will"):

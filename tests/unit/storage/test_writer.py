@@ -199,3 +199,19 @@ def test_a_page_has_one_row_at_least(db: sqlite3.Connection) -> None:
 def test_keys_in_a_row_are_one_range() -> None:
     keys = [(1, 0, 1), (1, 0, 3), (1, 0, 2), (1, -1, 4), (2, 0, 4), (2, 0, 6)]
     assert ranges(keys) == [(1, -1, 4, 4), (1, 0, 1, 3), (2, 0, 4, 4), (2, 0, 6, 6)]
+
+
+@pytest.mark.parametrize("rows", [1, 2])
+def test_a_message_is_there_for_rows_behind_the_end_of_a_session(db: sqlite3.Connection, rows: int) -> None:
+    """As when a retained message is handed to one client before, and to another after it."""
+    writer = Writer(db, "boot")
+    group: list[Record] = [(r.OPENED, session, f"c{session}", 60.0, 5) for session in range(1, 6)]
+    group += [message(1), *[queued(session, 1, 1) for session in range(1, 1 + rows)], (r.ENDED, 5),
+              *[queued(session, 1, 1) for session in range(3, 3 + rows)]]
+    writer.write(1, group, 0.0)
+    for session in [*range(1, 1 + rows), *range(3, 3 + rows)]:
+        assert reader.page(db, session, -1, 0, 100)[0][0][6] == b"x"
+    writer.write(2, [(r.DONE, session, 0, 1) for session in [*range(1, 1 + rows), *range(3, 3 + rows)]], 0.0)
+    assert db.execute("SELECT (SELECT count(*) FROM message), (SELECT count(*) FROM queue)").fetchone() == (0, 0)
+    writer.write(3, [message(2), queued(1, 2, 2)], 0.0)
+    assert [row[12] for row in reader.page(db, 1, -1, 0, 100)[0]] == [2]
