@@ -53,6 +53,13 @@ async def test_what_is_committed_is_there_at_the_next_start(store: SQLiteStore) 
     assert (rows, more) == ([(0, 1, 0, 0x32, (), b"t", b"x", 1, 0, b"", None, "p", 1, b"g")], False)
 
 
+async def test_a_defect_of_the_process_is_told_without_its_traceback(store: SQLiteStore) -> None:
+    await store.start()
+    with pytest.raises(StoreError, match="^a defect of the store process$"):
+        await store.commit(1, [(999, 1)])
+    await store.commit(1, GROUP)  # it goes on
+
+
 async def test_a_killed_process_is_replaced_and_asked_again(store: SQLiteStore) -> None:
     await store.start()
     await store.commit(1, GROUP)

@@ -259,7 +259,9 @@ class SQLiteStore:
 
 
 def _error(kind: str, value: Any) -> StoreError:
+    """What went wrong, in words that a client may see; a traceback of the process is for the log."""
     if kind == FAILED:
         name, text = value
         return KINDS[name](text)
-    return StoreError(f"a defect of the store process: {value}")
+    SQLiteStore.log.error("defect in the store process: {traceback}", traceback=value)
+    return StoreError("a defect of the store process")
