@@ -25,7 +25,10 @@ def publish(connection: Connection, session: Session, packet: Publish) -> None:
     """Pass a PUBLISH on and acknowledge it as its QoS asks [MQTT-3.3.4-1]."""
     qos = packet.qos
     if packet.frame:  # nothing to check that the route cache does not know, and nothing to answer
-        route = connection.broker.router.cache.get(packet.topic_name)
+        router = connection.broker.router
+        route = router.cache.get(packet.topic_name)
+        if route is None:
+            route = router.only(packet.topic_name)
         if route is None:
             route = _route_of_frame(connection, packet)
         if route is not None:
@@ -72,14 +75,11 @@ def _pass_frame(connection: Connection, packet: Publish, route: Route) -> None:
 
 
 def _route_of_frame(connection: Connection, packet: Publish) -> Route | None:
-    """Where the route cache does not know; None when nothing may be published there, which at QoS 0 nobody is told."""
-    route = connection.broker.router.only(packet.topic_name)
-    if route is None:
-        try:
-            route = _new_route(connection, packet)
-        except NotAuthorized:
-            return None
-    return route
+    """Where no look-up tells; None when nothing may be published there, which at QoS 0 nobody is told."""
+    try:
+        return _new_route(connection, packet)
+    except NotAuthorized:
+        return None
 
 
 def _pass_on(connection: Connection, packet: Publish) -> int:
@@ -119,7 +119,7 @@ def _new_route(connection: Connection, packet: Publish) -> Route:
     if is_reserved(packet.topic_name):
         broker.metrics.drop(causes.RESERVED_TOPIC)
         raise NotAuthorized("this topic is the broker's own: clients may not publish to it")
-    return broker.router.route(packet.topic_name)
+    return broker.router.new_route(packet.topic_name)
 
 
 def _message(connection: Connection, packet: Publish, properties: Properties) -> Message:

@@ -6,6 +6,11 @@ memory is in proportion to the filters' own bytes however deep they are, and a m
 filters below it agree with the Topic Name so far.
 """
 
+from typing import Final
+
+HASH: Final = 0x23
+PLUS: Final = 0x2B
+
 
 class Node:
     """Where filters part: `end` stops here, `hash` goes on with `#`, `plus` with `+`, `words` with a literal level.
@@ -125,26 +130,48 @@ class Trie:
         if node is not self._root:
             above.put(levels[way], node.sole())
 
+    def leads(self, topic_name: bytes) -> bool:
+        """Whether a filter may match, by its first level: cheap, and wrong only where the answer is yes."""
+        root = self._root
+        if root.plus is not None or root.hash is not None:
+            return True
+        return root.words is not None and topic_name.partition(b"/")[0] in root.words
+
     def match(self, topic_name: bytes) -> list[bytes]:
         """The filters that match, in no order."""
         names = topic_name.split(b"/")  # [MQTT-4.7.3-4]
         found: list[bytes] = []
-        pending: list[tuple[Node, int]] = [(self._root, 0)]
-        while pending:
-            node, depth = pending.pop()
-            wild = depth > 0 or topic_name[:1] != b"$"  # [MQTT-4.7.2-1]
-            if wild and node.hash is not None:
-                found.append(node.hash)  # at the parent level too
-            if depth == len(names):
-                if node.end is not None:
-                    found.append(node.end)
-                continue
-            if wild and node.plus is not None:
-                _follow(node.plus, names, depth + 1, pending, found)
-            child = node.words.get(names[depth]) if node.words is not None else None
-            if child is not None:
-                _follow(child, names, depth + 1, pending, found)
-        return found
+        pending: list[tuple[Node | bytes, int]] = []  # ways not taken yet: `plus` first
+        below: Node | bytes | None = self._root
+        depth = 0
+        wild = topic_name[:1] != b"$"  # [MQTT-4.7.2-1]
+        while True:
+            while isinstance(below, Node):
+                if below.skip:
+                    depth = _agree(below.skip.split(b"/"), 1, names, depth)
+                    if depth < 0:
+                        below = None
+                        break
+                if wild and below.hash is not None:
+                    found.append(below.hash)  # at the parent level too
+                if depth == len(names):
+                    if below.end is not None:
+                        found.append(below.end)
+                    below = None
+                    break
+                child = below.words.get(names[depth]) if below.words is not None else None
+                depth += 1
+                if wild and below.plus is not None:
+                    if child is not None:
+                        pending.append((child, depth))
+                    child = below.plus
+                below = child
+                wild = True
+            if below is not None and _fits(below, topic_name, names, depth):
+                found.append(below)
+            if not pending:
+                return found
+            below, depth = pending.pop()
 
 
 def _fork(child: Node | bytes, levels: list[bytes], depth: int) -> Node:
@@ -169,15 +196,13 @@ def _joined(levels: list[bytes]) -> bytes:
     return b"/" + b"/".join(levels) if levels else b""
 
 
-def _follow(child: Node | bytes, names: list[bytes], depth: int, pending: list[tuple[Node, int]],
-            found: list[bytes]) -> None:
-    if isinstance(child, Node):
-        if child.skip:
-            depth = _agree(child.skip.split(b"/"), 1, names, depth)
-        if depth >= 0:
-            pending.append((child, depth))
-    elif _agree(child.split(b"/"), depth, names, depth) == len(names):
-        found.append(child)
+def _fits(topic_filter: bytes, topic_name: bytes, names: list[bytes], depth: int) -> bool:
+    """Whether a filter matches whose first `depth` levels do. Most have their only wildcard at their end: no need to split."""
+    if topic_name.startswith(topic_filter[:-1]):  # a Topic Name has no wildcard, so there was none
+        last = topic_filter[-1]
+        if last == HASH or (last == PLUS and topic_name.find(b"/", len(topic_filter) - 1) < 0):
+            return True
+    return _agree(topic_filter.split(b"/"), depth, names, depth) == len(names)
 
 
 def _agree(levels: list[bytes], start: int, names: list[bytes], depth: int) -> int:

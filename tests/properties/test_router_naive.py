@@ -2,12 +2,13 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from emqtwist.core.router import Route, Router
+from emqtwist.core.router import REMEMBERED, Route, Router
 from emqtwist.core.subscriber import Subscriber, Subscription
 from emqtwist.mqtt.topics import matches
 
-FILTERS = st.sampled_from([b"a", b"a/b", b"b/a", b"/a", b"$s/a", b"a/+", b"a/#", b"+/b", b"#", b"+", b"$s/#"])
-TOPICS = st.sampled_from([b"a", b"a/b", b"b/a", b"/a", b"$s/a", b"b", b"b/b"])
+LONG = b"a/" + b"b" * REMEMBERED
+FILTERS = st.sampled_from([b"a", b"a/b", b"b/a", b"/a", b"$s/a", b"a/+", b"a/#", b"+/b", b"#", b"+", b"$s/#", LONG, b"c/#"])
+TOPICS = st.sampled_from([b"a", b"a/b", b"b/a", b"/a", b"$s/a", b"b", b"b/b", LONG, b"c"])
 KINDS = st.sampled_from(["subscribe", "unsubscribe", "publish", "publish"])
 STEPS = st.lists(st.tuples(KINDS, st.integers(0, 2), FILTERS, TOPICS), max_size=40)
 

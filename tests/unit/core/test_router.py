@@ -1,7 +1,7 @@
 """The router by itself: tables, routes, the cache, and what a change makes it forget."""
 import pytest
 
-from emqtwist.core.router import Router, is_reserved
+from emqtwist.core.router import PATIENCE, REMEMBERED, Router, is_reserved
 from emqtwist.core.subscriber import Subscriber, Subscription
 
 ALICE, BOB, CAROL = Subscriber("alice"), Subscriber("bob"), Subscriber("carol")
@@ -127,7 +127,50 @@ def test_the_cache_is_bounded() -> None:
     for number in range(1000):
         router.route(b"%d" % number)
         assert len(router.cache) <= 10
-    assert router.route(b"999") is router.cache[b"999"]
+
+
+def test_new_topics_do_not_drive_out_those_in_the_cache_until_many_have_come() -> None:
+    router = Router(10)
+    for number in range(10):
+        router.route(b"%d" % number)
+    held = dict(router.cache)
+    for number in range(10 * PATIENCE - 1):
+        router.route(b"new/%d" % number)
+    assert router.cache == held
+    router.route(b"last")
+    assert list(router.cache) == [b"last"]
+    for number in range(10):  # as at first
+        router.route(b"%d" % number)
+    assert list(router.cache) == [b"last", *[b"%d" % number for number in range(9)]]
+
+
+def test_routes_that_do_not_fit_are_found_all_the_same() -> None:
+    router = Router(1)
+    router.route(b"full")
+    add(router, ALICE, b"a/+")
+    router.route(b"full")
+    for topic_filter in (b"a/b", b"#"):
+        assert reached(router, b"a/b") == ["alice"]
+        add(router, ALICE, topic_filter)
+        router.route(b"full")
+    router.unsubscribe(b"#", ALICE)
+    router.unsubscribe(b"a/+", ALICE)
+    router.unsubscribe(b"a/b", ALICE)
+    assert reached(router, b"a/b") == []
+
+
+@pytest.mark.parametrize(("length", "remembered"), [(REMEMBERED, True), (REMEMBERED + 1, False)])
+def test_a_long_topic_is_routed_but_not_remembered(length: int, remembered: bool) -> None:
+    router = Router(10)
+    topic = b"a" * length
+    router.route(topic)
+    assert (topic in router.cache) == remembered
+    add(router, ALICE, topic)
+    route = router.only(topic)
+    assert route is not None
+    assert [subscription.subscriber for subscription in route] == [ALICE]
+    assert (topic in router.cache) == remembered
+    assert reached(router, topic) == ["alice"]
 
 
 def test_a_route_in_use_is_not_changed() -> None:
@@ -158,9 +201,33 @@ def test_a_sole_subscription_is_found_by_its_filter_and_remembered_while_there_i
 
 
 @pytest.mark.parametrize(("filters", "topic"), [
-    ([b"a"], b"b"), ([b"a", b"a"], b"a"), ([b"a", b"+"], b"a"), ([b"a", b"b/#"], b"a"), ([b"$SYS/a"], b"$SYS/a")])
+    ([b"a"], b"b"), ([b"a", b"a"], b"a"), ([b"a", b"+"], b"a"), ([b"a", b"#"], b"a"), ([b"a", b"a/#"], b"a"),
+    ([b"a/b", b"a/+"], b"a/b"), ([b"a/b", b"+/b"], b"a/b"), ([b"$SYS/a"], b"$SYS/a"), ([b"$x", b"b/#"], b"$x")])
 def test_whatever_takes_more_to_know_goes_the_whole_way(filters: list[bytes], topic: bytes) -> None:
     router = Router(9)
     for subscriber, topic_filter in zip((ALICE, BOB), filters, strict=False):
         add(router, subscriber, topic_filter)
     assert router.only(topic) is None
+
+
+@pytest.mark.parametrize(("topic", "wildcard"), [(b"a", b"$SYS/#"), (b"a", b"b/#"), (b"a/b", b"b/+"), (b"a", b"aa/#")])
+def test_a_wildcard_filter_that_begins_otherwise_does_not_bar_the_short_cut(topic: bytes, wildcard: bytes) -> None:
+    router = Router(9)
+    add(router, ALICE, topic)
+    add(router, BOB, wildcard)
+    route = router.only(topic)
+    assert route is not None
+    assert [subscription.subscriber for subscription in route] == [ALICE]
+
+
+@pytest.mark.parametrize("wildcard", [b"a/+", b"#", b"+/b", b"a/b/#"])
+def test_a_route_found_by_the_short_cut_gives_way_to_a_wildcard_filter(wildcard: bytes) -> None:
+    router = Router(9)
+    add(router, ALICE, b"a/b")
+    assert router.only(b"a/b") is not None
+    add(router, BOB, wildcard)
+    assert router.only(b"a/b") is None
+    assert reached(router, b"a/b") == ["alice", "bob"]
+    router.unsubscribe(wildcard, BOB)
+    assert router.only(b"a/b") is not None
+    assert reached(router, b"a/b") == ["alice"]

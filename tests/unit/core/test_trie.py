@@ -62,6 +62,25 @@ def test_names_that_begin_with_a_dollar_are_matched_by_filters_that_do() -> None
     assert trie.match(b"$x/y") == [b"$x/y"]
 
 
+@pytest.mark.parametrize(("topic_filter", "topic_name", "leads"), [
+    (b"a/#", b"a", True), (b"a/#", b"a/b", True), (b"a/#", b"ab", False), (b"a/#", b"b/a", False), (b"a/+", b"b", False),
+    (b"#", b"b", True), (b"+", b"b/c", True), (b"/#", b"/b", True), (b"/#", b"b", False)])
+def test_the_first_level_tells_where_a_filter_may_match(topic_filter: bytes, topic_name: bytes, leads: bool) -> None:
+    trie = trie_of(topic_filter)
+    assert trie.leads(topic_name) == leads
+    trie.delete(topic_filter)
+    assert not trie.leads(topic_name)
+
+
+def test_a_wildcard_at_the_end_matches_where_another_comes_before_it() -> None:
+    trie = trie_of(b"+/b/#", b"+/c/+", b"x/+/d/+", b"x/+/e/#")
+    assert trie.match(b"a/b/q/r") == [b"+/b/#"]
+    assert trie.match(b"a/c/q") == [b"+/c/+"]
+    assert trie.match(b"a/c/q/r") == []
+    assert trie.match(b"x/a/d/q") == [b"x/+/d/+"]
+    assert trie.match(b"x/a/e") == [b"x/+/e/#"]
+
+
 def test_a_dollar_elsewhere_shields_nothing() -> None:
     assert sorted(trie_of(b"#", b"a/+", b"+/+").match(b"a/$b")) == [b"#", b"+/+", b"a/+"]
 
