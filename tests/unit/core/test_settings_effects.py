@@ -361,7 +361,7 @@ def test_mqtt_mqueue_on_full() -> None:
 # [mqtt.pubsub]
 
 def test_mqtt_pubsub_route_cache() -> None:
-    for size, remembered in (("3", 2), ("100", 5)):
+    for size, remembered in (("3", 3), ("100", 5)):
         world = World(f"mqtt.pubsub.route_cache = {size}")
         alice = world.connect("alice")
         for topic in "abcde":
