@@ -25,7 +25,7 @@ SESSION_BUGS: Final = [
         "packet.packet_id in session.received", "not packet"),
     Bug("a released QoS 2 identifier stays", "core.publishing:pubrel", "session.complete(packet.packet_id)", "pass"),
     Bug("overlapping subscriptions give copies", "core.router:Router._match",
-        "if sources > 1 else found", "if not found else found"),
+        "return self._merge(found)", "return found"),
     Bug("overlapping subscriptions lose an identifier", "core.pubsub:_deliver",
         "subscription.options, subscription.identifiers", "subscription.options, subscription.identifiers[:1]"),
     Bug("No Local is ignored", "core.pubsub:_deliver", "if options & OPTION_NO_LOCAL", "if False"),
