@@ -1,0 +1,278 @@
+"""Supervisor: starts parts in order, starts again what died, and gives up when that happens too often.
+
+All that changes the children goes through one lock, so a death that comes while others are stopped or started waits for its
+turn; by then its part may have been replaced, and the death concerns nobody any more.
+"""
+from collections import deque
+from collections.abc import Awaitable, Callable, Coroutine, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any, Final, Literal
+
+from twisted.application.service import IService, MultiService
+from twisted.internet.defer import Deferred, DeferredLock, maybeDeferred, succeed
+from twisted.internet.interfaces import IDelayedCall, IReactorTime
+from twisted.logger import Logger
+from twisted.python.failure import Failure
+
+from emqtwist.services.part import Killed
+
+Restart = Literal["permanent", "transient", "temporary"]
+Strategy = Literal["one_for_one", "one_for_all", "rest_for_one"]
+State = Literal["stopped", "starting", "running", "waiting", "stopping", "ended"]
+
+FIRST_PAUSE: Final = 0.1  # seconds before the second attempt in a row; the first comes at once
+LONGEST_PAUSE: Final = 5.0
+
+
+@dataclass(frozen=True)
+class Child:
+    """How to make a part, and when to make it again.
+
+    `make` gives a fresh service each time; what has to outlive it belongs to whoever calls. `permanent` parts are always
+    started again, `transient` ones when they died, `temporary` ones never. `patience` is how many seconds its start and its
+    stop may take.
+    """
+
+    name: str
+    make: Callable[[], IService]
+    restart: Restart = "permanent"
+    patience: float = 10.0
+
+
+class Exhausted(Exception):
+    """The parts of a supervisor died more often than it may start them again."""
+
+
+class Row:
+    """A child as it is now: `service` is the one in use, `restarts` how often it was started again, `since` when it began.
+
+    `failure` is why it last died, None if it never did. `attempts` counts deaths in a row.
+    """
+
+    def __init__(self, child: Child, service: IService) -> None:
+        self.child = child
+        self.service = service
+        self.state: State = "stopped"
+        self.restarts = self.attempts = 0
+        self.since = 0.0
+        self.failure: Failure | None = None
+        self.pause: IDelayedCall | None = None
+
+
+class Supervisor(MultiService):
+    """A service of services. `intensity` restarts within `period` seconds are borne; one more ends the supervisor itself.
+
+    Its own `ended` then fires with Exhausted, which the supervisor above takes as any other death; at the root, whoever runs
+    the process does. `startService` gives a Deferred that fires when all parts have started, or with the failure of the first
+    that could not; those before it are stopped again.
+    """
+
+    log = Logger()
+
+    def __init__(self, name: str, children: Sequence[Child], clock: IReactorTime, strategy: Strategy = "one_for_one",
+                 intensity: int = 10, period: float = 60.0) -> None:
+        super().__init__()
+        self.setName(name)
+        self.strategy = strategy
+        self.ended: Deferred[None] = Deferred()
+        self.rows: dict[str, Row] = {}
+        self._clock = clock
+        self._intensity = intensity
+        self._period = period
+        self._times: deque[float] = deque()  # of the last restarts
+        self._lock = DeferredLock()
+        for child in children:
+            self.add(child)
+
+    # What others call.
+
+    def add(self, child: Child) -> "Deferred[None]":
+        """One more child, the last in order; started at once while the supervisor runs."""
+        if child.name in self.rows:
+            raise ValueError(f"{self.name} has a part {child.name} already")
+        row = self.rows[child.name] = Row(child, self._make(child))
+        return self._locked(self._start, row) if self.running else succeed(None)
+
+    def remove(self, name: str) -> "Deferred[None]":
+        """Stop a child and forget it; KeyError when there is none of this name."""
+        return self._locked(self._remove, self.rows[name])
+
+    def restart(self, name: str) -> "Deferred[None]":
+        """Stop a child and start a fresh one in its place; KeyError when there is none of this name."""
+        return self._locked(self._renew, [self.rows[name]])
+
+    def walk(self, path: str = "") -> Iterator[tuple[str, Row]]:
+        """Every part below with its path, `bridges/berlin`, parents first."""
+        for name, row in self.rows.items():
+            yield path + name, row
+            if isinstance(row.service, Supervisor):
+                yield from row.service.walk(f"{path}{name}/")
+
+    # As a service.
+
+    def privilegedStartService(self) -> None:
+        for row in self.rows.values():
+            row.service.privilegedStartService()
+
+    def startService(self) -> "Deferred[None]":
+        self.running = 1
+        if self.ended.called:
+            self.ended = Deferred()
+        return self._locked(self._start_all)
+
+    def stopService(self) -> "Deferred[None]":
+        self.running = 0
+        return self._locked(self._stop, list(self.rows.values()))
+
+    def kill(self) -> None:
+        """End it as exhaustion would."""
+        self._locked(self._give_up, Failure(Killed(f"{self.name} was killed")))
+
+    # What happens under the lock.
+
+    def _locked(self, function: "Callable[..., Coroutine[Deferred[Any], Any, None]]", *arguments: object) -> "Deferred[None]":
+        return self._lock.run(lambda: Deferred.fromCoroutine(function(*arguments)))
+
+    async def _start_all(self) -> None:
+        started: list[Row] = []
+        for row in self.rows.values():
+            if not self.running:
+                return  # it was stopped meanwhile
+            started.append(row)
+            try:
+                await self._start(row)
+            except BaseException:
+                self.running = 0
+                await self._stop(started)
+                raise
+
+    async def _start(self, row: Row) -> None:
+        row.state = "starting"
+        row.since = self._clock.seconds()
+        await self._bounded(row, row.service.startService)
+        row.state = "running"
+        ended: Deferred[Any] | None = getattr(row.service, "ended", None)
+        if ended is not None:
+            ended.addBoth(self._ended, row, row.service)
+            ended.addErrback(self._defect)
+
+    def _ended(self, result: Failure | None, row: Row, service: IService) -> "Deferred[None]":
+        """A part stopped by itself."""
+        if isinstance(result, Failure):
+            return self._locked(self._died, row, service, result)
+        return self._locked(self._finished, row, service)
+
+    def _defect(self, failure: Failure) -> None:
+        self.log.failure("defect in {supervisor}", failure, supervisor=self.name)
+
+    async def _stop(self, rows: list[Row]) -> None:
+        """In reverse order; what fails or lasts too long is logged, and does not keep the others."""
+        for row in reversed(rows):
+            if row.state in ("stopped", "ended"):
+                continue
+            if row.pause is not None and row.pause.active():
+                row.pause.cancel()
+            row.state = "stopping"
+            try:
+                await self._bounded(row, row.service.stopService)
+            except Exception:
+                self.log.failure("{part} of {supervisor} did not stop as it should", part=row.child.name, supervisor=self.name)
+            row.state = "stopped"
+
+    async def _remove(self, row: Row) -> None:
+        await self._stop([row])
+        del self.rows[row.child.name]
+        row.service.disownServiceParent()
+
+    async def _renew(self, rows: list[Row]) -> None:
+        """Stop these, and start fresh ones in their place."""
+        await self._stop(rows)
+        for row in rows:
+            row.service.disownServiceParent()
+            row.service = self._make(row.child)
+            row.service.privilegedStartService()
+            await self._start(row)
+
+    async def _finished(self, row: Row, service: IService) -> None:
+        if row.service is service and self.running:
+            if row.child.restart == "permanent":
+                await self._died(row, service, Failure(RuntimeError(f"{row.child.name} ended, but is permanent")))
+            else:
+                row.state = "ended"
+
+    async def _died(self, row: Row, service: IService, failure: Failure) -> None:
+        if row.service is not service or not self.running:
+            return
+        self._note(row, failure)
+        if row.child.restart == "temporary":
+            await self._stop([row])
+            row.state = "ended"
+        elif self._exhausted():
+            await self._give_up(failure)
+        elif row.attempts < 2:
+            await self._again(row, service)
+        else:  # others must not wait for it, so the lock is free meanwhile
+            row.state = "waiting"
+            pause = min(LONGEST_PAUSE, FIRST_PAUSE * 2.0 ** min(row.attempts - 2, 10))
+            row.pause = self._clock.callLater(pause, self._locked, self._again, row, service)
+
+    async def _again(self, row: Row, service: IService) -> None:
+        if row.service is not service or not self.running:
+            return
+        row.restarts += 1
+        try:
+            await self._renew(self._concerned(row))
+        except Exception:
+            failed = next(each for each in self._concerned(row) if each.state == "starting")
+            await self._died(failed, failed.service, Failure())
+
+    def _note(self, row: Row, failure: Failure) -> None:
+        ran = self._clock.seconds() - row.since
+        row.attempts = 1 if row.state == "running" and ran > self._period else row.attempts + 1
+        row.failure = failure
+        self.log.failure("{part} of {supervisor} died", failure, part=row.child.name, supervisor=self.name)
+
+    def _exhausted(self) -> bool:
+        now = self._clock.seconds()
+        self._times.append(now)
+        while self._times[0] <= now - self._period:
+            self._times.popleft()
+        return len(self._times) > self._intensity
+
+    async def _give_up(self, failure: Failure) -> None:
+        self.running = 0
+        self.log.critical("{supervisor} gives up: its parts died {times} times within {period} s", supervisor=self.name,
+                          times=len(self._times), period=self._period)
+        await self._stop(list(self.rows.values()))
+        reason = Exhausted(f"{self.name}: {failure.getErrorMessage()}")
+        reason.__cause__ = failure.value
+        self.ended.errback(Failure(reason))
+
+    def _concerned(self, row: Row) -> list[Row]:
+        """Which parts a death takes with it."""
+        rows = list(self.rows.values())
+        if self.strategy == "one_for_all":
+            return rows
+        return rows[rows.index(row):] if self.strategy == "rest_for_one" else [row]
+
+    def _make(self, child: Child) -> IService:
+        service = child.make()
+        service.setName(child.name)
+        service.setServiceParent(self)
+        return service
+
+    def addService(self, service: IService) -> None:
+        """Take a part in, without starting it: that has its order. Called by `setServiceParent`."""
+        running, self.running = self.running, 0
+        super().addService(service)
+        self.running = running
+
+    def removeService(self, service: IService) -> None:
+        """Let go of a part that was stopped."""
+        running, self.running = self.running, 0
+        super().removeService(service)
+        self.running = running
+
+    async def _bounded(self, row: Row, function: "Callable[[], Awaitable[None] | None]") -> None:
+        done: Deferred[Any] = maybeDeferred(function)
+        await done.addTimeout(row.child.patience, self._clock)
