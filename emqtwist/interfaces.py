@@ -1,5 +1,5 @@
 """The seams behind which parts of the broker are exchanged."""
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,8 +12,14 @@ from emqtwist.core.records import Fetch, Snapshot
 class IStore(Interface):
     """Keeps the records of a broker's journal (`core.records`). What fails, fails with a StoreError."""
 
-    def start() -> Deferred[Snapshot]:
-        """Open it; what is stored, without the queues' rows."""
+    def start() -> "Deferred[Snapshot | None]":
+        """Open it; what is stored, without the queues' rows. After an end by itself or `interrupt`: None, and it goes on."""
+
+    def watch(function: Callable[[Exception], object]) -> None:
+        """Call `function` with the reason when it has ended by itself; requests wait until it is started again."""
+
+    def interrupt() -> Deferred[None]:
+        """End it as a defect would, without a call of the watcher; requests wait until it is started again."""
 
     def commit(number: int, records: Sequence[tuple[Any, ...]]) -> Deferred[None]:
         """Store a group, wholly or not at all; fires when it is as safe as the store makes it.

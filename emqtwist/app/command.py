@@ -23,6 +23,7 @@ from emqtwist.app.store import guarantees, probe
 from emqtwist.config import Address, Config, ConfigError, ListenerSection, TcpListener, live_changes, load
 from emqtwist.services.collector import Collector
 from emqtwist.services.logs import LogWriter, install
+from emqtwist.services.supervisor import Child
 from emqtwist.storage import folder
 from emqtwist.storage.errors import StoreError
 
@@ -80,7 +81,7 @@ class BrokerProcess(MultiService):
         self.reactor = reactor
         self.broker = BrokerService(options.configuration, reactor)
         self.broker.setServiceParent(self)
-        Collector(cast(IReactorTime, reactor)).setServiceParent(self)
+        self.broker.root.add(Child("collector", lambda: Collector(cast(IReactorTime, reactor))))
         self._writer: LogWriter | None = None
 
     def setServiceParent(self, parent: IServiceCollection) -> None:
@@ -98,6 +99,7 @@ class BrokerProcess(MultiService):
         reactor = cast(IReactorFromThreads, self.reactor)
         signal.signal(signal.SIGHUP, lambda number, frame: reactor.callFromThread(self.reload))
         self.broker.when_ready().addCallbacks(self._ready, self._failed)
+        self.broker.ended.addErrback(self._failed)
 
     def _ready(self, _: object) -> None:
         config = self.options.configuration

@@ -3,44 +3,31 @@ import os
 import time
 from collections.abc import Callable
 from pathlib import Path
-from secrets import token_hex
-from typing import Any
+from typing import Any, cast
 
 from twisted.application.service import MultiService
 from twisted.internet.defer import Deferred, TimeoutError, gatherResults
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
+from emqtwist.app.foundation import Foundation
 from emqtwist.app.methods import methods_of
 from emqtwist.app.plugins import Plugins, names_of
 from emqtwist.app.settings import settings_of
-from emqtwist.app.store import make_store
-from emqtwist.config import Config, TcpListener, apply_live, validate
-from emqtwist.core.broker import Broker
+from emqtwist.app.tree import tree
+from emqtwist.config import Config, apply_live
 from emqtwist.core.callback import Callback
 from emqtwist.core.hooks import Hooks
-from emqtwist.core.journal import Journal
-from emqtwist.core.link import Turn
 from emqtwist.core.message import NEVER, Message
-from emqtwist.core.observer import Observers
 from emqtwist.mqtt.properties import Properties, forwarded_properties
-from emqtwist.net.batching import SocketSet, can_batch
-from emqtwist.net.listeners import Listener
-from emqtwist.net.protocol import MQTTFactory
-from emqtwist.net.turns import Turns
-from emqtwist.services.events import LogObserver
 from emqtwist.services.keeper import Keeper
-from emqtwist.services.periodic import Periodic
-from emqtwist.services.systopics import SysTopics
-from emqtwist.services.watermarks import Watermarks
 from emqtwist.storage import folder
 
-TICK = 1.0  # seconds between looks at what fell due
 LAST_COMMIT = 10.0  # seconds that the store has at the end for what it was given
 LAST_ATTEMPT = 2.0  # the same for one that could not commit before
 
 
-class BrokerService(MultiService):
+class BrokerService(Foundation, MultiService):
     """A broker with its listeners; several in one process do not know of each other.
 
     `config` is a `Config`, by default one that listens at 127.0.0.1:1883. `reactor` defaults to the global one; `now` gives
@@ -51,51 +38,50 @@ class BrokerService(MultiService):
     log = Logger()
 
     def __init__(self, config: Config | None = None, reactor: Any = None, now: Callable[[], float] = time.monotonic) -> None:
-        super().__init__()
         if reactor is None:
             from twisted.internet import reactor  # only now: importing it installs one
-        self.config = config or Config()
-        validate(self.config)
-        self.reactor = reactor
-        self.observers = Observers(LogObserver())
-        store = make_store(self.config, reactor)
-        journal = None if store is None else Journal()
-        self.broker = Broker(settings_of(self.config), self._token, Turn(now()), self.observers, journal)
-        self.broker.methods = methods_of(self.config)
-        self.turns = Turns(self.broker, reactor, now)
-        self.keeper: Keeper | None = None
-        if store is not None and journal is not None:
-            self.keeper = Keeper(self.broker, journal, store, reactor, self.turns.begin, now)
-        self._folder: int | None = None  # a descriptor that keeps the data folder for this broker
-        self._is_ready = store is None
-        self._failure: Failure | None = None
-        self._waiting: list[Deferred[None]] = []
-        batched = self.config.node.io == "engine" and can_batch(reactor)
-        self.sockets = SocketSet(reactor, self.turns) if batched else None
-        self.systopics = SysTopics(self.turns, self.config.mqtt.broker, self.config.node.name, reactor, now)
-        self.observers.each += [Watermarks(self.broker.alarms), self.systopics]
-        Periodic("ticker", TICK, self._tick, reactor).setServiceParent(self)
-        Periodic("systopics", TICK, self._tell, reactor).setServiceParent(self)
-        self.listeners = {section.name: self._listener(section) for section in self.config.listener.tcp}
+        MultiService.__init__(self)
+        Foundation.__init__(self, config or Config(), reactor, now)
+        self.root = tree(self)
         self.plugins: Plugins[BrokerService] = Plugins(self)
         self.plugins.load_installed(names_of(self.config))
+        self._folder: int | None = None  # a descriptor that keeps the data folder for this broker
+        self._is_ready = False
+        self._failure: Failure | None = None
+        self._waiting: list[Deferred[None]] = []
 
     @property
     def hooks(self) -> Hooks:
         """Where functions are added that the broker calls: see docs/hooks.md."""
         return self.broker.hooks
 
+    @property
+    def keeper(self) -> Keeper | None:
+        """What carries messages into the store, where there is one."""
+        return None if self.store is None else cast(Keeper, self.root.find("keeper").service)
+
+    @property
+    def ended(self) -> "Deferred[None]":
+        """Fails with Exhausted when the broker gives up: its parts died too often. It has let all clients go then."""
+        return self.root.ended
+
     def take_folder(self) -> None:
         """Take the data folder now, before the service starts; raises StoreError. Nothing to do without a store."""
-        if self.keeper is not None and self._folder is None:
+        if self.store is not None and self._folder is None:
             self._folder = folder.take(Path(self.config.node.data_dir).absolute())
 
+    def privilegedStartService(self) -> None:
+        super().privilegedStartService()
+        self.root.privilegedStartService()
+
     def startService(self) -> None:
-        """Clients are served once the store is open: see `when_ready`."""
+        """Clients are served once all parts have started: see `when_ready`."""
+        self._failure = None
         self.take_folder()
+        self.bind()
         super().startService()
-        if self.keeper is not None:
-            self.keeper.open().addCallbacks(self._opened, self._not_opened)
+        self.root.startService().addCallbacks(self._opened, self._not_opened)
+        self.root.ended.addErrback(self._gave_up)
 
     def when_ready(self) -> Deferred[None]:
         """Fires when clients are served; fails with a StoreError when the store cannot be opened."""
@@ -109,19 +95,30 @@ class BrokerService(MultiService):
         return waiting
 
     def _opened(self, _: object) -> None:
-        self._is_ready = True
-        for listener in self.listeners.values():
-            listener.accept()
-        waiting, self._waiting = self._waiting, []
-        for deferred in waiting:
-            deferred.callback(None)
+        if self.root.running:
+            self._is_ready = True
+            self._tell_ready(None)
 
     def _not_opened(self, failure: Failure) -> None:
         self._failure = failure
-        self.log.critical("the store cannot be opened: {reason}", reason=failure.getErrorMessage())
+        self.log.critical("the broker cannot start: {reason}", reason=failure.getErrorMessage())
+        self._tell_ready(failure)
+
+    def _tell_ready(self, result: Failure | None) -> None:
         waiting, self._waiting = self._waiting, []
         for deferred in waiting:
-            deferred.errback(failure)
+            deferred.callback(result)
+
+    def _gave_up(self, failure: Failure) -> Failure:
+        """Clients are told; what was not stored was acknowledged to nobody."""
+        self._is_ready = False
+        self._dismiss()
+        return failure
+
+    def _dismiss(self) -> None:
+        self.turns.begin()
+        self.broker.shut_down()
+        self.turns.flush()
 
     def bind(self) -> None:
         """Take all ports now, before the service starts; raises CannotListenError."""
@@ -173,22 +170,31 @@ class BrokerService(MultiService):
 
     async def _stop(self, stopped: Deferred[None]) -> None:
         await stopped
-        await self._drain()
-        self.turns.begin()
-        self.broker.shut_down()
-        self.turns.flush()
-        await gatherResults([listener.factory.when_empty() for listener in self.listeners.values()])
-        if self.keeper is not None:
-            await self._drain()
-            await self.keeper.close()
+        if self._is_ready:
+            await self._farewell()
+        if self.store is not None:
+            await self.store.stop()
+        await self.root.stopService()
+        await gatherResults([listener.close() for listener in self.listeners.values()])
         self.plugins.unload_all()
         if self._folder is not None:
             os.close(self._folder)
             self._folder = None
 
+    async def _farewell(self) -> None:
+        """Nobody comes any more, and all are told to go; what they are still promised is stored."""
+        await self.root.stop("listeners")
+        await self._drain()
+        self._dismiss()
+        await gatherResults([listener.factory.when_empty() for listener in self.listeners.values()])
+        await self._drain()
+        self._is_ready = False
+        if self.store is not None:
+            await self.root.stop("keeper")
+
     async def _drain(self) -> None:
         """Wait until all is stored; what a store does not take in time is told, and was acknowledged to nobody."""
-        if self.keeper is not None and self._is_ready:
+        if self._is_ready and self.keeper is not None:
             patience = LAST_ATTEMPT if self.keeper.is_failing() else LAST_COMMIT
             try:
                 await self.keeper.drain().addTimeout(patience, self.reactor)
@@ -198,25 +204,3 @@ class BrokerService(MultiService):
     def stopService(self) -> Deferred[None]:
         """Stop listening, tell every client, wait until what was sent is on its way; bounded."""
         return Deferred.fromCoroutine(self._stop(super().stopService()))
-
-    def _listener(self, section: TcpListener) -> Listener:
-        factory = MQTTFactory(self.turns, self.reactor, section.nodelay, self.config.mqtt.client.max_unsent)
-        listener = Listener(section, factory, self.reactor, self.sockets)
-        if not self._is_ready:
-            listener.hold_off()
-        listener.setServiceParent(self)
-        return listener
-
-    def _tick(self) -> None:
-        if self._is_ready:
-            self.turns.begin()
-            self.broker.tick()
-            if self.keeper is not None:
-                self.keeper.tick()
-
-    def _tell(self) -> None:
-        if self._is_ready:
-            self.systopics.heartbeat()
-
-    def _token(self) -> str:
-        return token_hex(8)

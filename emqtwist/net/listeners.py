@@ -1,7 +1,7 @@
-"""Listeners: services that own a port."""
+"""Listeners: ports, and who is connected there."""
+from collections.abc import Callable
 from typing import cast
 
-from twisted.application.service import Service
 from twisted.internet.address import IPv4Address, IPv6Address
 from twisted.internet.defer import Deferred, succeed
 from twisted.internet.interfaces import IListeningPort, IReactorTCP
@@ -14,10 +14,11 @@ from emqtwist.net.batching import SocketSet, listen_tcp
 from emqtwist.net.protocol import MQTTFactory
 
 
-class Listener(Service):
-    """A TCP port where MQTT clients connect. Starting raises CannotListenError when the port cannot be had.
+class Listener:
+    """A TCP port where MQTT clients connect, and those that did. It outlives the part that listens.
 
-    With `sockets` its connections are served there, without by the reactor's own transport.
+    With `sockets` its connections are served there, without by the reactor's own transport. `watch` is called when the port
+    is lost.
     """
 
     log = Logger()
@@ -26,52 +27,57 @@ class Listener(Service):
                  sockets: SocketSet | None = None) -> None:
         self.section = section
         self.factory = factory
-        self.setName(f"tcp.{section.name}")
+        self.name = f"tcp.{section.name}"
+        self.watch: Callable[[], object] | None = None
         self._reactor = reactor
         self._sockets = sockets
         self._port: IListeningPort | None = None
-        self._open = True
+        self._number = section.bind.port
+        self._held = False
+        factory.deaf = self._lost
 
     @property
     def port(self) -> int:
         """The port in use, 0 while there is none; what the system chose when the configuration says 0."""
         return cast(IPv4Address | IPv6Address, self._port.getHost()).port if self._port is not None else 0
 
-    def privilegedStartService(self) -> None:
-        super().privilegedStartService()
-        self.bind()
+    def bind(self) -> None:
+        """Take the port, unless it is taken already; CannotListenError when it cannot be had.
 
-    def startService(self) -> None:
-        super().startService()
-        self.bind()
+        One that the system chose stays the same.
+        """
+        if self._port is None:
+            host, backlog = self.section.bind.host, self.section.backlog
+            if self._sockets is None:
+                self._port = self._reactor.listenTCP(self._number, self.factory, backlog, host)
+            else:
+                self._port = listen_tcp(self._number, self.factory, backlog, host, self._sockets)
+            self._number = self.port
+            if self._held:
+                cast(Port, self._port).stopReading()
+            self.log.info("listening on {listener} at {address}", listener=self.name, address=describe(self._port.getHost()))
 
-    def stopService(self) -> Deferred[None]:
-        super().stopService()
+    def hold_off(self) -> None:
+        """Let the system hold who connects until `accept`."""
+        self._held = True
+
+    def accept(self) -> None:
+        """Take those who connect from now on, and those who wait already."""
+        held, self._held = self._held, False
+        if self._port is None:
+            self.bind()
+        elif held:
+            cast(Port, self._port).startReading()
+
+    def close(self) -> Deferred[None]:
+        """Give the port back; connections stay."""
         port, self._port = self._port, None
         stopped = None if port is None else port.stopListening()
         return succeed(None) if stopped is None else stopped
 
-    def bind(self) -> None:
-        """Take the port, unless it is taken already."""
-        if self._port is None:
-            bind = self.section.bind
-            if self._sockets is None:
-                self._port = self._reactor.listenTCP(bind.port, self.factory, self.section.backlog, bind.host)
-            else:
-                self._port = listen_tcp(bind.port, self.factory, self.section.backlog, bind.host, self._sockets)
-            if not self._open:
-                self._reading().stopReading()
-            self.log.info("listening on {listener} at {address}", listener=self.name, address=describe(self._port.getHost()))
-
-    def hold_off(self) -> None:
-        """Take the port all the same, but let the system hold who connects until `accept`."""
-        self._open = False
-
-    def accept(self) -> None:
-        """Take those who connect from now on, and those who wait already."""
-        self._open = True
+    def _lost(self) -> None:
+        """The factory has no port any more."""
         if self._port is not None:
-            self._reading().startReading()
-
-    def _reading(self) -> Port:
-        return cast(Port, self._port)
+            self._port = None
+            if self.watch is not None:
+                self.watch()

@@ -1,4 +1,5 @@
 """MQTT as a Twisted Protocol and Factory: the transport of a Connection."""
+from collections.abc import Callable
 from typing import Any, cast
 
 from twisted.internet.defer import Deferred, succeed
@@ -10,6 +11,7 @@ from twisted.python.failure import Failure
 from zope.interface import implementer
 
 from emqtwist.core.connection import Connection
+from emqtwist.core.link import nobody
 from emqtwist.core.receive import proceed, receive
 from emqtwist.mqtt.constants import IMPLEMENTATION_SPECIFIC_ERROR
 from emqtwist.mqtt.errors import MQTTError, QuotaExceeded
@@ -143,7 +145,11 @@ class MQTTFactory(ServerFactory):
         self.max_unsent = max_unsent
         self.protocol = cast(Any, MQTTProtocol)
         self.protocols: dict[MQTTProtocol, None] = {}
+        self.deaf: Callable[[], object] = nobody  # called when the factory has lost its port
         self._empty: list[Deferred[None]] = []
+
+    def stopFactory(self) -> None:
+        self.deaf()
 
     def when_empty(self) -> Deferred[None]:
         """Fires when no connection is left."""

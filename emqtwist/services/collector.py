@@ -8,10 +8,8 @@ Objects are freed as ever when the last reference to them goes. What is not foun
 outlived a second before it was dropped: so the end of a connection or a session has to leave none.
 """
 import gc
-from typing import Final, cast
+from typing import Final
 
-from twisted.application.service import MultiService
-from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IReactorTime
 
 from emqtwist.services.periodic import Periodic
@@ -22,13 +20,12 @@ MIDDLE: Final = 10  # times that, and those that survived are looked at again
 NEVER: Final = 1_000_000_000  # times that, and all would be
 
 
-class Collector(MultiService):
+class Collector(Periodic):
     """Sets the collector up while it runs, and leaves it as it was."""
 
     def __init__(self, clock: IReactorTime) -> None:
-        super().__init__()
+        super().__init__("collector", PERIOD, self._settle, clock)
         self._before = gc.get_threshold()
-        Periodic("collector", PERIOD, self._settle, clock).setServiceParent(self)
 
     def startService(self) -> None:
         self._before = gc.get_threshold()
@@ -37,10 +34,10 @@ class Collector(MultiService):
         gc.set_threshold(YOUNG, MIDDLE, NEVER)
         super().startService()
 
-    def stopService(self) -> Deferred[None]:
+    def stopService(self) -> None:
         gc.set_threshold(*self._before)
         gc.unfreeze()
-        return cast(Deferred[None], super().stopService())
+        super().stopService()
 
     def _settle(self) -> None:
         """Collect what is young, then take all that is left out of later collections."""

@@ -8,7 +8,6 @@ import time
 from collections.abc import Callable
 from typing import Any, Final
 
-from twisted.application.service import Service
 from twisted.internet.defer import Deferred, succeed
 from twisted.internet.interfaces import IReactorTime
 from twisted.logger import Logger
@@ -17,8 +16,10 @@ from twisted.python.failure import Failure
 from emqtwist.core.alarm import CRITICAL
 from emqtwist.core.broker import Broker
 from emqtwist.core.journal import Journal
+from emqtwist.core.link import nobody
 from emqtwist.core.records import Fetch
 from emqtwist.interfaces import IStore
+from emqtwist.services.part import Part
 
 ALARM: Final = "store"
 RETRY: Final = 1.0  # seconds between two attempts
@@ -26,51 +27,59 @@ PATIENCE: Final = 10.0  # seconds for a commit, after which the broker refuses w
 Page = tuple[list[tuple[Any, ...]], bool]
 
 
-class Keeper(Service):
+class Work:
+    """What a Keeper has in hand, and the next one goes on with."""
+
+    def __init__(self) -> None:
+        self.group: list[tuple[Any, ...]] = []  # under way, or to be tried again
+        self.number = 0  # of this group
+        self.fetches: list[Fetch] = []  # to be asked for
+        self.asked: list[Fetch] = []
+        self.drained: list[Deferred[None]] = []
+
+
+class Keeper(Part):
     """Joins `journal`, which is that of `broker`, and `store`. `begin` begins a turn, `now` gives monotonic seconds."""
 
     log = Logger()
 
-    def __init__(self, broker: Broker, journal: Journal, store: IStore, clock: IReactorTime, begin: Callable[[], None],
-                 now: Callable[[], float], wall: Callable[[], float] = time.time) -> None:
+    def __init__(self, broker: Broker, journal: Journal, store: IStore, work: Work, clock: IReactorTime,
+                 begin: Callable[[], None], now: Callable[[], float], wall: Callable[[], float] = time.time) -> None:
         self.setName("keeper")
-        self.store = store
+        self._store = store
+        self._work = work
         self._broker = broker
         self._journal = journal
         self._clock = clock
         self._begin = begin
         self._now = now
         self._wall = wall
-        self._group: list[tuple[Any, ...]] = []  # under way, or to be tried again
-        self._number = 0
         self._since: float | None = None  # when the group under way was sent
         self._called = False  # a look at the journal is due
-        self._fetches: list[Fetch] = []
-        self._drained: list[Deferred[None]] = []
-        journal.wake = self._wake
 
-    def open(self) -> Deferred[None]:
-        """Start the store and give the broker what it has; fails with a StoreError."""
-        return self.store.start().addCallback(self._recover)
+    def startService(self) -> None:
+        """Go on with what is in hand: a group that the store has already keeps its number, so it is stored once."""
+        super().startService()
+        self._journal.wake = self._wake
+        self._work.fetches = [*self._work.asked, *self._work.fetches]
+        self._work.asked = []
+        if self._work.group:
+            self.guard(self._send)
+        else:
+            self._wake()
 
-    def _recover(self, snapshot: Any) -> None:
-        self.tick()
-        self._begin()
-        self._broker.recover(snapshot, self._now())
-        self._wake()
+    def stopService(self) -> None:
+        super().stopService()
+        self._journal.wake = nobody
 
     def drain(self) -> Deferred[None]:
         """Fires when all that the journal has so far is stored, and what comes meanwhile."""
-        if not self._busy():
+        if not self._work.group:
             self._step()
-        if not self._busy():
+        if not self._work.group:
             return succeed(None)
-        self._drained.append(Deferred())
-        return self._drained[-1]
-
-    def close(self) -> Deferred[None]:
-        """Stop the store; call `drain` before."""
-        return self.store.stop()
+        self._work.drained.append(Deferred())
+        return self._work.drained[-1]
 
     def tick(self) -> None:
         """Once a second: how far the two clocks are apart, and whether the store still answers."""
@@ -84,14 +93,11 @@ class Keeper(Service):
         """Whether the store could not commit of late."""
         return self._journal.failing != ""
 
-    def _busy(self) -> bool:
-        return bool(self._group)
-
     def _wake(self) -> None:
         """The first record of a group: all that this turn still brings goes with it."""
         if not self._called and self._since is None:
             self._called = True
-            self._clock.callLater(0, self._look)
+            self._clock.callLater(0, self.guard, self._look)
 
     def _look(self) -> None:
         self._called = False
@@ -99,42 +105,52 @@ class Keeper(Service):
 
     def _step(self) -> None:
         """Send the next group, unless one is under way; ask for pages once what they need is stored."""
-        if self._since is not None:
+        if self._since is not None or not self.running:
             return
-        self._fetches += self._journal.wanted
+        work = self._work
+        work.fetches += self._journal.wanted
         self._journal.wanted = []
         number = self._journal.group
         records = self._journal.take()
         if records:
-            self._group = [*self._group, *records] if self._group else records
-            self._number = number
-        if self._group:
-            self._since = self._now()
-            self.store.commit(self._number, self._group).addCallbacks(self._committed, self._failed).addErrback(self._defect)
+            work.group = [*work.group, *records] if work.group else records
+            work.number = number
+        if work.group:
+            self._send()
         else:
             self._ask()
 
+    def _send(self) -> None:
+        self._since = self._now()
+        sent = self._store.commit(self._work.number, self._work.group)
+        sent.addCallbacks(self._committed, self._failed).addErrback(self._defect)
+
     def _committed(self, _: object) -> None:
-        self._group = []
+        if not self.running:
+            return  # another goes on with it
+        work = self._work
         self._since = None
         self._begin()
         if self._journal.failing:
             self._journal.failing = ""
             self._broker.alarms.clear(ALARM)
             self.log.info("the store keeps messages again")
-        self._journal.committed(self._number)
+        self._journal.committed(work.number)
+        work.group = []
         self._ask()
         self._step()
-        if not self._busy():
-            drained, self._drained = self._drained, []
+        if not work.group:
+            drained, work.drained = work.drained, []
             for deferred in drained:
                 deferred.callback(None)
 
     def _failed(self, reason: Failure) -> None:
+        if not self.running:
+            return
         self._since = None
         self._fail(reason.getErrorMessage())
         self._called = True
-        self._clock.callLater(RETRY, self._look)
+        self._clock.callLater(RETRY, self.guard, self._look)
 
     def _fail(self, text: str) -> None:
         if self._journal.failing != text:
@@ -144,11 +160,16 @@ class Keeper(Service):
         self._journal.failing = text
 
     def _ask(self) -> None:
-        fetches, self._fetches = self._fetches, []
+        fetches, self._work.fetches = self._work.fetches, []
+        self._work.asked += fetches
         for fetch in fetches:
-            self.store.page(fetch).addCallback(self._paged, fetch).addErrback(self._unpaged, fetch)
+            asked = self._store.page(fetch)
+            asked.addCallbacks(self._paged, self._unpaged, (fetch,), {}, (fetch,)).addErrback(self._defect)
 
     def _paged(self, page: Page, fetch: Fetch) -> None:
+        if not self.running:
+            return
+        self._work.asked.remove(fetch)
         self._begin()
         self._broker.page(fetch.session, *page)
         if not self._called:
@@ -156,8 +177,10 @@ class Keeper(Service):
 
     def _unpaged(self, reason: Failure, fetch: Fetch) -> None:
         """Ask again later; the client waits."""
-        self.log.error("a queue cannot be read: {reason}", reason=reason.getErrorMessage())
-        self._fetches.append(fetch)
+        if self.running:
+            self.log.error("a queue cannot be read: {reason}", reason=reason.getErrorMessage())
+            self._work.asked.remove(fetch)
+            self._work.fetches.append(fetch)
 
     def _defect(self, reason: Failure) -> None:
-        self.log.failure("defect in the journal", reason)
+        self.die(reason)

@@ -1,4 +1,6 @@
 """A service whose end its supervisor sees."""
+from collections.abc import Callable
+
 from twisted.application.service import Service
 from twisted.internet.defer import Deferred
 from twisted.python.failure import Failure
@@ -16,9 +18,10 @@ class Part(Service):
 
     ended: "Deferred[None]"
 
-    def startService(self) -> None:
+    def startService(self) -> "Deferred[None] | None":
         super().startService()
         self.ended = Deferred()
+        return None
 
     def finish(self) -> None:
         """Its work is done."""
@@ -31,6 +34,13 @@ class Part(Service):
         if self.running:
             self.running = 0
             self.ended.errback(failure)
+
+    def guard(self, function: Callable[..., object], *arguments: object) -> None:
+        """Call a function of this part: what it raises is the part's death."""
+        try:
+            function(*arguments)
+        except Exception:
+            self.die(Failure())
 
     def kill(self) -> None:
         """End it as a defect would; what it holds outside of itself stays."""

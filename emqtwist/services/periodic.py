@@ -1,18 +1,16 @@
-"""A service that calls something again and again, and survives its failures."""
+"""A part that calls something again and again."""
 from collections.abc import Callable
 
-from twisted.application.service import Service
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
-from twisted.logger import Logger
+
+from emqtwist.services.part import Part
 
 
-class Periodic(Service):
-    """Calls `function` every `interval` seconds of `clock`. What it raises is logged; the calls go on.
+class Periodic(Part):
+    """Calls `function` every `interval` seconds of `clock`. What it raises is its death.
 
     Not a LoopingCall: that installs the global reactor, which may be another than the one in use.
     """
-
-    log = Logger()
 
     def __init__(self, name: str, interval: float, function: Callable[[], None], clock: IReactorTime) -> None:
         self.setName(name)
@@ -33,7 +31,4 @@ class Periodic(Service):
 
     def _call(self) -> None:
         self._next = self._clock.callLater(self.interval, self._call)
-        try:
-            self._function()
-        except Exception:
-            self.log.failure("{name} failed, and goes on", name=self.name)
+        self.guard(self._function)

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any, Final, Literal
 
 from twisted.application.service import IService, MultiService
-from twisted.internet.defer import Deferred, DeferredLock, maybeDeferred, succeed
+from twisted.internet.defer import CancelledError, Deferred, DeferredLock, maybeDeferred, succeed
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
 from twisted.logger import Logger
 from twisted.python.failure import Failure
@@ -81,6 +81,7 @@ class Supervisor(MultiService):
         self._period = period
         self._times: deque[float] = deque()  # of the last restarts
         self._lock = DeferredLock()
+        self._starting: Deferred[None] | None = None  # the start of all, while it lasts
         for child in children:
             self.add(child)
 
@@ -97,9 +98,27 @@ class Supervisor(MultiService):
         """Stop a child and forget it; KeyError when there is none of this name."""
         return self._locked(self._remove, self.rows[name])
 
-    def restart(self, name: str) -> "Deferred[None]":
-        """Stop a child and start a fresh one in its place; KeyError when there is none of this name."""
-        return self._locked(self._renew, [self.rows[name]])
+    def stop(self, name: str) -> "Deferred[None]":
+        """Stop a child, which stays so until a restart; KeyError when there is none of this name."""
+        return self._locked(self._stop, [self.rows[name]])
+
+    def restart(self, path: str) -> "Deferred[None]":
+        """Stop the part at a path and start a fresh one in its place; KeyError when there is none."""
+        above, row = self._at(path)
+        return above._locked(above._renew, [row])
+
+    def find(self, path: str) -> Row:
+        """The part at a path, `bridges/berlin`; KeyError when there is none."""
+        return self._at(path)[1]
+
+    def _at(self, path: str) -> "tuple[Supervisor, Row]":
+        name, _, rest = path.partition("/")
+        row = self.rows[name]
+        if not rest:
+            return self, row
+        if not isinstance(row.service, Supervisor):
+            raise KeyError(path)
+        return row.service._at(rest)
 
     def walk(self, path: str = "") -> Iterator[tuple[str, Row]]:
         """Every part below with its path, `bridges/berlin`, parents first."""
@@ -116,12 +135,13 @@ class Supervisor(MultiService):
 
     def startService(self) -> "Deferred[None]":
         self.running = 1
-        if self.ended.called:
-            self.ended = Deferred()
+        self.ended = Deferred()
         return self._locked(self._start_all)
 
     def stopService(self) -> "Deferred[None]":
         self.running = 0
+        if self._starting is not None:
+            self._starting.cancel()
         return self._locked(self._stop, list(self.rows.values()))
 
     def kill(self) -> None:
@@ -136,15 +156,21 @@ class Supervisor(MultiService):
     async def _start_all(self) -> None:
         started: list[Row] = []
         for row in self.rows.values():
-            if not self.running:
-                return  # it was stopped meanwhile
             started.append(row)
+            self._starting = Deferred.fromCoroutine(self._start(row))
             try:
-                await self._start(row)
-            except BaseException:
+                await self._starting
+            except BaseException as error:
+                was_stopped = isinstance(error, CancelledError) and not self.running
                 self.running = 0
+                self._starting = None
                 await self._stop(started)
+                if was_stopped:
+                    return
                 raise
+            self._starting = None
+            if not self.running:
+                return
 
     async def _start(self, row: Row) -> None:
         row.state = "starting"

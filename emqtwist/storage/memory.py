@@ -2,7 +2,7 @@
 
 Not what an embedded broker uses without a store: that has no journal at all.
 """
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from math import inf
 from pathlib import Path
 from typing import Any
@@ -35,7 +35,7 @@ class MemoryStore:
         self.number = 0
         self.error: StoreError | None = None
 
-    def start(self) -> Deferred[Snapshot]:
+    def start(self) -> Deferred[Snapshot | None]:
         self.number = 0
         sessions = []
         for session, (client_id, expiry, version, expires_at, next_seq) in self.sessions.items():
@@ -47,6 +47,12 @@ class MemoryStore:
             [(*key, *value) for key, value in self.subscriptions.items()], list(self.received),
             [(session, *will) for session, will in self.wills.items()],
             [(topic, *value) for topic, value in self.retained.items()]))
+
+    def watch(self, function: Callable[[Exception], object]) -> None:
+        """It does not end by itself."""
+
+    def interrupt(self) -> Deferred[None]:
+        return succeed(None)
 
     def commit(self, number: int, records: Sequence[Record]) -> Deferred[None]:
         if self.error is not None:

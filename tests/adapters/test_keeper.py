@@ -3,14 +3,15 @@ from typing import Any, cast
 
 from twisted.internet.defer import Deferred
 from twisted.internet.task import Clock
+from twisted.python.failure import Failure
 
 from emqtwist.core.alarms import Alarms
 from emqtwist.core.broker import Broker
 from emqtwist.core.journal import Journal
 from emqtwist.core.link import Turn
 from emqtwist.core.observer import Observer
-from emqtwist.core.records import Fetch, Snapshot
-from emqtwist.services.keeper import PATIENCE, RETRY, Keeper
+from emqtwist.core.records import Fetch
+from emqtwist.services.keeper import PATIENCE, RETRY, Keeper, Work
 from emqtwist.storage.errors import Full
 from emqtwist.storage.memory import MemoryStore
 
@@ -43,6 +44,7 @@ class Paper:
         self.told: list[int] = []
         self._records: list[Any] = []
         self.wake: Any = None
+        self.broken = False
 
     def add(self, *records: Any) -> None:
         first = not self._records
@@ -56,6 +58,8 @@ class Paper:
         return taken
 
     def committed(self, number: int) -> None:
+        if self.broken:
+            raise ZeroDivisionError
         self.told.append(number)
 
 
@@ -63,12 +67,8 @@ class Ledger:
     """The seam of a Broker."""
 
     def __init__(self) -> None:
-        self.recovered: list[tuple[Snapshot, float]] = []
         self.pages: list[tuple[Any, ...]] = []
         self.alarms = Alarms(Turn(), Observer())
-
-    def recover(self, snapshot: Snapshot, now: float) -> None:
-        self.recovered.append((snapshot, now))
 
     def page(self, session: int, rows: list[Any], more: bool) -> None:
         self.pages.append((session, rows, more))
@@ -82,10 +82,14 @@ class Place:
         self.journal = Paper()
         self.broker = Ledger()
         self.turns = 0
-        self.keeper = Keeper(cast(Broker, self.broker), cast(Journal, self.journal), self.store, self.clock, self.begin,
-                             self.clock.seconds, lambda: self.clock.seconds() + 5000.0)
-        self.keeper.open()
+        self.work = Work()
+        self.keeper = self.make()
+        self.keeper.startService()
         self.clock.advance(0)
+
+    def make(self) -> Keeper:
+        return Keeper(cast(Broker, self.broker), cast(Journal, self.journal), self.store, self.work, self.clock, self.begin,
+                      self.clock.seconds, lambda: self.clock.seconds() + 5000.0)
 
     def begin(self) -> None:
         self.turns += 1
@@ -107,10 +111,46 @@ class Place:
         return [asked[:2] for asked in self.store.asked]
 
 
-def test_the_broker_gets_what_is_stored_and_the_two_clocks_first() -> None:
+def test_another_keeper_goes_on_with_what_is_in_hand() -> None:
     place = Place()
-    assert [now for _, now in place.broker.recovered] == [100.0]
-    assert place.journal.offset == 5000.0
+    fetch = Fetch(1, -1, 0, 1000)
+    place.journal.wanted.append(fetch)
+    place.keeper.tick()
+    place.add("a")
+    place.keeper.kill()
+    place.keeper.ended.addErrback(lambda _: None)
+    place.keeper.stopService()
+    place.journal.add("b")
+    first, page = place.store.asked[-1][2], place.store.fetched[-1][1]
+    place.keeper = place.make()
+    place.keeper.startService()
+    assert place.groups == [(1, ["a"]), (1, ["a"])]
+    first.callback(None)
+    page.callback((["row"], False))
+    assert (place.journal.told, place.broker.pages) == ([], [])
+    place.answer()
+    assert place.journal.told == [1]
+    assert place.groups[2:] == [(2, ["b"])]
+    place.answer()
+    assert place.journal.told == [1, 2]
+    assert [each for each, _ in place.store.fetched] == [fetch, fetch]
+
+
+def test_what_a_commit_raises_is_its_death_and_the_next_one_commits_it_again() -> None:
+    place = Place()
+    place.add("a")
+    died: list[Failure] = []
+    place.keeper.ended.addErrback(died.append)
+    place.journal.broken = True
+    place.answer()
+    assert [failure.type for failure in died] == [ZeroDivisionError]
+    place.journal.broken = False
+    place.keeper.stopService()
+    place.keeper = place.make()
+    place.keeper.startService()
+    place.answer()
+    assert place.groups == [(1, ["a"]), (1, ["a"])]
+    assert place.journal.told == [1]
 
 
 def test_a_group_is_what_one_iteration_brings() -> None:

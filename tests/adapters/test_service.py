@@ -110,6 +110,7 @@ def test_a_tick_that_fails_is_not_the_last(logged_failures: list[Failure]) -> No
     assert logged_failures.pop().type is AttributeError
     assert not silent.closing
     place.service.broker = broker
+    assert [(row.state, row.restarts) for path, row in place.service.root.walk() if path == "ticker"] == [("running", 1)]
     place.reactor.advance(1)
     place.reactor.advance(0)
     assert silent.closing

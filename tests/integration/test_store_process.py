@@ -26,6 +26,7 @@ GROUP = [OPENED, (r.MESSAGE, 1, b"t", b"x", 1, False, b"", None, "p", b"g"), (r.
 @pytest.fixture
 def store(tmp_path: Path) -> Iterator[SQLiteStore]:
     store = SQLiteStore(tmp_path, reactor)
+    store.watch(lambda _: store.start())
     yield store
     pytest_twisted.blockon(store.stop())
 
@@ -42,13 +43,18 @@ def alive(pid: int) -> bool:
         return False
 
 
+async def found(store: SQLiteStore) -> tuple[object, int, int]:
+    """What a start finds: sessions, and the highest numbers."""
+    snapshot = await store.start()
+    assert snapshot is not None
+    return snapshot.sessions, snapshot.highest_session, snapshot.highest_message
+
+
 async def test_what_is_committed_is_there_at_the_next_start(store: SQLiteStore) -> None:
-    assert (await store.start()).sessions == []
+    assert await found(store) == ([], 0, 0)
     await store.commit(1, GROUP)
     await store.stop()
-    snapshot = await store.start()
-    assert snapshot.sessions == [(1, "c", 60.0, 5, None, 1, 2, 2)]
-    assert (snapshot.highest_session, snapshot.highest_message) == (1, 1)
+    assert await found(store) == ([(1, "c", 60.0, 5, None, 1, 2, 2)], 1, 1)
     rows, more = await store.page(Fetch(1, -1, 0, 1000))
     assert (rows, more) == ([(0, 1, 0, 0x32, (), b"t", b"x", 1, 0, b"", None, "p", 1, b"g")], False)
 
@@ -72,6 +78,21 @@ async def test_a_killed_process_is_replaced_and_asked_again(store: SQLiteStore) 
         assert store.pid != pid
     told = await store.info()
     assert (told["sessions"], told["queued"]) == (1, 6)
+
+
+async def test_an_interruption_is_not_told_and_requests_wait_for_the_next_start(tmp_path: Path) -> None:
+    store = SQLiteStore(tmp_path, reactor)
+    told: list[Exception] = []
+    store.watch(told.append)
+    await store.start()
+    await store.interrupt()
+    committed = store.commit(1, GROUP)
+    assert await store.start() is None
+    await committed
+    assert told == []
+    await store.stop()
+    assert (await found(store))[1] == 1
+    await store.stop()
 
 
 async def test_a_group_of_which_the_answer_was_lost_is_stored_once(store: SQLiteStore) -> None:
@@ -133,7 +154,6 @@ async def test_a_damaged_file_is_an_error_at_the_start(store: SQLiteStore, tmp_p
 
 async def test_a_process_that_cannot_be_started_is_an_error_at_the_start(
         store: SQLiteStore, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(client, "FIRST_PAUSE", 0.001)
     monkeypatch.setattr(client, "command", lambda: [sys.executable, "-c", "raise SystemExit(3)"])
     with pytest.raises(StoreError, match="ends at once"):
         await store.start()

@@ -42,6 +42,8 @@ class Port(StockPort):
             except OSError as error:
                 if error.errno in GONE:
                     continue
+                if error.errno not in NO_ROOM:
+                    raise  # the port is of no use any more
                 self._pause(error)
                 break
             self._connect(accepted, address)
@@ -62,11 +64,8 @@ class Port(StockPort):
 
     def _pause(self, error: OSError) -> None:
         """Who connects now waits in the backlog; without a pause the port would stay ready and nothing could be done."""
-        if error.errno in NO_ROOM:
-            self.log.warn("no room for another connection: {error}; the next is accepted in {pause} s", error=error.strerror,
-                          pause=PAUSE)
-        else:
-            self.log.failure("a connection cannot be accepted; the next is in {pause} s", pause=PAUSE)
+        self.log.warn("no room for another connection: {error}; the next is accepted in {pause} s", error=error.strerror,
+                      pause=PAUSE)
         self.stopReading()
         self._again = self.reactor.callLater(PAUSE, self._go_on)
 

@@ -1,17 +1,20 @@
-"""SQLiteStore: the broker's side of the store process, which it starts, watches and starts again.
+"""SQLiteStore: the broker's side of the store process, which it starts and watches.
 
 Every request stays until it is answered. When the process dies, the next one is asked again, in the same order: a group
-has its number and the name of this start stored with it, so it is never stored twice.
+has its number and the name of this start stored with it, so it is never stored twice. The next one comes with the next
+`start`, which whoever watches calls.
 """
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from contextlib import suppress
 from pathlib import Path
 from secrets import token_hex
 from typing import Any, Final, cast
 
 from twisted.internet.defer import Deferred, fail, succeed
-from twisted.internet.interfaces import IDelayedCall, IReactorProcess, IReactorTime
+from twisted.internet.error import ProcessExitedAlready
+from twisted.internet.interfaces import IReactorProcess, IReactorTime
 from twisted.internet.protocol import ProcessProtocol
 from twisted.logger import Logger
 from twisted.python.failure import Failure
@@ -22,8 +25,6 @@ from emqtwist.interfaces import IStore
 from emqtwist.storage.errors import KINDS, Stopped, StoreError
 from emqtwist.storage.sqlite.frames import DONE, FAILED, PART, Frames, frame
 
-FIRST_PAUSE: Final = 0.1  # seconds before a process that died is started again; doubled each time
-LONGEST_PAUSE: Final = 5.0
 LONGEST_END: Final = 20.0  # seconds that it has to close the file; what is committed is safe without that
 ATTEMPTS: Final = 3  # to start it for the first time
 PROGRAM: Final = "import sys; sys.path.append({root!r}); from emqtwist.storage.sqlite.process import main; main()"
@@ -49,6 +50,11 @@ class StoreProcess(ProcessProtocol):
 
     def send(self, data: bytes) -> None:
         self.process.write(data)
+
+    def kill(self) -> None:
+        if not self.ended:
+            with suppress(ProcessExitedAlready):
+                self.process.signalProcess("KILL")
 
     def outReceived(self, data: bytes) -> None:
         for number, kind, value in self._frames.feed(data):
@@ -98,11 +104,11 @@ class SQLiteStore:
         self._opening = 0  # the number of the request to open
         self._ready = False
         self._running = False
-        self._loading = False  # the snapshot was asked for
+        self._loading = self._loaded = False  # the snapshot was asked for, and given
         self._failures = 0
-        self._restart: IDelayedCall | None = None
-        self._snapshot: Deferred[Snapshot] | None = None
+        self._started: Deferred[Snapshot | None] | None = None
         self._stopped: Deferred[None] | None = None
+        self._watcher: Callable[[Exception], object] = _nobody
 
     @property
     def pid(self) -> int | None:
@@ -111,13 +117,23 @@ class SQLiteStore:
 
     # What IStore asks for.
 
-    def start(self) -> Deferred[Snapshot]:
-        self._running = True
+    def start(self) -> "Deferred[Snapshot | None]":
+        if not self._running:
+            self._running, self._loading, self._loaded = True, False, False
         self._failures = 0
-        self._loading = False
-        self._snapshot = Deferred()
+        self._started = Deferred()
         self._spawn()
-        return self._snapshot
+        return self._started
+
+    def watch(self, function: Callable[[Exception], object]) -> None:
+        self._watcher = function
+
+    def interrupt(self) -> Deferred[None]:
+        if self._process is None:
+            return succeed(None)
+        self._stopped = Deferred()
+        self._process.kill()
+        return self._stopped
 
     def commit(self, number: int, records: Sequence[tuple[Any, ...]]) -> Deferred[None]:
         return self._ask("commit", number, list(records))
@@ -139,15 +155,13 @@ class SQLiteStore:
         if not self._running:
             return succeed(None)
         self._running = False
-        if self._restart is not None and self._restart.active():
-            self._restart.cancel()
         if self._process is None:
             self._give_up(Stopped("the store was stopped"))
             return succeed(None)
         self._stopped = Deferred()
         self._last += 1
         self._process.send(frame((self._last, "stop", ())))
-        patience = self._clock.callLater(LONGEST_END, self._process.process.signalProcess, "KILL")
+        patience = self._clock.callLater(LONGEST_END, self._process.kill)
         return self._stopped.addCallback(lambda _: patience.cancel() if patience.active() else None)
 
     # Requests.
@@ -198,64 +212,83 @@ class SQLiteStore:
             self._refused(_error(kind, value))
             return
         self._ready = True
-        self._failures = 0
         assert self._process is not None
         for request in list(self._requests.values()):
             self._process.send(request.data)
-        if self._snapshot is not None and not self._loading:
+        if self._loaded:
+            self._give(None)
+        elif not self._loading:
             self._loading = True
-            self._ask("snapshot").addCallbacks(self._loaded, self._not_loaded)
+            self._ask("snapshot").addCallbacks(self._give, self._not_loaded)
 
-    def _loaded(self, answer: Any) -> None:
-        highest, parts = answer if isinstance(answer[0], tuple) else (answer, [])
-        lists: list[list[tuple[Any, ...]]] = [[], [], [], [], []]
-        for which, rows in parts:
-            lists[which] += rows
-        snapshot, self._snapshot = self._snapshot, None
-        if snapshot is not None:
-            snapshot.callback(Snapshot(*highest, *lists))
+    def _give(self, answer: Any) -> None:
+        """It has started: with what is stored, if that was not given yet."""
+        snapshot = None
+        if answer is not None:
+            highest, parts = answer if isinstance(answer[0], tuple) else (answer, [])
+            lists: list[list[tuple[Any, ...]]] = [[], [], [], [], []]
+            for which, rows in parts:
+                lists[which] += rows
+            snapshot = Snapshot(*highest, *lists)
+        self._loaded = True
+        started, self._started = self._started, None
+        if started is not None:
+            started.callback(snapshot)
 
     def _not_loaded(self, reason: Failure) -> None:
         self._refused(cast(BaseException, reason.value))
 
     def _refused(self, error: BaseException) -> None:
-        """The store cannot be opened: at the first time that is the end, later it is tried again."""
-        process, snapshot = self._process, self._snapshot
-        if snapshot is None:
-            self.log.error("the store cannot be opened again: {reason}", reason=str(error))
-        else:
-            self._snapshot, self._running, self._process = None, False, None
-            snapshot.errback(error)
+        """The store cannot be opened: at the first time that is the end, later it may be tried again."""
+        process, started = self._process, self._started
+        self._process, self._started = None, None
+        if not self._loaded:
+            self._running = False
         if process is not None:
             process.process.loseConnection()
+        if started is not None:
+            started.errback(error)
 
     def died(self, process: StoreProcess) -> None:
-        """A process has ended; unless that was wanted, another takes its place."""
+        """A process has ended."""
         if process is not self._process:
             return
         self._process, self._ready = None, False
+        stopped, self._stopped = self._stopped, None
         if not self._running:
             self._give_up(Stopped("the store was stopped"))
-            stopped, self._stopped = self._stopped, None
-            if stopped is not None:
-                stopped.callback(None)
-            return
-        self._failures += 1
-        if self._snapshot is not None and self._failures >= ATTEMPTS:
-            self._refused(StoreError("the store process cannot be started, or ends at once"))
-            return
+        else:
+            self._keep_requests()
+        if stopped is not None:
+            stopped.callback(None)
+        elif self._running:
+            self._lost()
+
+    def _keep_requests(self) -> None:
+        """For the next process; what it cannot do again has failed."""
         for number in [number for number, request in self._requests.items() if not request.repeated]:
             self._requests.pop(number).answer.errback(Stopped("the store process ended"))
         for request in self._requests.values():
             request.parts.clear()
-        pause = min(LONGEST_PAUSE, FIRST_PAUSE * 2.0 ** (self._failures - 1))
-        self.log.error("the store process ended; it is started again in {pause} s", pause=pause)
-        self._restart = self._clock.callLater(pause, self._spawn)
+
+    def _lost(self) -> None:
+        """It ended by itself. One that has not told yet what is stored is replaced: nobody can do so before the start is over."""
+        self._failures += 1
+        if self._started is None:
+            self._watcher(StoreError("the store process ended"))
+        elif self._failures < ATTEMPTS:
+            self._spawn()
+        else:
+            self._refused(StoreError("the store process cannot be started, or ends at once"))
 
     def _give_up(self, error: StoreError) -> None:
         requests, self._requests = self._requests, {}
         for request in requests.values():
             request.answer.errback(error)
+
+
+def _nobody(error: Exception) -> None:
+    """Watches nothing."""
 
 
 def _error(kind: str, value: Any) -> StoreError:

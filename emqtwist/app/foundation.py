@@ -1,0 +1,75 @@
+"""What the parts of a broker work on: it outlives them."""
+import time
+from collections.abc import Callable
+from secrets import token_hex
+from typing import Any
+
+from emqtwist.app.methods import methods_of
+from emqtwist.app.settings import settings_of
+from emqtwist.app.store import make_store
+from emqtwist.config import Config, TcpListener, validate
+from emqtwist.core.broker import Broker
+from emqtwist.core.journal import Journal
+from emqtwist.core.link import Turn
+from emqtwist.core.observer import Observers
+from emqtwist.core.records import Snapshot
+from emqtwist.net.batching import SocketSet, can_batch
+from emqtwist.net.listeners import Listener
+from emqtwist.net.protocol import MQTTFactory
+from emqtwist.net.turns import Turns
+from emqtwist.services.events import LogObserver
+from emqtwist.services.keeper import Keeper, Work
+from emqtwist.services.systopics import SysTopics
+from emqtwist.services.watermarks import Watermarks
+
+
+class Foundation:
+    """`store` and `journal` are None where nothing outlives the process; `listeners` maps their names to them."""
+
+    def __init__(self, config: Config, reactor: Any, now: Callable[[], float]) -> None:
+        validate(config)
+        self.config = config
+        self.reactor = reactor
+        self.now = now
+        self.observers = Observers(LogObserver())
+        self.store = make_store(config, reactor)
+        self.journal = None if self.store is None else Journal()
+        self.work = Work()
+        self.broker = Broker(settings_of(config), _token, Turn(now()), self.observers, self.journal)
+        self.broker.methods = methods_of(config)
+        self.turns = Turns(self.broker, reactor, now)
+        batched = config.node.io == "engine" and can_batch(reactor)
+        self.sockets = SocketSet(reactor, self.turns) if batched else None
+        self.systopics = SysTopics(self.turns, config.mqtt.broker, config.node.name, reactor, now)
+        self.observers.each += [Watermarks(self.broker.alarms), self.systopics]
+        self.listeners = {section.name: self._listener(section) for section in config.listener.tcp}
+
+    @property
+    def keeper(self) -> Keeper | None:
+        """What carries messages into the store, where there is one."""
+        raise NotImplementedError
+
+    def recover(self, snapshot: Snapshot) -> None:
+        """Give the broker what the store has."""
+        if self.journal is not None:
+            self.journal.offset = time.time() - self.now()
+        self.turns.begin()
+        self.broker.recover(snapshot, self.now())
+
+    def tick(self) -> None:
+        """Once a second: what fell due."""
+        self.turns.begin()
+        self.broker.tick()
+        if self.keeper is not None:
+            self.keeper.tick()
+
+    def _listener(self, section: TcpListener) -> Listener:
+        factory = MQTTFactory(self.turns, self.reactor, section.nodelay, self.config.mqtt.client.max_unsent)
+        listener = Listener(section, factory, self.reactor, self.sockets)
+        if self.store is not None:
+            listener.hold_off()
+        return listener
+
+
+def _token() -> str:
+    return token_hex(8)

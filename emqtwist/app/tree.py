@@ -1,0 +1,45 @@
+"""The parts of a broker, in the order in which they start: the tree that `emqtwist_ctl supervisor tree` shows.
+
+What a part works on is the Foundation, which outlives it: a part that died leaves it as it is, and the next one goes on.
+"""
+from typing import Final
+
+from emqtwist.app.foundation import Foundation
+from emqtwist.net.listeners import Listener
+from emqtwist.services.keeper import Keeper
+from emqtwist.services.listening import Listening
+from emqtwist.services.periodic import Periodic
+from emqtwist.services.storing import Storing
+from emqtwist.services.supervisor import Child, Supervisor
+
+TICK: Final = 1.0  # seconds between looks at what fell due
+STORE_PATIENCE: Final = 3600.0  # seconds to open the store: a large one may have to be upgraded, or its log to be read
+
+
+def tree(on: Foundation) -> Supervisor:
+    """All of them, not started yet."""
+    clock = on.reactor
+    return Supervisor("emqtwist", [
+        *_storage(on),
+        Child("ticker", lambda: Periodic("ticker", TICK, on.tick, clock)),
+        Child("systopics", lambda: Periodic("systopics", TICK, on.systopics.heartbeat, clock)),
+        Child("listeners", lambda: Supervisor("listeners", [
+            _listening(listener) for listener in on.listeners.values()
+        ], clock)),
+    ], clock)
+
+
+def _storage(on: Foundation) -> list[Child]:
+    """What keeps messages, where something does."""
+    store, journal = on.store, on.journal
+    if store is None or journal is None:
+        return []
+    return [
+        Child("store", lambda: Storing(store, on.recover), patience=STORE_PATIENCE),
+        Child("keeper", lambda: Keeper(on.broker, journal, store, on.work, on.reactor, on.turns.begin,
+                                       on.now)),
+    ]
+
+
+def _listening(listener: Listener) -> Child:
+    return Child(listener.name, lambda: Listening(listener))
