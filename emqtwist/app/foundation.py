@@ -18,7 +18,7 @@ from emqtwist.net.listeners import Listener
 from emqtwist.net.protocol import MQTTFactory
 from emqtwist.net.turns import Turns
 from emqtwist.services.events import LogObserver
-from emqtwist.services.keeper import Keeper, Work
+from emqtwist.services.keeper import Keeper, Work, offset
 from emqtwist.services.systopics import SysTopics
 from emqtwist.services.watermarks import Watermarks
 
@@ -52,7 +52,7 @@ class Foundation:
     def recover(self, snapshot: Snapshot) -> None:
         """Give the broker what the store has."""
         if self.journal is not None:
-            self.journal.offset = time.time() - self.now()
+            self.journal.offset = offset(time.time, self.now)
         self.turns.begin()
         self.broker.recover(snapshot, self.now())
 

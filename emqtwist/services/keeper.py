@@ -27,6 +27,11 @@ PATIENCE: Final = 10.0  # seconds for a commit, after which the broker refuses w
 Page = tuple[list[tuple[Any, ...]], bool]
 
 
+def offset(wall: Callable[[], float], now: Callable[[], float]) -> float:
+    """Seconds by which the wall clock is before the monotonic one."""
+    return wall() - now()
+
+
 class Work:
     """What a Keeper has in hand, and the next one goes on with."""
 
@@ -83,7 +88,7 @@ class Keeper(Part):
 
     def tick(self) -> None:
         """Once a second: how far the two clocks are apart, and whether the store still answers."""
-        self._journal.offset = self._wall() - self._now()
+        self._journal.offset = offset(self._wall, self._now)
         if self._since is not None and self._now() - self._since > PATIENCE:
             self._fail("the store does not answer")
         if not self._called:

@@ -256,7 +256,11 @@ class Supervisor(MultiService):
         ran = self._clock.seconds() - row.since
         row.attempts = 1 if row.state == "running" and ran > self._period else row.attempts + 1
         row.failure = failure
-        self.log.failure("{part} of {supervisor} died", failure, part=row.child.name, supervisor=self.name)
+        if failure.getTracebackObject() is None:  # nothing was raised here: a process or a port is gone, or somebody ended it
+            self.log.error("{part} of {supervisor} died: {reason}", part=row.child.name, supervisor=self.name,
+                           reason=failure.getErrorMessage())
+        else:
+            self.log.failure("{part} of {supervisor} died", failure, part=row.child.name, supervisor=self.name)
 
     def _exhausted(self) -> bool:
         now = self._clock.seconds()

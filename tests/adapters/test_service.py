@@ -1,5 +1,6 @@
 """BrokerService on a reactor in memory: what it listens on, what its clock does, live settings, a graceful end."""
 from collections.abc import Callable
+from typing import cast
 
 import pytest
 from twisted.internet.error import CannotListenError
@@ -14,6 +15,8 @@ from emqtwist.mqtt import constants as c
 from emqtwist.mqtt.errors import TopicFilterInvalid, TopicNameInvalid
 from emqtwist.mqtt.packets import Connect, Disconnect, Publish, Subscribe, Will
 from emqtwist.net.protocol import LINGER
+from emqtwist.services.periodic import Periodic
+from emqtwist.services.supervisor import Exhausted
 from tests.peers import properties
 from tests.wires import Caller
 
@@ -233,6 +236,24 @@ def test_a_service_without_clients_ends_at_once_and_can_start_again() -> None:
 
 def test_a_service_that_never_started_can_be_stopped() -> None:
     assert BrokerService(reactor=MemoryReactorClock()).stopService().called
+
+
+# Parts that die.
+
+def test_a_broker_that_gives_up_tells_the_host_and_lets_clients_go() -> None:
+    place = Place()
+    alice = place.connect("alice")
+    ended: list[Failure] = []
+    place.service.ended.addErrback(ended.append)
+    for _ in range(11):
+        assert not alice.closing
+        cast(Periodic, place.service.root.find("systopics").service).kill()
+        place.reactor.pump([1.0] * 5)
+    assert [failure.type for failure in ended] == [Exhausted]
+    assert alice.one(Disconnect).reason_code == c.SERVER_SHUTTING_DOWN
+    assert alice.closing
+    assert place.service.port() == 0
+    assert place.service.stopService().called
 
 
 def test_assigned_identifiers_cannot_be_guessed() -> None:

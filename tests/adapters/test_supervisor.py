@@ -169,6 +169,16 @@ def test_it_can_be_stopped_while_it_starts(stage: Stage) -> None:
     assert stage.took() == "+a -a"
 
 
+def test_a_stop_does_not_wait_for_a_start_that_may_last(stage: Stage) -> None:
+    stage.starting["a"] = Deferred()
+    supervisor = stage.supervisor("a", "b")
+    started = supervisor.startService()
+    assert supervisor.stopService().called
+    assert started.called
+    assert stage.took() == "+a -a"
+    assert states(supervisor) == {"a": "stopped", "b": "stopped"}
+
+
 def test_it_starts_again_after_a_stop(stage: Stage) -> None:
     supervisor = stage.supervisor("a")
     supervisor.startService()
@@ -408,6 +418,27 @@ def test_restart_on_request_puts_a_fresh_part_in_place(stage: Stage) -> None:
     assert stage.took() == "-a +a"
     assert worker(supervisor, "a") is not old
     assert supervisor.rows["a"].failure is None
+
+
+def test_a_part_that_was_stopped_on_request_stays_so_until_a_restart(stage: Stage) -> None:
+    supervisor = stage.supervisor("a", "b")
+    supervisor.startService()
+    supervisor.stop("a")
+    assert states(supervisor) == {"a": "stopped", "b": "running"}
+    supervisor.restart("a")
+    assert states(supervisor) == {"a": "running", "b": "running"}
+
+
+def test_parts_below_are_found_and_restarted_by_their_path(stage: Stage) -> None:
+    top = Supervisor("top", [Child("low", lambda: stage.supervisor("a")), stage.child("b")], stage.clock)
+    top.startService()
+    stage.took()
+    top.restart("low/a")
+    assert stage.took() == "-a +a"
+    assert top.find("low/a") is dict(top.walk())["low/a"]
+    for path in ("c", "low/b", "b/a"):
+        with pytest.raises(KeyError):
+            top.find(path)
 
 
 def test_a_killed_part_says_so(stage: Stage) -> None:

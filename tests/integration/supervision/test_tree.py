@@ -1,0 +1,222 @@
+"""Each part of the tree dies in the midst of its work, under traffic: it comes back, and no client notices."""
+import errno
+import gc
+import os
+import signal
+import sys
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import asynccontextmanager, suppress
+from pathlib import Path
+from typing import Any, Final, cast
+
+import pytest
+from twisted.internet import reactor
+from twisted.internet.error import ConnectError, ConnectionLost
+from twisted.python.failure import Failure
+
+from emqtwist import BrokerService
+from emqtwist.config import parse
+from emqtwist.core.broker import Broker
+from emqtwist.core.journal import Journal
+from emqtwist.mqtt.packets import Publish, Will
+from emqtwist.mqtt.properties import Properties
+from emqtwist.services.collector import Collector
+from emqtwist.services.part import Killed
+from emqtwist.services.supervisor import Child, Exhausted, Supervisor
+from emqtwist.services.systopics import SysTopics
+from emqtwist.storage.errors import StoreError
+from emqtwist.storage.sqlite.client import SQLiteStore
+from tests.integration.program import run
+from tests.integration.supervision.traffic import Talker, Traffic, join, until
+from tests.transports import IO
+
+LISTENER: Final = "listeners/tcp.default"
+
+
+class Planted(Exception):
+    """What a part meets in its work."""
+
+
+@pytest.fixture(autouse=True)
+def deaths(logged_failures: list[Failure]) -> Iterator[None]:
+    """The planted deaths are logged, and nothing else."""
+    yield
+    expected = (Planted, Killed, Exhausted, ConnectionLost, StoreError, OSError)
+    logged_failures[:] = [each for each in logged_failures if each.check(*expected) is None]
+
+
+class Place:
+    """A broker with a store, under traffic."""
+
+    def __init__(self, folder: Path) -> None:
+        self.service = BrokerService(parse(
+            f"node.io = {IO}\nnode.data_dir = {folder / 'data'}\nstore.type = sqlite\nlistener.tcp.default.bind = 127.0.0.1:0\n"),
+            reactor)
+        self.service.root.add(Child("collector", lambda: Collector(cast(Any, reactor))))
+        self.traffic = Traffic(0)
+
+    async def start(self) -> None:
+        self.service.startService()
+        await self.service.when_ready()
+        self.traffic.port = self.service.port()
+        await self.traffic.start()
+        await self.traffic.flow()
+
+    @property
+    def root(self) -> Supervisor:
+        return self.service.root
+
+    async def until_restarted(self, path: str, times: int = 1) -> None:
+        await until(lambda: self.root.find(path).restarts >= times)
+
+    async def break_once(self, owner: object, name: str) -> None:
+        """The next call of a function of a class or module raises, and is the last one that does; waits for it."""
+        whole = getattr(owner, name)
+
+        def broken(*arguments: object) -> None:
+            setattr(owner, name, whole)
+            raise Planted
+
+        setattr(owner, name, broken)
+        await until(lambda: getattr(owner, name) is whole)
+
+
+def delayed(seconds: int) -> Properties:
+    properties = Properties()
+    properties.will_delay_interval = seconds
+    return properties
+
+
+@asynccontextmanager
+async def place_at(folder: Path) -> AsyncIterator[Place]:
+    place = Place(folder)
+    try:
+        await place.start()
+        yield place
+        await place.traffic.finish()
+    finally:
+        await place.service.stopService()
+
+
+# How each is killed: by what it meets while others wait for it.
+
+async def kill_store(place: Place) -> None:
+    """With a group under way, and clients that wait for it."""
+    await until(lambda: place.service.work.group)
+    store = place.service.store
+    assert isinstance(store, SQLiteStore)
+    pid = store.pid
+    assert pid is not None
+    os.kill(pid, signal.SIGKILL)
+    await until(lambda: store.pid not in (None, pid))
+
+
+async def kill_keeper(place: Place) -> None:
+    """As it hands a group to the store, and as it hears that another is stored: clients wait for both, and for those behind."""
+    for restarts, owner, name in ((1, SQLiteStore, "commit"), (2, Journal, "committed")):
+        await place.break_once(owner, name)
+        await place.until_restarted("keeper", restarts)
+        await place.traffic.flow()
+
+
+async def kill_ticker(place: Place) -> None:
+    """With a Will due, that another tick publishes."""
+    heir, mortal = Talker(), Talker()
+    for talker, client_id in ((heir, "heir"), (mortal, "mortal")):
+        await join(talker, place.service.port())
+        await talker.enter(client_id, Will(b"will", b"", properties=delayed(1)) if talker is mortal else None)
+    await heir.subscribe(b"will", 0)
+    mortal.abort()
+    await place.break_once(Broker, "tick")
+    assert isinstance(await heir.next(), Publish)
+    heir.abort()
+
+
+async def kill_systopics(place: Place) -> None:
+    """In the midst of what it tells."""
+    listener = Talker()
+    await join(listener, place.service.port())
+    await listener.enter("listener")
+    await listener.subscribe(b"$SYS/brokers/+/uptime", 0)
+    await place.break_once(SysTopics, "_publish")
+    assert isinstance(await listener.next(), Publish)
+    listener.abort()
+
+
+async def kill_listeners(place: Place) -> None:
+    cast(Supervisor, place.root.find("listeners").service).kill()
+    await comes_back(place)
+
+
+async def kill_listener(place: Place) -> None:
+    """As it accepts; others wait to be accepted."""
+    port = cast(Any, place.service.listeners["default"])._port
+    if IO == "engine":
+        port.socket = Deaf(port.socket)
+    waiting = [Talker() for _ in range(5)]
+    for talker in waiting:
+        with suppress(ConnectError):
+            await join(talker, place.traffic.port)
+    if IO != "engine":
+        port.connectionLost(Failure(Planted()))  # as the reactor does when it cannot read
+    await comes_back(place)
+    for talker in waiting:
+        talker.abort()
+
+
+class Deaf:
+    """A listening socket that the system has closed."""
+
+    def __init__(self, whole: Any) -> None:
+        self._whole = whole
+
+    def accept(self) -> None:
+        raise OSError(errno.EBADF, "planted")
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._whole, name)
+
+
+async def comes_back(place: Place) -> None:
+    """The listener has its port again, and a client may come."""
+    await until(lambda: place.root.find(LISTENER).restarts or place.root.find("listeners").restarts)
+    await until(lambda: place.service.port())
+    assert place.service.port() == place.traffic.port
+    talker = Talker()
+    await join(talker, place.traffic.port)
+    await talker.enter("late")
+    talker.abort()
+
+
+async def kill_collector(place: Place) -> None:
+    await place.break_once(gc, "freeze")
+
+
+KILLS: Final[dict[str, Callable[[Place], Awaitable[None]]]] = {
+    "store": kill_store, "keeper": kill_keeper, "ticker": kill_ticker, "systopics": kill_systopics,
+    "listeners": kill_listeners, LISTENER: kill_listener, "collector": kill_collector,
+}
+
+
+@pytest.mark.parametrize("path", KILLS)
+async def test_a_part_dies_in_its_work_and_no_client_notices(path: str, tmp_path: Path) -> None:
+    async with place_at(tmp_path) as place:
+        part = place.root.find(path).service
+        await KILLS[path](place)
+        await until(lambda: place.root.find(path).service is not part and place.root.find(path).state == "running")
+        assert place.root.find(path).restarts >= 1
+        assert all(row.state == "running" for _, row in place.root.walk())
+        await place.traffic.flow()
+
+
+def test_each_part_of_the_tree_is_killed_here(tmp_path: Path) -> None:
+    assert {path for path, _ in Place(tmp_path).root.walk()} == set(KILLS)
+
+
+def test_twistd_ends_with_a_status_when_the_broker_gives_up(tmp_path: Path) -> None:
+    ended = run(sys.executable, "-m", "tests.integration.supervision.failing", "-n", "--pidfile=", "emqtt", "--port", "0",
+                cwd=tmp_path)
+    output = (ended.stdout + ended.stderr).decode()
+    assert ended.returncode == 1, output
+    assert "ticker of emqtwist died" in output
+    assert "emqtwist gives up: its parts died 11 times within 60.0 s" in output
