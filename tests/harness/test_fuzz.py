@@ -9,6 +9,7 @@ from tests.harness.fuzz import bugs
 from tests.harness.fuzz.__main__ import VERSIONS, main
 from tests.harness.fuzz.broker import BrokerFuzz
 from tests.harness.fuzz.core import CoreFuzz
+from tests.harness.fuzz.logins import ENDS
 from tests.harness.fuzz.sessions import Found, LyingSession
 from tests.harness.planting import Bug
 
@@ -50,6 +51,8 @@ def test_lying_clients_find_what_is_planted_in_a_broker(
     (bugs.TAKES_OTHERS_ALONG, "AssertionError"),
     (bugs.STALE_LINK, "there is still: .*links"),
     (bugs.STALE_ROUTE, "there is still: .*filters"),
+    (bugs.NOT_UTF_8, "UnicodeDecodeError"),
+    (bugs.OUT_OF_TURN, "AssertionError"),
 ], ids=lambda value: value.name if isinstance(value, Bug) else "")
 def test_lying_clients_find_what_is_planted_in_the_core(bug: Bug, what: str, monkeypatch: pytest.MonkeyPatch) -> None:
     bug.plant(monkeypatch)
@@ -57,12 +60,22 @@ def test_lying_clients_find_what_is_planted_in_the_core(bug: Bug, what: str, mon
         CoreFuzz(1, 5).run(0, 1000)
 
 
+def test_lying_clients_log_in_and_prove_themselves_again_or_fail() -> None:
+    fuzz = CoreFuzz(1, 5)
+    fuzz.run(0, 1000)
+    results = fuzz.world.broker.metrics.authentications
+    assert results["accepted"] > 50
+    assert results["refused"] > 10
+    logins = [login for number in range(300) if (login := LyingSession(1, 5, number).login)]
+    assert {login.end for login in logins} == set(ENDS)
+
+
 def test_what_was_found_can_be_repeated() -> None:
     session = LyingSession(7, 5, 123)
     again, alone, shown = str(Found("something", session, 100, " --core")).splitlines()[1:]
     assert again.endswith("python -m tests.harness.fuzz --core --seed 7 --version 5 --first 100 --sessions 24")
     assert alone.endswith("python -m tests.harness.fuzz --core --seed 7 --version 5 --first 123 --sessions 1")
-    assert bytes.fromhex(shown.removeprefix("bytes: ")) == b"".join(session.chunks)
+    assert bytes.fromhex(shown.removeprefix("bytes: ")) == session.data
     assert LyingSession(7, 5, 123).chunks == session.chunks
 
 

@@ -2,11 +2,15 @@
 import re
 import socket
 import struct
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from random import Random
 
+from emqtwist.mqtt.constants import MAX_PACKET
+from emqtwist.mqtt.decoder import Decoder
+from emqtwist.mqtt.packets import Packet
 from tests.harness.fuzz.canary import Canary
+from tests.harness.fuzz.logins import USERS_FILE
 from tests.harness.fuzz.sessions import Found, LyingSession
 from tests.integration.program import Program, python_script
 
@@ -23,6 +27,8 @@ on_full = drop_oldest
 route_cache = 1000
 [retainer]
 max_message_num = 100
+[auth.scram]
+file = users
 [listener.tcp.default]
 bind = 127.0.0.1:0
 """
@@ -34,18 +40,33 @@ DEFECT = re.compile(r"defect|Traceback|Unhandled")
 
 
 class Liar:
-    """The connection of one session; everything is sent when it is made, and `closed` is asked once."""
+    """The connection of one session; everything is sent by `speak`, and then `closed` is asked once."""
 
     def __init__(self, session: LyingSession, port: int) -> None:
         self.session = session
         self.socket = socket.create_connection(("127.0.0.1", port), PATIENCE)
         self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self.port = self.socket.getsockname()[1]
+
+    def speak(self) -> None:
         try:
-            for chunk in session.chunks:
+            if self.session.login is not None:
+                self.socket.sendall(self.session.login.opening)
+                self.socket.sendall(self.session.login.final(self._answer()))
+            for chunk in self.session.chunks:
                 self.socket.sendall(chunk)
         except (BrokenPipeError, ConnectionResetError):
             pass  # closed in the middle, as it deserves
+
+    def _answer(self) -> Packet | None:
+        """The first packet from the broker, None when there is none."""
+        decoder = Decoder(MAX_PACKET, self.session.version)
+        packets: list[Packet] = []
+        received = b"?"
+        while received and not packets:
+            received = self.socket.recv(65536)
+            packets = decoder.feed(received)
+        return packets[0] if packets else None
 
     def closed(self) -> bool:
         """Wait for the end, which bytes that are no packets deserve, or else for any answer; whether it was the end."""
@@ -82,6 +103,7 @@ class BrokerFuzz:
         """Play sessions; Found when the broker dies, hangs, grows, logs a defect, or disturbs the canary."""
         self._first = self._number = first
         (self._folder / "broker.ini").write_text(CONFIGURATION)
+        (self._folder / "users").write_text(USERS_FILE)
         self._program = Program(*self._command, "-n", "--pidfile=broker.pid", "emqtt", "--config", "broker.ini",
                                 cwd=self._folder)
         try:
@@ -122,6 +144,7 @@ class BrokerFuzz:
         except (ConnectionError, TimeoutError) as error:
             raise self._found(f"the broker takes no connections any more: {error}", session.number) from error
         self._numbers[liar.port] = session.number
+        self._bear(liar.speak, session)
         if session.is_silent:
             self._waiting.append(liar)
             if len(self._waiting) > MANY:
@@ -134,10 +157,13 @@ class BrokerFuzz:
             self._open.pop(Random(session.number).randrange(len(self._open))).part()
 
     def _judge(self, liar: Liar) -> None:
+        self.closed += bool(self._bear(liar.closed, liar.session))
+
+    def _bear(self, act: Callable[[], bool | None], session: LyingSession) -> bool | None:
         try:
-            self.closed += liar.closed()
+            return act()
         except TimeoutError:
-            raise self._found(f"neither answered nor closed within {PATIENCE:g} s", liar.session.number) from None
+            raise self._found(f"neither answered nor closed within {PATIENCE:g} s", session.number) from None
 
     def _listen(self, canary: Canary) -> None:
         if canary.error is not None:

@@ -15,5 +15,9 @@ TAKES_OTHERS_ALONG: Final = Bug(
 STALE_LINK: Final = Bug("a closed connection is kept", "core.connection:Connection.end", "del self.broker.links[self]", "pass")
 STALE_ROUTE: Final = Bug("a session's filters outlive it", "core.sessions:Sessions.discard",
                          "self._subscriptions.remove(subscription, session.subscriptions)", "pass")
+NOT_UTF_8: Final = Bug("Authentication Data that is no text is a defect", "access.scram:_text",
+                       "except UnicodeDecodeError", "except ZeroDivisionError")
+OUT_OF_TURN: Final = Bug("an AUTH out of turn is a defect", "core.authenticating:authenticate_again",
+                         "if exchange.conversation is not None:", "if True:")
 BUGS: Final = {bug.name: bug for bug in (UNKNOWN_PROPERTY, LEAK, STAYS_OPEN, TAKES_OTHERS_ALONG, STALE_LINK,
-                                         STALE_ROUTE)}
+                                         STALE_ROUTE, NOT_UTF_8, OUT_OF_TURN)}

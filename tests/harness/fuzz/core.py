@@ -2,6 +2,7 @@
 from random import Random
 
 from emqtwist.mqtt.packets import Puback, Publish
+from tests.harness.fuzz.logins import methods
 from tests.harness.fuzz.sessions import Found, LyingSession
 from tests.peers import Peer, World
 
@@ -18,6 +19,7 @@ class CoreFuzz:
         self.seed = seed
         self.version = version
         self.world = World(*SETTINGS)
+        self.world.broker.methods = methods()
         self.closed = 0
         self._connected: list[Peer] = []
         self._exchanged = 0
@@ -41,6 +43,10 @@ class CoreFuzz:
         random = Random(session.number)
         peer = self.world.peer()
         self._connected.append(peer)
+        if session.login is not None:
+            peer.write(session.login.opening)
+            self.world.settle()
+            peer.write(session.login.final(next(iter(peer.received()), None)))
         for chunk in session.chunks:
             peer.write(chunk)
             if random.random() < 0.5:

@@ -3,6 +3,7 @@ from collections.abc import Sequence
 from random import Random
 from typing import TypeVar
 
+from emqtwist.access.verifiers import METHOD
 from emqtwist.mqtt import constants as c
 from emqtwist.mqtt import packets as p
 from emqtwist.mqtt.properties import (
@@ -18,6 +19,7 @@ from emqtwist.mqtt.properties import (
     WILL,
     Properties,
 )
+from tests.harness.fuzz.logins import FIRST, with_method
 
 CLIENTS = ("f1", "f2", "f3", "é" * 20)
 ODD_CLIENTS = ("", "x" * 300)
@@ -29,31 +31,46 @@ ODD_FILTERS = (b"", b"$share/g", b"$share//f", b"$exclusive/#", b"f/#/a", b"f+",
 STRINGS = ("", "text", "é€😀", "x" * 500)
 NUMBERS = (0, 1, 2, 3, 127, 128, 16_383, 16_384, 65_535)
 PACKET_IDS = (1, 1, 2, 2, 3, 7, 65_535)
+METHODS = (METHOD,) * 6 + ("", "other", METHOD.lower(), "x" * 500)
+DATA = (FIRST, FIRST, None, b"", b"n,,", b"c=biws,r=noncebroker,p=AAAA", b"\xff\0", b"n,,n=,r=", b"x" * 1025)
+AUTH_CODES = (c.CONTINUE_AUTHENTICATION, c.CONTINUE_AUTHENTICATION, c.RE_AUTHENTICATE, c.RE_AUTHENTICATE, c.SUCCESS)
 T = TypeVar("T")
 
 
 class Packets:
-    """A source of packets; `wild` ones may hold properties that do not belong to them, with any value."""
+    """A source of packets; `wild` ones may hold properties that do not belong to them, with any value.
+
+    With a `method` CONNECT has an Authentication Method, and AUTH is as usual as other packets.
+    """
 
     def __init__(self, random: Random, version: int) -> None:
         self.random = random
         self.version = version
         self.wild = random.random() < 0.15
+        self.method = self._five() and random.random() < 0.2
 
     def session(self) -> list[p.Packet]:
         """CONNECT, some packets, and perhaps DISCONNECT."""
-        usual = (self.publish, self.publish, self.publish, self.subscribe, self.subscribe, self.unsubscribe,
-                 self.acknowledgement, self.acknowledgement, self.pingreq)
         packets = [self.connect()] if self.random.random() < 0.97 else []
-        packets += [self.pick(usual, (self.foreign,))() for _ in range(self.random.randrange(16))]
+        return packets + self.rest()
+
+    def rest(self) -> list[p.Packet]:
+        """What follows CONNECT."""
+        usual = [self.publish, self.publish, self.publish, self.subscribe, self.subscribe, self.unsubscribe,
+                 self.acknowledgement, self.acknowledgement, self.pingreq]
+        if self.method:
+            usual += [self.auth, self.auth, self.auth]
+        packets = [self.pick(usual, (self.foreign,))() for _ in range(self.random.randrange(16))]
         return [*packets, self.disconnect()] if self.random.random() < 0.3 else packets
 
-    def connect(self) -> p.Packet:
+    def connect(self) -> p.Connect:
         user = self.pick((None, None, "user"))
         packet = p.Connect(self.version, self.pick(CLIENTS, ODD_CLIENTS), self.flag(), self.pick((0, 0, 1, 60, 65_535)), user,
                            None if user is None and self.version < c.MQTT_5_0 else self.pick((None, b"secret")))
         packet.bridge = self.random.random() < 0.05
         packet.properties = self.properties(c.CONNECT)
+        if self.method:
+            packet.properties = with_method(packet.properties, self.pick(METHODS), self.pick(DATA))
         if self.flag():
             packet.will = p.Will(self.pick(TOPICS, ODD_TOPICS), self.payload(), self.random.randrange(3), self.flag(),
                                  self.properties(WILL))
@@ -88,11 +105,17 @@ class Packets:
         code = self.pick(sorted(c.REASON_CODES[c.DISCONNECT])) if self._five() and self.flag() else 0
         return p.Disconnect(code, self.properties(c.DISCONNECT))
 
+    def auth(self) -> p.Packet:
+        properties = self.properties(c.AUTH)
+        if self.random.random() < 0.9:
+            properties = with_method(properties, self.pick(METHODS), self.pick(DATA))
+        return p.Auth(self.pick(AUTH_CODES), properties)
+
     def foreign(self) -> p.Packet:
         """What a client does not send, or not now."""
         packets = [p.Connack(self.flag()), p.Suback(self.pick(PACKET_IDS), [0]), p.Unsuback(self.pick(PACKET_IDS), [0]),
                    p.Pingresp(), self.connect()]
-        return self.pick([*packets, p.Auth(0x18, self.properties(c.AUTH))] if self._five() else packets)
+        return self.pick([*packets, self.auth()] if self._five() else packets)
 
     def payload(self) -> bytes:
         return self.random.randbytes(self.pick((0, 1, 10, 10, 200, 5000)))
@@ -127,4 +150,3 @@ class Packets:
 
     def _five(self) -> bool:
         return self.version == c.MQTT_5_0
-

@@ -4,6 +4,7 @@ from random import Random
 from emqtwist.mqtt.constants import MAX_PACKET
 from emqtwist.mqtt.decoder import Decoder
 from emqtwist.mqtt.encoder import encode
+from tests.harness.fuzz.logins import Login
 from tests.harness.fuzz.mutation import mutate, split
 from tests.harness.fuzz.packets import Packets
 
@@ -11,11 +12,13 @@ FAREWELLS = ("leave", "leave", "close", "reset")  # stay connected for a while, 
 
 
 class LyingSession:
-    """Session `number` of a seed; it depends on nothing else."""
+    """Session `number` of a seed; it depends on nothing else. One with a `login` sends its chunks after that."""
 
     def __init__(self, seed: int, version: int, number: int) -> None:
         random = Random(f"{seed}/{version}/{number}")
-        encoded = [encode(packet, version) for packet in Packets(random, version).session()]
+        packets = Packets(random, version)
+        self.login = Login(random, packets.connect()) if packets.method and random.random() < 0.6 else None
+        encoded = [encode(packet, version) for packet in (packets.rest() if self.login else packets.session())]
         self.seed = seed
         self.version = version
         self.number = number
@@ -23,11 +26,16 @@ class LyingSession:
         self.farewell = random.choice(FAREWELLS)
         self.is_broken, self.is_silent = self._classify()
 
+    @property
+    def data(self) -> bytes:
+        """All that is sent, the last message of a login aside, which depends on the broker."""
+        return (self.login.opening if self.login else b"") + b"".join(self.chunks)
+
     def _classify(self) -> tuple[bool, bool]:
         """Whether its bytes are no packets, so that it has to be closed; whether they are not even one packet."""
         decoder = Decoder(MAX_PACKET)
         try:
-            packets = decoder.feed(b"".join(self.chunks))
+            packets = decoder.feed(self.data)
         except Exception:  # a defect of the decoder: it comes to light in the broker
             return True, False
         return decoder.error is not None, decoder.error is None and not packets
@@ -40,4 +48,4 @@ class Found(AssertionError):
         again = f"python -m tests.harness.fuzz{more} --seed {session.seed} --version {session.version}"
         super().__init__(f"{what}\nagain: {again} --first {first} --sessions {session.number - first + 1}\n"
                          f"alone: {again} --first {session.number} --sessions 1\n"
-                         f"bytes: {' '.join(chunk.hex() for chunk in session.chunks)}")
+                         f"bytes: {session.data.hex()}")
