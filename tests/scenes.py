@@ -26,11 +26,11 @@ def bob_subscribed(world: World, version: int = 5, qos: int = 2, **options: Any)
     return bob
 
 
-def publish(world: World, *payloads: bytes, qos: int = 1, **values: Any) -> None:
-    """From another client to `a`."""
+def publish(world: World, *payloads: bytes, topic: str = "a", qos: int = 1, **values: Any) -> None:
+    """From another client."""
     alice = world.connect("alice")
     for payload in payloads:
-        alice.publish("a", payload, qos=qos, **values)
+        alice.publish(topic, payload, qos=qos, **values)
     alice.disconnect()
 
 

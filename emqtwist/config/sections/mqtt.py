@@ -26,6 +26,7 @@ Strategy = Literal["least_loaded", "random", "round_robin", "round_robin_per_gro
 
 SYSTOPICS: Final = "tests/adapters/test_systopics.py"
 EFFECTS: Final = "tests/unit/core/test_settings_effects.py"
+QUEUES: Final = "tests/unit/core/test_settings_mqueue.py"
 STORED: Final = "tests/unit/core/test_pages.py"
 STRATEGIES: Final = Choice[Strategy](
     "least_loaded", "random", "round_robin", "round_robin_per_group", "sticky", "local", "hash_clientid", "hash_topic")
@@ -88,16 +89,16 @@ class MqueueSection:
     """
 
     type: QueueType = row(
-        "simple", Choice[QueueType]("simple", "priority"), live=True, test=EFFECTS,
+        "simple", Choice[QueueType]("simple", "priority"), live=True, test=QUEUES,
         meaning="`simple`: first in, first out. `priority`: topics of a higher priority first.")
     priority: tuple[tuple[str, int], ...] = row(
-        "", PRIORITIES, live=True, test=EFFECTS,
+        "", PRIORITIES, live=True, test=QUEUES,
         meaning="Priorities of topics in a queue of type `priority`; other topics have 0.")
     max_length: int = row(
-        "1000000", INTEGER, live=True, words={"unlimited": 0}, test=EFFECTS,
+        "1000000", INTEGER, live=True, words={"unlimited": 0}, test=QUEUES,
         meaning="Messages that a queue holds; 0 is unlimited, then `max_bytes` alone bounds it.")
     max_bytes: int = row(
-        "64MB", SIZE, live=True, minimum="1KB", test=EFFECTS,
+        "64MB", SIZE, live=True, minimum="1KB", test=QUEUES,
         meaning="Bytes that a queue holds, where nothing is stored.")
     max_stored: int = row(
         "1GB", SIZE, live=True, minimum="1KB", test=STORED,
@@ -106,16 +107,16 @@ class MqueueSection:
         "256KB", SIZE, live=True, minimum="1KB", test=STORED,
         meaning="Bytes of such a queue that are in memory too; of type `priority` all are.")
     low_watermark: float = row(
-        "20%", PERCENT, live=True, minimum="0%", maximum="100%", test=EFFECTS,
+        "20%", PERCENT, live=True, minimum="0%", maximum="100%", test=QUEUES,
         meaning="Share of `max_length` below which the alarm of a filling queue is cleared.")
     high_watermark: float = row(
-        "60%", PERCENT, live=True, minimum="0%", maximum="100%", test=EFFECTS,
+        "60%", PERCENT, live=True, minimum="0%", maximum="100%", test=QUEUES,
         meaning="Share of `max_length` above which the alarm of a filling queue is raised.")
     store_qos0: bool = row(
-        "on", FLAG, live=True, test=EFFECTS,
+        "on", FLAG, live=True, test=QUEUES,
         meaning="Queue QoS 0 messages too.")
     on_full: OnFull = row(
-        "refuse", Choice[OnFull]("refuse", "drop_oldest", "drop_newest"), live=True, test=EFFECTS,
+        "refuse", Choice[OnFull]("refuse", "drop_oldest", "drop_newest"), live=True, test=QUEUES,
         meaning="What a full queue does. `refuse`: a QoS 1 or 2 PUBLISH that a persistent session has no room for is "
                 "refused with 0x97 (3.1 and 3.1.1: the publisher's connection is closed); a transient session drops "
                 "its oldest.")
