@@ -5,7 +5,7 @@ from emqtwist.core.forwarded import check_forwarded
 from emqtwist.core.journal import Journal
 from emqtwist.core.message import MQTT_5_BIT, NEVER, PUBLISH_BYTE, Message
 from emqtwist.core.pubsub import refused_by
-from emqtwist.core.router import Route, is_reserved
+from emqtwist.core.router import DOLLAR, Route, is_reserved
 from emqtwist.core.session import Session
 from emqtwist.mqtt import constants as c
 from emqtwist.mqtt.errors import (
@@ -28,12 +28,12 @@ def publish(connection: Connection, session: Session, packet: Publish) -> None:
         router = connection.broker.router
         route = router.cache.get(packet.topic_name)
         if route is None:
-            route = router.only(packet.topic_name)
+            route = router.by_name(packet.topic_name)
         if route is None:
             route = _route_of_frame(connection, packet)
         if route is not None:
             _pass_frame(connection, packet, route)
-        return
+        return  # [MQTT-3.3.4-1]
     if qos == 2:
         connection.broker.metrics.qos2_received += 1
     if isinstance(packet, AliasedPublish):
@@ -57,7 +57,7 @@ def publish(connection: Connection, session: Session, packet: Publish) -> None:
     except (NotAuthorized, QuotaExceeded, PayloadFormatInvalid) as refusal:
         _refuse(connection, packet, refusal)
         return
-    if qos == 1:
+    if qos == 1:  # [MQTT-3.3.4-1]
         # [MQTT-3.3.4-1] [MQTT-4.3.2-4] [MQTT-4.3.2-5] [MQTT-4.6.0-2]
         connection.acknowledge(c.PUBACK, packet.packet_id, reason_code)
     elif qos == 2:
@@ -93,7 +93,7 @@ def _pass_on(connection: Connection, packet: Publish) -> int:
     properties = packet.properties
     route = broker.router.cache.get(packet.topic_name)
     if route is None:
-        route = broker.router.only(packet.topic_name)
+        route = broker.router.by_name(packet.topic_name)
     if route is None:
         route = _new_route(connection, packet)
     if properties is None:
@@ -116,7 +116,7 @@ def _new_route(connection: Connection, packet: Publish) -> Route:
     if not packet.topic_name and connection.version == c.MQTT_5_0:
         raise ProtocolError("an empty Topic Name without Topic Alias")
     check_topic_name(packet.topic_name, broker.settings.max_topic_levels)  # [MQTT-3.3.2-2] [MQTT-3.3.2-1]
-    if is_reserved(packet.topic_name):
+    if packet.topic_name[0] == DOLLAR and is_reserved(packet.topic_name):
         broker.metrics.drop(causes.RESERVED_TOPIC)
         raise NotAuthorized("this topic is the broker's own: clients may not publish to it")
     return broker.router.new_route(packet.topic_name)

@@ -2,12 +2,13 @@
 
 Filters without wildcards are found by one dictionary look-up, the others by a trie. What a Topic Name reaches is remembered
 in a bounded cache, so that the hot path is one look-up; a changed exact filter forgets its own topic, a changed wildcard
-filter forgets all. Where there are more topics than the cache holds, a topic that is one subscription's filter is found by
-one more look-up, unless a wildcard filter begins as it does. The single subscriber of a filter stands in the table by
-itself: a dictionary each would cost more than all the rest.
+filter forgets all. Where there are more topics than the cache holds, a topic that is somebody's filter is found by one more
+look-up, and needs no check; wildcard filters of few shapes by one for each shape (`core/shapes.py`), else by the trie. The single
+subscriber of a filter stands in the table by itself: a dictionary each would cost more than all the rest.
 """
 from typing import Final
 
+from emqtwist.core.shapes import Held, Shapes, matching
 from emqtwist.core.subscriber import Overlap, Subscriber, Subscription
 from emqtwist.core.trie import Trie
 from emqtwist.mqtt.topics import is_wildcard
@@ -16,7 +17,6 @@ Route = list[Subscription]
 
 RESERVED: Final = (b"$SYS/", b"$share/", b"$queue/")  # clients may not publish there
 DOLLAR: Final = 0x24
-NO_FILTERS: Final[list[bytes]] = []
 PATIENCE: Final = 4  # see new_route
 REMEMBERED: Final = 256  # bytes of the longest Topic Name in the cache: what clients make up may not fill the memory
 
@@ -28,15 +28,16 @@ def is_reserved(topic: bytes) -> bool:
 class Router:
     """Tables of subscriptions; `cache` maps Topic Names that clients may publish to, once checked, to their routes."""
 
-    __slots__ = ("cache", "cache_size", "subscriptions", "_exact", "_wild", "_trie", "_left_out")
+    __slots__ = ("cache", "cache_size", "subscriptions", "_exact", "_wild", "_trie", "_shapes", "_left_out")
 
     def __init__(self, cache_size: int) -> None:
         self.cache: dict[bytes, Route] = {}
         self.cache_size = cache_size
         self.subscriptions = 0
-        self._exact: dict[bytes, Subscription | dict[Subscriber, Subscription]] = {}
-        self._wild: dict[bytes, Subscription | dict[Subscriber, Subscription]] = {}
+        self._exact: dict[bytes, Held] = {}
+        self._wild: dict[bytes, Held] = {}
         self._trie = Trie()
+        self._shapes = Shapes()
         self._left_out = 0  # topics that found the cache full
 
     def subscribe(self, subscription: Subscription) -> bool:
@@ -50,6 +51,7 @@ class Router:
             table[topic_filter] = subscription
             if wildcard:
                 self._trie.insert(topic_filter)
+                self._shapes.add(topic_filter)
         elif isinstance(held, dict):
             new = subscription.subscriber not in held
             held[subscription.subscriber] = subscription
@@ -78,6 +80,7 @@ class Router:
             del table[topic_filter]  # [MQTT-3.10.4-2]
             if wildcard:
                 self._trie.delete(topic_filter)
+                self._shapes.remove(topic_filter)
         self.subscriptions -= 1
         self._forget(topic_filter, wildcard)
         return True
@@ -86,7 +89,7 @@ class Router:
         """Whom a valid Topic Name reaches, each subscriber once; remembered unless the topic is reserved."""
         route = self.cache.get(topic)
         if route is None:
-            route = self._match(topic) if is_reserved(topic) else self.new_route(topic)
+            route = self._match(self._exact.get(topic), topic) if is_reserved(topic) else self.new_route(topic)
         return route
 
     def new_route(self, topic: bytes) -> Route:
@@ -95,7 +98,7 @@ class Router:
         A full cache stays as it is for `PATIENCE` times as many topics as it holds: where there are too many for it, most of
         them are not worth their place, and who makes up new ones does not drive out those in use.
         """
-        route = self._match(topic)
+        route = self._match(self._exact.get(topic), topic)  # [MQTT-3.3.2-3]
         if len(topic) <= REMEMBERED:
             if len(self.cache) >= self.cache_size:
                 self._left_out += 1
@@ -106,16 +109,16 @@ class Router:
             self.cache[topic] = route
         return route
 
-    def only(self, topic: bytes) -> Route | None:
-        """The route of a topic whose sole subscription has it as its filter; None where it takes more to know.
+    def by_name(self, topic: bytes) -> Route | None:
+        """The route of a topic that somebody has as a filter, so that it was checked then; None where nobody has.
 
         It is remembered only while there is room: a million of them would drive each other out, at a higher price than this.
-        The topic was checked when it was subscribed to. What begins with `$` may be reserved.
+        What begins with `$` may be reserved, and takes the whole way.
         """
         held = self._exact.get(topic)
-        if held is None or isinstance(held, dict) or topic[0] == DOLLAR or (self._wild and self._trie.leads(topic)):
+        if held is None or topic[0] == DOLLAR:
             return None
-        route = [held]
+        route = self._match(held, topic) if self._wild and self._trie.leads(topic) else _members(held)
         if len(self.cache) < self.cache_size and len(topic) <= REMEMBERED:
             self.cache[topic] = route
         return route
@@ -128,16 +131,22 @@ class Router:
         """All Topic Filters that somebody subscribes to."""
         return [*self._exact, *self._wild]
 
-    def _match(self, topic: bytes) -> Route:
-        held = self._exact.get(topic)  # [MQTT-3.3.2-3]
-        filters = self._trie.match(topic) if self._wild else NO_FILTERS  # [MQTT-3.3.2-3]
-        if held is None and len(filters) == 1:
-            return _members(self._wild[filters[0]])
-        found = [] if held is None else _members(held)
-        if not filters:
-            return found
-        for topic_filter in filters:
-            found += _members(self._wild[topic_filter])
+    def _match(self, held: Held | None, topic: bytes) -> Route:
+        """Those of the exact filter, and those of all wildcard filters that match."""
+        few = self._shapes.few
+        if few:
+            others = matching(few, topic, self._wild)  # [MQTT-3.3.2-3]
+        elif self._wild:
+            others = [self._wild[topic_filter] for topic_filter in self._trie.match(topic)]  # [MQTT-3.3.2-3]
+        else:
+            others = []
+        if held is not None:
+            others.append(held)
+        if len(others) == 1 and not isinstance(others[0], dict):
+            return [others[0]]
+        found: Route = []
+        for other in others:
+            found += _members(other)
         return self._merge(found)
 
     def _merge(self, found: Route) -> Route:
@@ -156,6 +165,6 @@ class Router:
             self.cache.pop(topic_filter, None)
 
 
-def _members(held: Subscription | dict[Subscriber, Subscription]) -> Route:
+def _members(held: Held) -> Route:
     """The subscriptions to one filter, as a new list."""
     return list(held.values()) if isinstance(held, dict) else [held]

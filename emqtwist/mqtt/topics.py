@@ -9,6 +9,8 @@ from typing import Final
 from emqtwist.mqtt.constants import MAX_STRING
 from emqtwist.mqtt.errors import MalformedPacket, TopicFilterInvalid, TopicNameInvalid
 
+HASH: Final = 0x23  # to look for a byte by its number is several times as fast as for one of `bytes`
+PLUS: Final = 0x2B
 SHARE_PREFIX: Final = b"$share/"
 QUEUE_PREFIX: Final = b"$queue/"  # emqttd's: one group that all share
 QUEUE_GROUP: Final = b"$queue"
@@ -21,9 +23,9 @@ def check_topic_name(topic: bytes, max_levels: int) -> None:
     if len(topic) > MAX_STRING:
         raise TopicNameInvalid(f"a Topic Name of {len(topic)} bytes, {MAX_STRING} allowed [MQTT-4.7.3-3]")
     _check_string(topic, "Topic Name")
-    if b"#" in topic or b"+" in topic:
+    if HASH in topic or PLUS in topic:
         raise TopicNameInvalid("a wildcard in a Topic Name [MQTT-3.3.2-2]")  # [MQTT-4.7.0-1]
-    if max_levels and topic.count(b"/") >= max_levels:
+    if 0 < max_levels <= len(topic) and topic.count(b"/") >= max_levels:
         raise TopicNameInvalid(f"a Topic Name of {topic.count(b'/') + 1} levels, {max_levels} allowed")
 
 
@@ -50,7 +52,7 @@ def _check_wildcards(levels: list[bytes]) -> None:
 
 
 def _check_string(topic: bytes, name: str) -> None:
-    if b"\0" in topic:
+    if 0 in topic:
         raise MalformedPacket(f"{name}: U+0000 [MQTT-4.7.3-2]")
     if topic.isascii():
         return
@@ -61,7 +63,7 @@ def _check_string(topic: bytes, name: str) -> None:
 
 
 def is_wildcard(topic_filter: bytes) -> bool:
-    return b"#" in topic_filter or b"+" in topic_filter
+    return HASH in topic_filter or PLUS in topic_filter
 
 
 def split(topic: bytes) -> list[bytes]:
@@ -78,7 +80,7 @@ def matches(topic_filter: bytes, topic_name: bytes) -> bool:
     for level in topic_filter.split(b"/"):
         if level == b"#":
             return True  # the parent level too: `sport/#` selects `sport`
-        if depth == len(names) or (level != b"+" and level != names[depth]):
+        if depth == len(names) or (level != b"+" and level != names[depth]):  # [MQTT-4.7.3-4]
             return False
         depth += 1
     return depth == len(names)
@@ -92,14 +94,14 @@ def parse_share(topic_filter: bytes) -> tuple[bytes, bytes]:
     """
     if topic_filter.startswith(QUEUE_PREFIX):
         return QUEUE_GROUP, _unshared(topic_filter[len(QUEUE_PREFIX):])
-    if not topic_filter.startswith(SHARE_PREFIX):
+    if not topic_filter.startswith(SHARE_PREFIX):  # [MQTT-4.8.2-1]
         return b"", topic_filter
     group, slash, shared = topic_filter[len(SHARE_PREFIX):].partition(b"/")
     if not group:
         raise TopicFilterInvalid("a Share Name has at least one character [MQTT-4.8.2-1]")
     if is_wildcard(group) or not slash:
         raise TopicFilterInvalid("a Share Name has no wildcard and is followed by '/' [MQTT-4.8.2-2]")
-    return group, _unshared(shared)
+    return group, _unshared(shared)  # [MQTT-4.8.2-2]
 
 
 def _unshared(topic_filter: bytes) -> bytes:

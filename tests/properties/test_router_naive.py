@@ -8,16 +8,17 @@ from emqtwist.mqtt.topics import matches
 
 LONG = b"a/" + b"b" * REMEMBERED
 FILTERS = st.sampled_from([b"a", b"a/b", b"b/a", b"/a", b"$s/a", b"a/+", b"a/#", b"+/b", b"#", b"+", b"$s/#", LONG, b"c/#"])
-TOPICS = st.sampled_from([b"a", b"a/b", b"b/a", b"/a", b"$s/a", b"b", b"b/b", LONG, b"c"])
+DEEP = st.sampled_from([b"+/+", b"a/+/c", b"a/+/#", b"+/b/c", b"a/b/c/#"])  # with these there are many shapes
+TOPICS = st.sampled_from([b"a", b"a/b", b"b/a", b"/a", b"$s/a", b"b", b"b/b", LONG, b"c", b"a/b/c"])
 KINDS = st.sampled_from(["subscribe", "unsubscribe", "publish", "publish"])
-STEPS = st.lists(st.tuples(KINDS, st.integers(0, 2), FILTERS, TOPICS), max_size=40)
+STEPS = st.lists(st.tuples(KINDS, st.integers(0, 2), FILTERS | DEEP, TOPICS), max_size=40)
 
 
 def found(router: Router, topic: bytes) -> Route:
     """As a PUBLISH looks: the cache, the short cut, the whole way."""
     route = router.cache.get(topic)
     if route is None:
-        route = router.only(topic)
+        route = router.by_name(topic)
     return router.route(topic) if route is None else route
 
 
