@@ -66,7 +66,7 @@ fuzz: $(VENV)/.dev
 	@$(BIN)/python -m tests.harness.fuzz --seed $(SEED) --sessions $(SESSIONS) $(ARGS)
 
 COUNT ?= 40
-## mutate        breaks lines that obey the standard, each must fail a test that is marked with it; SEED=7 COUNT=4
+## mutate        breaks lines that obey the standard, every test that is marked with them must fail; SEED=7 COUNT=4
 mutate: $(VENV)/.dev
 	@$(BIN)/python -m tests.conformance.breaking $(SEED) $(COUNT)
 

@@ -248,7 +248,7 @@ class _Entry:
             return
         connection.state = OPEN  # [MQTT-3.2.0-2]
         answer = self.answer if packet.version == c.MQTT_5_0 else None
-        if not connection.send_packet(Connack(self.present, c.SUCCESS, answer)):  # [MQTT-3.1.4-5]
+        if not connection.send_packet(Connack(self.present, c.SUCCESS, answer)):  # [MQTT-3.1.4-5] [MQTT-3.2.0-1]
             connection.end("packet_too_large", "CONNACK exceeds the client's Maximum Packet Size")
             return
         connection.will = self.will  # [MQTT-3.1.2-7]

@@ -127,13 +127,13 @@ class Connection(Link):
         """Tell the client why, as far as its version can be told, and close [MQTT-4.13.2-1]."""
         if self.state == CLOSED:
             return
-        if self.version == c.MQTT_5_0:
+        if self.version == c.MQTT_5_0:  # known from CONNECT on [MQTT-3.14.0-1]
             properties = Properties()
             properties.reason_string = error.reason
             code = error.reason_code
             if code in moving.CODES:
                 properties.server_reference = self.broker.settings.server_reference or None
-            # [MQTT-3.14.0-1] [MQTT-3.14.2-2]
+            # [MQTT-3.2.2-6] [MQTT-3.14.0-1] [MQTT-3.14.2-2]
             self.send_packet(Disconnect(code, properties) if self.state == OPEN else Connack(False, code, properties))
         self.end(causes.end_cause(error.reason_code), error.reason)  # [MQTT-3.14.4-2] [MQTT-4.13.2-1]
 
@@ -141,7 +141,8 @@ class Connection(Link):
         """Answer CONNECT with the reason and close [MQTT-3.2.2-7]; before 5.0 not every reason has a return code."""
         if self.version < c.MQTT_5_0:
             if error.reason_code in RETURN_CODES:  # [MQTT3-3.2.2-6]
-                self.send_packet(Connack(False, error.reason_code))  # [MQTT3-3.1.2-2] [MQTT3-3.1.3-8] [MQTT3-3.1.3-9]
+                # [MQTT3-3.1.2-2] [MQTT3-3.1.3-8] [MQTT3-3.1.3-9] [MQTT3-3.2.2-4]
+                self.send_packet(Connack(False, error.reason_code))
             self.end(causes.end_cause(error.reason_code), error.reason)  # [MQTT-3.2.2-7]
         else:
             self.fail(error)

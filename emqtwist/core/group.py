@@ -107,7 +107,7 @@ class Group(Subscriber):
     def _give(self, subscription: Prefixed, message: Message) -> None:
         subscriber, options = subscription.subscriber, subscription.options
         first_byte = granted(message, options)  # [MQTT-4.8.2-3]
-        if message.retain and options & OPTION_RETAIN_AS_PUBLISHED:
+        if message.retain and options & OPTION_RETAIN_AS_PUBLISHED:  # [MQTT-3.3.1-12]
             first_byte |= RETAIN_BIT  # [MQTT-3.3.1-13]
         if (first_byte & QOS_BITS or subscriber.direct is None) and not isinstance(message, SharedMessage):
             message = SharedMessage(message, self.name)

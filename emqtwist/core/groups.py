@@ -76,7 +76,7 @@ class Groups:
         return Group(name, self._circle, self._dice)
 
     def _give_away(self, session: Session, give: Callable[[Delivery], bool]) -> None:
-        for packet_id, delivery in list(session.inflight.held.items()):  # but QoS 2 [MQTT-4.8.2-4], [MQTT-4.8.2-5]
+        for packet_id, delivery in list(session.inflight.held.items()):  # but QoS 2
             if delivery is not None and delivery[1] & QOS_BITS == QOS_1_BITS and give(delivery):  # [MQTT-4.8.2-4] [MQTT-4.8.2-5]
                 session.forget(packet_id)
         if session.backlog is not None:
@@ -98,7 +98,7 @@ class Groups:
         return False
 
     def _pass_on(self, group: Group, message: SharedMessage) -> bool:
-        if message.expires_at <= self._circle.turn.now or not group.takes(message):
+        if message.expires_at <= self._circle.turn.now or not group.takes(message):  # [MQTT-3.3.2-5]
             return False
         group.deliver(message, PUBLISH_BYTE, NO_IDENTIFIERS)
         return True

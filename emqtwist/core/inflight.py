@@ -28,7 +28,7 @@ class Inflight:
 
     def room(self) -> int:
         """How many new ones may be sent now; none before all is sent again."""
-        return 0 if self.resend else self.window - len(self.held)
+        return 0 if self.resend else self.window - len(self.held)  # [MQTT-4.9.0-2]
 
     def room_to_resend(self) -> int:
         return self.window - len(self.held) + len(self.resend) if self.resend else 0

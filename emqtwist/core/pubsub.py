@@ -18,7 +18,7 @@ def fan_out(route: Route, message: Message, circle: Circle) -> None:
             if len(message.head) <= link.max_packet:
                 if not link.out:
                     link.turn.add(link)
-                link.out.append(message.head)  # [MQTT-4.6.0-5] [MQTT-4.6.0-6]
+                link.out.append(message.head)  # [MQTT-4.3.1-1] [MQTT-4.6.0-5] [MQTT-4.6.0-6]
                 continue
         _deliver(subscription, subscriber, message)
 

@@ -266,8 +266,8 @@ class Session(Subscriber):
         message = held[0]
         message.encode(held[1] | DUP_BIT | self.shape, held[2], self.circle.turn.now)  # [MQTT-3.3.1-1] [MQTT-4.3.3-7]
         if len(message.head) + 2 + len(message.tail) > link.max_packet:  # [MQTT-3.1.2-24]
-            self._drop(0, causes.TOO_LARGE_FOR_CLIENT)
-            self.forget(packet_id)
+            self._drop(0, causes.TOO_LARGE_FOR_CLIENT)  # [MQTT-3.1.2-25]
+            self.forget(packet_id)  # as if it had been sent [MQTT-3.1.2-25]
         else:
             if held[1] & QOS_2_BITS:
                 self.circle.metrics.qos2_sent += 1

@@ -109,7 +109,7 @@ class Sessions:
         session.subscriptions[name] = subscription  # [MQTT-3.8.4-3]
         if name in session.replays:  # what the old one is still owed, the new one gets
             session.replays[name] = session.replays[name][0], subscription
-        self._subscriptions.add(subscription, session.subscriptions)
+        self._subscriptions.add(subscription, session.subscriptions)  # in one step [MQTT-3.8.4-4]
         if session.ledger is not None:
             session.ledger.subscribed(name, subscription.options, subscription.identifiers)
         return new
@@ -117,7 +117,7 @@ class Sessions:
     def unsubscribe(self, session: Session, name: bytes) -> bool:
         """Whether there was a subscription of this name, a Topic Filter with its prefix."""
         subscription = session.subscriptions.pop(name, None)  # [MQTT-3.10.4-1]
-        if subscription is None:
+        if subscription is None:  # [MQTT-3.10.4-1]
             return False
         session.replays.pop(name, None)
         self._subscriptions.remove(subscription, session.subscriptions)  # [MQTT-3.10.4-2]

@@ -30,4 +30,4 @@ class Wills:
 
     def take_due(self, now: float) -> list[WillMessage]:
         """Remove and return the Wills to be published by `now`, earliest first."""
-        return [self._wills.pop(client_id) for client_id in self._deadlines.take(now)]  # [MQTT-3.1.2-10]
+        return [self._wills.pop(client_id) for client_id in self._deadlines.take(now)]  # [MQTT-3.1.2-8] [MQTT-3.1.2-10]

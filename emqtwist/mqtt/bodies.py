@@ -215,7 +215,7 @@ def _reason_codes(packet_type: int, data: bytes, pos: int, end: int, version: in
     for place in range(pos, end):
         code = data[place]
         if version < c.MQTT_5_0 and code > c.GRANTED_QOS_2 and code != c.SUBSCRIBE_FAILURE:
-            raise ProtocolError(f"return code 0x{code:02X} is reserved [MQTT-3.9.3-2]", position=place)
+            raise ProtocolError(f"return code 0x{code:02X} is reserved [MQTT3-3.9.3-2]", position=place)
         _check_reason(packet_type, code, place)
     return list(data[pos:end])
 

@@ -165,7 +165,7 @@ def decode_properties(data: bytes, pos: int, end: int, holder: int) -> tuple[Pro
         return None, pos
     stop = pos + length
     if length < 0 or stop > end:
-        raise MalformedPacket("the properties pass the end of the packet", position=pos)
+        raise MalformedPacket("the properties pass the end of the packet", position=pos)  # their length is missing [MQTT-2.2.2-1]
     properties = Properties()
     while pos < stop:
         row = _BY_IDENTIFIER.get(data[pos])

@@ -13,13 +13,13 @@ MAX_VARIABLE: Final = MAX_REMAINING_LENGTH
 
 def encode_variable(value: int) -> bytes:
     """A Variable Byte Integer in the fewest bytes [MQTT-1.5.5-1]."""
-    if value < 0x80:
+    if value < 0x80:  # [MQTT-1.5.5-1]
         return bytes((value,))
-    if value < 0x4000:
+    if value < 0x4000:  # [MQTT-1.5.5-1]
         return bytes((value & 0x7F | 0x80, value >> 7))
     if value > MAX_VARIABLE:
         raise ValueError(f"{value} is over {MAX_VARIABLE}, the greatest Variable Byte Integer")
-    if value < 0x20_0000:
+    if value < 0x20_0000:  # [MQTT-1.5.5-1]
         return bytes((value & 0x7F | 0x80, value >> 7 & 0x7F | 0x80, value >> 14))
     return bytes((value & 0x7F | 0x80, value >> 7 & 0x7F | 0x80, value >> 14 & 0x7F | 0x80, value >> 21))
 
@@ -43,7 +43,7 @@ def encode_string(value: str) -> bytes:
     """A UTF-8 Encoded String; ValueError for U+0000 and surrogates [MQTT-1.5.4-1] [MQTT-1.5.4-2]."""
     if "\0" in value:
         raise ValueError("U+0000 in a string [MQTT-1.5.4-2]")
-    return encode_binary(value.encode("utf-8"))
+    return encode_binary(value.encode("utf-8"))  # strict [MQTT-1.5.4-1]
 
 
 def decode_byte(data: bytes, pos: int, end: int, name: str) -> tuple[int, int]:

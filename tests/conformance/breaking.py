@@ -1,35 +1,57 @@
-"""Breaks lines that obey the standard, one at a time in a copy, and looks whether a test that is marked with them fails.
+"""Breaks lines that obey the standard, one at a time in a copy, and looks which of the tests marked with them fail.
 
-`python -m tests.conformance.breaking SEED COUNT`; the same seed breaks the same lines as long as they are the same.
+`python -m tests.conformance.breaking SEED COUNT`; the same seed chooses the same statements as long as they are the same. Of a
+statement that is chosen all lines are broken, in each way there is. Each break must fail a test of the statement, and each
+test marked with it must fail on one break at least. Of a test with cases, those that name the statement are all looked at.
 """
-import os
 import random
-import shutil
-import subprocess
 import sys
 from functools import cache
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Final, NamedTuple
 
-from tests.conformance.mutations import Mutation, mutations
-from tests.conformance.statements import CHECKOUT, HERE
-from tests.conformance.traces import Place, marks, places
+from tests.conformance.copies import Break, Copy, Outcome
+from tests.conformance.mutations import mutations
+from tests.conformance.page import Map
+from tests.conformance.statements import CHECKOUT, HERE, Statement
 
 EXAMINED: Final = ("tests/unit/", "tests/adapters/")  # tests that run the copy; those with processes run what is installed
-TIMEOUT: Final = 60  # seconds; a line that is broken may loop for ever
 
 
-class Break(NamedTuple):
-    """One line, one of the statements beside it, one way to break it, and the tests of the statement."""
+class Trial(NamedTuple):
+    """A statement, the breaks of lines beside which it stands itself, those of lines of the same in 5.0, and its own tests.
 
-    place: Place
+    `witnesses` are the tests that must notice a break of `own`: of the same in 5.0 too.
+    """
+
     tag: str
-    mutation: Mutation
+    own: tuple[Break, ...]
+    others: tuple[Break, ...]
     tests: tuple[str, ...]
+    witnesses: tuple[str, ...]
 
-    def __str__(self) -> str:
-        return f"{self.place.path}:{self.place.line} [{self.tag}] {self.mutation.what}"
+    def judge(self, outcomes: dict[Break, Outcome]) -> list[str]:
+        """What is wrong, in words."""
+        wrong = [f"[{self.tag}] no marked test fails: {each}" for each in self.own if not self._notices(outcomes[each])]
+        cases = {case for each in self.own + self.others for case in outcomes[each].cases}
+        failed = {case for each in self.own + self.others for case in outcomes[each].failed}
+        return wrong + [f"[{self.tag}] never fails: {proof}" for test in self.tests for proof in _proofs(self.tag, test, cases)
+                        if not any(case == proof or _test(case) == proof for case in failed)]
+
+    def _notices(self, outcome: Outcome) -> bool:
+        if outcome.noticed and not outcome.failed:
+            return True  # nothing could be imported
+        return any(_test(case) in self.witnesses for case in outcome.failed)
+
+
+def _test(case: str) -> str:
+    return case.partition("[")[0]
+
+
+def _proofs(tag: str, test: str, cases: set[str]) -> list[str]:
+    """The cases of the test that name the statement, the test itself where none does."""
+    return sorted([case for case in cases if _test(case) == test and f"[{tag}]" in case]) or [test]
 
 
 @cache
@@ -44,86 +66,63 @@ def not_tried() -> dict[tuple[str, str], str]:
 
 
 @cache
-def breaks(root: Path) -> dict[Place, list[Break]]:
-    """The breaks of each line, in the order of the lines."""
-    tests = marks(root)
-    found: dict[Place, list[Break]] = {}
-    for place, tags in _tags(root).items():
-        ways = mutations((root / place.path).read_text(), place.line)
-        ways = [way for way in ways if (place.path, way.what) not in not_tried()]
-        for tag in tags:
-            examined = tuple([node for node in tests.get(tag, []) if node.startswith(EXAMINED)])
-            if examined and ways:
-                found.setdefault(place, []).extend([Break(place, tag, way, examined) for way in ways])
+def trials(root: Path) -> list[Trial]:
+    """One for each statement that has a line to break and a test to fail, in the order of the standard."""
+    found = Map(root)
+    every = [_trial(root, found, statement) for statement in found.statements.values()]
+    return [trial for trial in every if (trial.own and trial.witnesses) or (trial.others and trial.tests)]
+
+
+def _trial(root: Path, found: Map, statement: Statement) -> Trial:
+    own, tests = _breaks(root, found, (statement.tag,)), _examined(found, (statement.tag,))
+    others = _breaks(root, found, statement.same)
+    return Trial(statement.tag, own, others if tests else (), tests, tests + _examined(found, statement.same))
+
+
+def _breaks(root: Path, found: Map, tags: tuple[str, ...]) -> tuple[Break, ...]:
+    places = dict.fromkeys([place for tag in tags for place in found.places.get(tag, [])])
+    ways = [Break(place, way) for place in places for way in mutations((root / place.path).read_text(), place.line)]
+    return tuple([each for each in ways if (each.place.path, each.mutation.what) not in not_tried()])
+
+
+def _examined(found: Map, tags: tuple[str, ...]) -> tuple[str, ...]:
+    return tuple([node for tag in tags for node in found.marks.get(tag, []) if node.startswith(EXAMINED)])
+
+
+def chosen(root: Path, seed: int, count: int) -> list[Trial]:
+    """Statements by chance, until their lines are `count` or more."""
+    found: list[Trial] = []
+    lines: set[tuple[str, int]] = set()
+    for trial in random.Random(seed).sample(trials(root), len(trials(root))):
+        if len(lines) >= count:
+            break
+        found.append(trial)
+        lines |= {each.place for each in trial.own + trial.others}
     return found
 
 
-def _tags(root: Path) -> dict[Place, list[str]]:
-    """The statements beside each line, in the order of the lines."""
-    found: dict[Place, list[str]] = {}
-    for tag, where in places(root).items():
-        for place in where:
-            found.setdefault(place, []).append(tag)
-    return dict(sorted(found.items()))
-
-
-def chosen(root: Path, seed: int, count: int) -> list[Break]:
-    """Up to `count` breaks, each of another line."""
-    chance = random.Random(seed)
-    of_line = breaks(root)
-    return [chance.choice(of_line[line]) for line in chance.sample(list(of_line), min(count, len(of_line)))]
-
-
-class Copy:
-    """A copy of the package and its tests under `folder`, to break and to mend again."""
-
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
-        skipped = shutil.ignore_patterns("__pycache__", "node_modules", "integration")
-        for name in ("emqtwist", "tests"):
-            shutil.copytree(CHECKOUT / name, folder / name, ignore=skipped)
-        shutil.copy(CHECKOUT / "pyproject.toml", folder)
-
-    def notices(self, broken: Break) -> bool:
-        """Whether one of the tests fails on the broken line."""
-        module = self.folder / broken.place.path
-        whole = module.read_text()
-        module.write_text(broken.mutation.source)
-        try:
-            return self._run(broken.tests) != ""
-        except subprocess.TimeoutExpired:
-            return True
-        finally:
-            module.write_text(whole)
-
-    def check(self, nodes: set[str]) -> None:
-        """Raise unless these tests pass on the copy as it is."""
-        said = self._run(tuple(sorted(nodes)))
-        if said:
-            raise RuntimeError(f"the tests fail before anything is broken: {said}")
-
-    def _run(self, nodes: tuple[str, ...]) -> str:
-        """What pytest said, empty when all passed."""
-        command = [sys.executable, "-B", "-m", "pytest", "-q", "-x", "--no-header", "--assert=plain", "-p", "no:twisted", *nodes]
-        environment = {**os.environ, "PYTHONHASHSEED": "0"}
-        environment.pop("EMQTWIST_SWEEP", None)
-        run = subprocess.run(command, cwd=self.folder, env=environment, capture_output=True, text=True, timeout=TIMEOUT)
-        return "" if run.returncode == 0 else run.stdout + run.stderr
-
-
-def unnoticed(folder: Path, seed: int, count: int) -> list[str]:
-    """The breaks of this seed that no marked test noticed."""
-    copy, broken = Copy(folder), chosen(CHECKOUT, seed, count)
-    copy.check({node for each in broken for node in each.tests})
-    return [str(each) for each in broken if not copy.notices(each)]
+def wrong(folder: Path, of: list[Trial]) -> list[str]:
+    """What is wrong with these statements, in words. A break that several have is tried once."""
+    copy = Copy(folder)
+    nodes: dict[Break, set[str]] = {}
+    for trial in of:
+        for each in trial.own + trial.others:
+            nodes.setdefault(each, set()).update(trial.tests, trial.witnesses)
+    copy.check({node for some in nodes.values() for node in some})
+    outcomes = {each: copy.outcome(each, some) for each, some in nodes.items()}
+    return [words for trial in of for words in trial.judge(outcomes)]
 
 
 def main(seed: int, count: int) -> int:
+    of = chosen(CHECKOUT, seed, count)
     with TemporaryDirectory() as folder:
-        missed = unnoticed(Path(folder), seed, count)
-    print("\n".join([f"no marked test fails: {each}" for each in missed]) or f"{count} broken lines: each was noticed.")
+        found = wrong(Path(folder), of)
+    tests = {test for trial in of for test in trial.tests}
+    lines = {each.place for trial in of for each in trial.own + trial.others}
+    said = f"{len(lines)} lines of {len(of)} statements: each break was noticed, each of {len(tests)} marked tests failed."
+    print("\n".join(found) or said)
     print(f"The seed was {seed}.")
-    return 1 if missed else 0
+    return 1 if found else 0
 
 
 if __name__ == "__main__":

@@ -5,21 +5,22 @@ from pathlib import Path
 
 import pytest
 
-from tests.conformance.breaking import Break, Copy, breaks, chosen, not_tried, unnoticed
-from tests.conformance.mutations import mutations
+from tests.conformance.breaking import EXAMINED, Trial, chosen, not_tried, trials, wrong
+from tests.conformance.copies import Break, Copy, Outcome
+from tests.conformance.mutations import Mutation, mutations
 from tests.conformance.statements import CHECKOUT
 from tests.conformance.traces import Place, places
 
 SEED = int(os.environ.get("SEED", "0")) or date.today().toordinal()
 
 
-def test_a_few_broken_lines_are_noticed(tmp_path: Path) -> None:
-    assert unnoticed(tmp_path, 1, 4) == []
+def test_broken_lines_are_noticed_by_all_that_are_marked(tmp_path: Path) -> None:
+    assert wrong(tmp_path, chosen(CHECKOUT, 1, 4)) == []
 
 
 @pytest.mark.sweep
-def test_forty_broken_lines_are_noticed(tmp_path: Path) -> None:
-    assert unnoticed(tmp_path, SEED, 40) == [], f"with SEED={SEED}"
+def test_forty_broken_lines_are_noticed_by_all_that_are_marked(tmp_path: Path) -> None:
+    assert wrong(tmp_path, chosen(CHECKOUT, SEED, 40)) == [], f"with SEED={SEED}"
 
 
 def ways() -> dict[Place, list[str]]:
@@ -34,22 +35,89 @@ def test_every_line_with_a_number_can_be_broken_and_what_is_not_tried_is_still_t
     assert all(not_tried().values())
 
 
-def test_a_seed_chooses_the_same_lines_again() -> None:
+def lines_of(some: list[Trial]) -> set[Place]:
+    return {each.place for trial in some for each in trial.own + trial.others}
+
+
+def test_a_seed_chooses_the_same_statements_again() -> None:
     first = chosen(CHECKOUT, 7, 40)
-    assert [str(each) for each in chosen(CHECKOUT, 7, 40)] == [str(each) for each in first]
-    assert len({each.place for each in first}) == 40
-    assert [str(each) for each in chosen(CHECKOUT, 8, 40)] != [str(each) for each in first]
+    assert [trial.tag for trial in chosen(CHECKOUT, 7, 40)] == [trial.tag for trial in first]
+    assert [trial.tag for trial in chosen(CHECKOUT, 8, 40)] != [trial.tag for trial in first]
+    assert len(lines_of(first)) >= 40 > len(lines_of(first[:-1]))
 
 
-def test_a_test_that_notices_nothing_is_told(tmp_path: Path) -> None:
-    copy = Copy(tmp_path)
-    broken = next(each for of_line in breaks(CHECKOUT).values() for each in of_line if each.tag == "MQTT-3.12.4-1")
-    assert copy.notices(broken)
-    blind = Break(broken.place, broken.tag, broken.mutation, ("tests/unit/mqtt/test_topics.py::test_levels_are_bounded",))
-    assert not copy.notices(blind)
+def test_all_lines_can_be_chosen() -> None:
+    assert len(chosen(CHECKOUT, 1, 100_000)) == len(trials(CHECKOUT))
+    assert len(lines_of(trials(CHECKOUT))) > 200
+
+
+PING = next(trial for trial in trials(CHECKOUT) if trial.tag == "MQTT-3.12.4-1")
+BLIND = "tests/unit/mqtt/test_topics.py::test_levels_are_bounded"
+
+
+def test_a_mark_that_proves_nothing_is_told(tmp_path: Path) -> None:
+    pretence = PING._replace(tests=(*PING.tests, BLIND))
+    assert wrong(tmp_path, [pretence]) == [f"[MQTT-3.12.4-1] never fails: {BLIND}"]
+
+
+def test_a_break_that_nobody_notices_is_told(tmp_path: Path) -> None:
+    blind = PING._replace(tests=(BLIND,), witnesses=(BLIND,))
+    said = wrong(tmp_path, [blind])
+    assert [words.partition(":")[0] for words in said] == [*["[MQTT-3.12.4-1] no marked test fails"] * len(PING.own),
+                                                           "[MQTT-3.12.4-1] never fails"]
+
+
+def test_tests_that_fail_before_anything_is_broken_prove_nothing(tmp_path: Path) -> None:
+    copy, broken = Copy(tmp_path), PING.own[0]
+    copy.check(set(PING.tests))
     (tmp_path / broken.place.path).write_text(broken.mutation.source)
-    with pytest.raises(RuntimeError, match="before anything is broken"):
-        copy.check(set(broken.tests))
+    with pytest.raises(RuntimeError, match="before anything is broken: .*test_"):
+        copy.check(set(PING.tests))
+
+
+def test_a_test_that_does_not_end_has_failed_and_the_others_still_count(
+        tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("tests.conformance.copies.TIMEOUT", 5)
+    copy, broken = Copy(tmp_path), PING.own[0]
+    hangs = PING.tests[0].partition("::")[0] + "::test_hangs"
+    with (tmp_path / PING.tests[0].partition("::")[0]).open("a") as file:
+        file.write("\n\ndef test_hangs() -> None:\n    while True:\n        pass\n")
+    assert copy.outcome(broken, {hangs, BLIND}).failed == {hangs}
+
+
+A = Break(Place("emqtwist/a.py", 1), Mutation("a -> b", ""))
+B = Break(Place("emqtwist/a.py", 2), Mutation("c -> d", ""))
+TWO = "tests/unit/test_it.py::test_two"
+
+
+def judged(first: Outcome, second: Outcome, *tests: str) -> list[str]:
+    return Trial("MQTT-1.1.1-1", (A, B), (), tests, tests).judge({A: first, B: second})
+
+
+def outcome(*failed: str, cases: tuple[str, ...] = ()) -> Outcome:
+    return Outcome(frozenset((*cases, *failed)), frozenset(failed), bool(failed))
+
+
+def test_each_break_needs_a_test_and_each_test_a_break() -> None:
+    one = "tests/unit/test_it.py::test_one"
+    assert judged(outcome(one), outcome(TWO), one, TWO) == []
+    assert judged(outcome(one), outcome(one), one, TWO) == [f"[MQTT-1.1.1-1] never fails: {TWO}"]
+    assert judged(outcome(one), outcome(), one) == ["[MQTT-1.1.1-1] no marked test fails: emqtwist/a.py:2 c -> d"]
+
+
+def test_cases_that_name_the_statement_are_looked_at_one_by_one() -> None:
+    first, second, other = f"{TWO}[[MQTT-1.1.1-1] x]", f"{TWO}[[MQTT-1.1.1-1] y]", f"{TWO}[z]"
+    assert judged(outcome(first), outcome(second), TWO) == []
+    assert judged(outcome(first), outcome(other, cases=(second,)), TWO) == [f"[MQTT-1.1.1-1] never fails: {second}"]
+
+
+def test_what_cannot_be_imported_is_noticed_and_proves_no_mark() -> None:
+    unimportable = Outcome(frozenset(), frozenset(), True)
+    assert judged(unimportable, unimportable, TWO) == [f"[MQTT-1.1.1-1] never fails: {TWO}"]
+
+
+def test_only_tests_that_run_the_copy_are_tried() -> None:
+    assert all(node.startswith(EXAMINED) for trial in trials(CHECKOUT) for node in trial.witnesses)
 
 
 # Mutations.

@@ -52,7 +52,6 @@ def test_the_bridge_bit_changes_nothing(version: int) -> None:
         assert peer.connect("bridge", bridge=True).reason_code == c.UNSUPPORTED_PROTOCOL_VERSION
 
 
-@pytest.mark.mqtt5("3.1.4-5")
 def test_a_5_0_client_is_told_the_limits_that_are_not_the_standards() -> None:
     answer = World("mqtt.session.receive_maximum = 7", "mqtt.max_packet_size = 2KB").connect("alice").told
     assert answer.receive_maximum == 7
@@ -250,6 +249,8 @@ def test_server_keep_alive_is_told_to_5_0_clients_alone() -> None:
     assert told.told.server_keep_alive == 20
     world.advance(30.5)
     assert (told.closed, older.closed) == (True, False)
+    world.advance(870)
+    assert older.closed
 
 
 def test_server_keep_alive_holds_for_those_who_wanted_none() -> None:

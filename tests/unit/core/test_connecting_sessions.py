@@ -55,7 +55,7 @@ def test_clean_start_forgets_the_session(version: int) -> None:
 
 
 @every_version
-@pytest.mark.mqtt5("3.1.2-23", "4.1.0-2")
+@pytest.mark.mqtt5("4.1.0-2")
 def test_a_session_without_expiry_ends_with_its_connection(version: int) -> None:
     world = World()
     world.connect("alice", version=version, clean_start=True).disconnect()
@@ -71,7 +71,7 @@ def test_a_clean_start_session_lives_on_for_its_expiry_interval() -> None:
     assert present(world.connect("alice", clean_start=False))
 
 
-@pytest.mark.mqtt5("4.1.0-1", "4.1.0-2")
+@pytest.mark.mqtt5("4.1.0-2")
 def test_a_session_expires_when_its_interval_has_passed_since_the_disconnection() -> None:
     world = World()
     peer = world.connect("alice", session_expiry_interval=100)

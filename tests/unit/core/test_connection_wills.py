@@ -105,7 +105,7 @@ def test_the_wills_properties_are_forwarded() -> None:
     assert publish.properties.will_delay_interval is None
 
 
-@pytest.mark.mqtt5("3.1.2-8", "3.1.2-10", "3.1.3-9")
+@pytest.mark.mqtt5("3.1.2-8", "3.1.2-10")
 def test_a_will_waits_for_its_delay() -> None:
     world = World()
     watcher = mourner(world)
@@ -118,7 +118,7 @@ def test_a_will_waits_for_its_delay() -> None:
     assert watcher.received() == []
 
 
-@pytest.mark.mqtt5("3.1.2-8", "3.1.3-9")
+@pytest.mark.mqtt5("3.1.2-8")
 def test_a_will_does_not_outlive_its_session() -> None:
     world = World()
     watcher = mourner(world)
@@ -129,7 +129,7 @@ def test_a_will_does_not_outlive_its_session() -> None:
     assert watcher.payloads() == [b"last words"]
 
 
-@pytest.mark.mqtt5("3.1.2-8", "3.1.3-9")
+@pytest.mark.mqtt5("3.1.2-8")
 def test_a_will_of_a_session_that_ends_with_its_connection_does_not_wait() -> None:
     world = World()
     watcher = mourner(world)

@@ -7,7 +7,6 @@ from tests.peers import properties
 
 
 @pytest.mark.parametrize("payload", [b"", "é".encode(), b"a\0b", b"\xef\xbb\xbf"])
-@pytest.mark.mqtt5("3.3.2-4")
 def test_utf_8_is_what_the_payload_format_indicator_says(payload: bytes) -> None:
     check_forwarded(properties(payload_format_indicator=1), payload, 0)
 

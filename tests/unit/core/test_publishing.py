@@ -49,7 +49,7 @@ def test_qos_1_sent_again_is_a_new_publication(version: int) -> None:
 
 
 @every_version
-@pytest.mark.mqtt5("2.2.1-5", "3.3.4-1", "4.3.3-8", "4.3.3-11", "4.3.3-12")
+@pytest.mark.mqtt5("2.2.1-5", "3.3.4-1", "4.3.3-8", "4.3.3-11")
 def test_qos_2_is_passed_on_once_and_answered_twice(version: int) -> None:
     world = World()
     bob = reader(world)

@@ -99,7 +99,6 @@ def test_an_empty_payload_that_is_not_retained_deletes_nothing() -> None:
     assert len(world.broker.retained) == 1
 
 
-@pytest.mark.mqtt5("3.1.2-4")
 @pytest.mark.mqtt3("3.1.2-7")
 def test_a_retained_message_outlives_its_publishers_session() -> None:
     world = World()

@@ -3,6 +3,7 @@ import pytest
 
 from emqtwist.core import causes
 from emqtwist.mqtt import constants as c
+from emqtwist.mqtt.encoder import encode
 from emqtwist.mqtt.packets import Disconnect, Publish, Pubrec
 from tests.peers import World, every_version
 from tests.scenes import acknowledged, arrive, bob_subscribed, brief, publish
@@ -129,6 +130,17 @@ def test_what_is_in_flight_and_too_large_after_a_resume_is_dropped() -> None:
     bob = arrive(world, maximum_packet_size=50, receive_maximum=1)
     assert brief([bob.one(Publish)]) == [(2, b"x", True)]
     assert world.drops == {causes.TOO_LARGE_FOR_CLIENT: 1}
+
+
+@pytest.mark.parametrize("less", [0, 1])
+@pytest.mark.mqtt5("3.1.2-24")
+def test_what_is_sent_again_may_be_just_as_large_as_the_client_takes(less: int) -> None:
+    world = World()
+    bob = bob_subscribed(world)
+    publish(world, bytes(100))
+    size = len(encode(bob.one(Publish), 5))
+    bob.drop()
+    assert len(arrive(world, maximum_packet_size=size - less).received()) == 1 - less
 
 
 def test_others_get_what_is_too_large_for_one() -> None:

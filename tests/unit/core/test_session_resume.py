@@ -218,7 +218,6 @@ def test_an_unacknowledged_message_is_sent_again_after_retry_interval(version: i
     assert bob.received() == []
 
 
-@pytest.mark.mqtt5("4.4.0-1")
 def test_a_5_0_client_is_never_sent_anything_again() -> None:
     world = World("mqtt.session.retry_interval = 20s")
     bob = bob_subscribed(world)

@@ -145,8 +145,7 @@ def test_other_properties_stay_or_the_packet_does_not_go() -> None:
     assert encode_within(packet, 5, len(bare) - 1) is None
 
 
-@pytest.mark.mqtt5("3.3.2-17")
-def test_mqtt_3_3_2_17_a_publish_keeps_its_user_properties() -> None:
+def test_a_publish_keeps_its_user_properties() -> None:
     packet = Publish(b"a", b"x", properties=properties(user_properties=[("k", "v")]))
     whole = encode(packet, 5)
     assert encode_within(packet, 5, len(whole)) == whole
