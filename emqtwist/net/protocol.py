@@ -16,7 +16,7 @@ from emqtwist.core.receive import proceed, receive
 from emqtwist.mqtt.constants import IMPLEMENTATION_SPECIFIC_ERROR
 from emqtwist.mqtt.errors import MQTTError, QuotaExceeded
 from emqtwist.net.address import describe, is_loopback
-from emqtwist.net.batching import Stream
+from emqtwist.net.batching import LARGE_PIECE, Stream
 from emqtwist.net.turns import Turns
 
 LINGER = 5.0  # seconds that a closing connection has to take its last bytes
@@ -98,13 +98,20 @@ class MQTTProtocol(Protocol):
     def _write(self) -> None:
         """After the last bytes close, by force when the peer does not take them."""
         connection = self.connection
-        if connection.out:
-            pieces = connection.out
+        pieces = connection.out
+        if pieces:
             connection.out = []
+            turn = connection.turn
+            count = len(pieces)
+            size = len(pieces[0]) if count == 1 else sum(map(len, pieces))
+            turn.parts_sent += count
+            turn.bytes_sent += size
             if connection.congested:
-                self._bound(sum(map(len, pieces)))
-            if len(pieces) == 1:
+                self._bound(size)
+            if count == 1:
                 self.transport.write(pieces[0])
+            elif size < LARGE_PIECE * count:
+                self.transport.write(b"".join(pieces))
             else:
                 self.transport.writeSequence(pieces)
         if connection.closing and self._deadline is None:

@@ -84,6 +84,20 @@ def test_all_that_one_turn_produced_is_written_at_once() -> None:
     assert len(payloads(bob.received())) == 30
 
 
+def test_what_is_written_is_counted() -> None:
+    hall = Hall()
+    bob, alice = hall.connect("bob"), hall.connect("alice")
+    bob.send(Subscribe(1, [(b"a", 1)]))
+    bob.received()
+    before = hall.broker.metrics.counters()
+    alice.send(Publish(b"a", b"x"), Publish(b"a", b"x" * 100_000), Publish(b"a", b"y", 1, packet_id=1))
+    size = len(bob.wire.value()) + len(alice.wire.value())
+    after = hall.broker.metrics.counters()
+    assert len(payloads(bob.received())) == 3
+    assert {name: after[name] - before[name] for name in after if name.endswith("_sent") and after[name] != before[name]} == {
+        "bytes_sent": size, "packets_sent": 4, "publish_sent": 3, "qos0_sent": 2, "qos1_sent": 1, "puback_sent": 1}
+
+
 @pytest.mark.mqtt5("4.2-1")
 def test_a_packet_may_come_in_pieces() -> None:
     hall = Hall()

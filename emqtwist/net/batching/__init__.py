@@ -1,6 +1,6 @@
 """Stream sockets served in batches: one epoll set for all of them, which is one reader of the reactor."""
 from emqtwist.net.batching.port import Port, listen_tcp
 from emqtwist.net.batching.sockets import Batch, SocketSet, can_batch
-from emqtwist.net.batching.stream import Stream
+from emqtwist.net.batching.stream import LARGE_PIECE, Stream
 
-__all__ = ["Batch", "Port", "SocketSet", "Stream", "can_batch", "listen_tcp"]
+__all__ = ["LARGE_PIECE", "Batch", "Port", "SocketSet", "Stream", "can_batch", "listen_tcp"]
