@@ -93,6 +93,12 @@ class BrokerProcess(MultiService):
                                    config.node.name)
         except OSError as error:
             raise SystemExit(f"the log file cannot be opened: {error}") from None
+        self._note_levels()
+
+    def _note_levels(self) -> None:
+        """What its own log would leave out the broker need not say."""
+        if self._writer is not None:
+            self.broker.events.debugging = self._writer.takes_debugging(self.broker.events.log.namespace)
 
     def startService(self) -> None:
         super().startService()
@@ -129,6 +135,7 @@ class BrokerProcess(MultiService):
             return
         if self._writer is not None:
             self._writer.set_levels(self.broker.config.log)
+            self._note_levels()
         self.log.info("configuration reloaded, changed: {live}", live=", ".join(live) or "nothing")
         if restart:
             self.log.warn("these keys need a restart: {restart}", restart=", ".join(restart))

@@ -31,7 +31,8 @@ class Foundation:
         self.config = config
         self.reactor = reactor
         self.now = now
-        self.observers = Observers(LogObserver())
+        self.events = LogObserver()
+        self.observers = Observers(self.events)
         self.store = make_store(config, reactor)
         self.journal = None if self.store is None else Journal()
         self.work = Work()

@@ -30,7 +30,7 @@ class MQTTProtocol(Protocol):
     factory: "MQTTFactory"
     connection: Connection
     transport: Stream | Server
-    _deadline: IDelayedCall | None = None
+    closes_by: float | None = None  # when a closing connection is ended by force, on the clock's time
     _excess = 0  # bytes written since the transport has too much
     _resting = False  # nothing is read while the connection waits for a decision
 
@@ -80,8 +80,6 @@ class MQTTProtocol(Protocol):
 
     def connectionLost(self, reason: Failure = connectionDone) -> None:
         self.factory.turns.begin()
-        if self._deadline is not None and self._deadline.active():
-            self._deadline.cancel()
         self.connection.owner = None
         self.connection.lost(reason.getErrorMessage())
         self.factory.gone(self)
@@ -114,11 +112,11 @@ class MQTTProtocol(Protocol):
                 self.transport.write(b"".join(pieces))
             else:
                 self.transport.writeSequence(pieces)
-        if connection.closing and self._deadline is None:
+        if connection.closing and self.closes_by is None:
             self._read_on()  # closing with bytes unread would take back the last ones written
             self.transport.unregisterProducer()
             self.transport.loseConnection()  # [MQTT-3.14.4-2]
-            self._deadline = self.factory.clock.callLater(LINGER, self.transport.abortConnection)
+            self.factory.closing(self)
 
     def _bound(self, size: int) -> None:
         """Messages wait in the session now; only answers come, and a peer that asks without reading them is a flood."""
@@ -154,6 +152,8 @@ class MQTTFactory(ServerFactory):
         self.protocols: dict[MQTTProtocol, None] = {}
         self.deaf: Callable[[], object] = nobody  # called when the factory has lost its port
         self._empty: list[Deferred[None]] = []
+        self._closing: dict[MQTTProtocol, None] = {}  # the one with the earliest `closes_by` first
+        self._look: IDelayedCall | None = None  # when that is due
 
     def stopFactory(self) -> None:
         self.deaf()
@@ -168,7 +168,29 @@ class MQTTFactory(ServerFactory):
     def gone(self, protocol: MQTTProtocol) -> None:
         """`protocol` has lost its connection."""
         self.protocols.pop(protocol, None)
+        if protocol.closes_by is not None:
+            self._closing.pop(protocol, None)
+            if not self._closing and self._look is not None:
+                self._look.cancel()
+                self._look = None
         if not self.protocols:
             waiting, self._empty = self._empty, []
             for deferred in waiting:
                 deferred.callback(None)
+
+    def closing(self, protocol: MQTTProtocol) -> None:
+        """`protocol` has `LINGER` to send its last bytes. One timer for all: most are gone before the batch is over."""
+        protocol.closes_by = self.clock.seconds() + LINGER
+        self._closing[protocol] = None
+        if self._look is None:
+            self._look = self.clock.callLater(LINGER, self._end_overdue)
+
+    def _end_overdue(self) -> None:
+        self._look = None
+        now = self.clock.seconds()
+        for protocol in list(self._closing):
+            if protocol.closes_by is not None and protocol.closes_by > now:
+                self._look = self.clock.callLater(protocol.closes_by - now, self._end_overdue)
+                return
+            del self._closing[protocol]
+            protocol.transport.abortConnection()

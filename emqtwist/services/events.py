@@ -10,16 +10,28 @@ QUIET = frozenset((causes.NORMAL, causes.CONNECTION_LOST, causes.DISCONNECT_WITH
 
 
 class LogObserver(Observer):
-    """Writes what happens to clients as log lines with the same field names everywhere."""
+    """Writes what happens to clients as log lines with the same field names everywhere.
+
+    `debugging` may be False where nobody reads what is for debugging: a line that is written for nobody takes longer than
+    all the rest of a CONNECT that is no system call.
+    """
 
     log = Logger()
 
+    def __init__(self) -> None:
+        self.debugging = True
+
     def connected(self, client_id: str, peer: str, version: int, session_present: bool) -> None:
+        if not self.debugging:
+            return
         self.log.debug("{client_id} connected from {peer}, protocol level {version}, session present: {session_present}",
                        client_id=client_id, peer=peer, version=version, session_present=session_present)
 
     def disconnected(self, client_id: str, peer: str, cause: str, reason: str) -> None:
-        write = self.log.debug if cause in QUIET else self.log.warn
+        quiet = cause in QUIET
+        if quiet and not self.debugging:
+            return
+        write = self.log.debug if quiet else self.log.warn
         write("{client_id} from {peer} ended: {cause}: {reason}", client_id=client_id or "(no client)", peer=peer,
               cause=cause, reason=reason)
 

@@ -138,6 +138,10 @@ class LogWriter:
     def __call__(self, event: LogEvent) -> None:
         self._write(event)
 
+    def takes_debugging(self, namespace: str) -> bool:
+        """Whether what is for debugging is written when a logger of this name has it."""
+        return bool(self._levels.logLevelForNamespace(namespace) <= LogLevel.debug)
+
     def set_levels(self, section: LogSection) -> None:
         """Filter by these levels from now on."""
         self._levels.defaultLogLevel = LogLevel.lookupByName(section.level)

@@ -6,6 +6,7 @@ listens might be the very one that is leaving.
 import json
 import time
 from collections.abc import Callable
+from functools import partial
 
 from twisted.internet.interfaces import IReactorTime
 
@@ -44,11 +45,12 @@ class SysTopics(Observer):
         self._turns = turns
         self._broker = turns.broker
         self._node = node
+        self._root = f"$SYS/brokers/{node}/"
         self._clock = clock
         self._now = now
         self._wall = wall
         self._started = self._last = now()
-        self._events: list[tuple[str, dict[str, object]]] = []
+        self._events: list[tuple[str, Callable[[], dict[str, object]]]] = []
 
     def heartbeat(self) -> None:
         """The time every second, the rest when `sys_interval` has passed."""
@@ -77,24 +79,22 @@ class SysTopics(Observer):
 
     def arrived(self, client_id: str, user_name: str | None, peer: str, version: int, clean_start: bool) -> None:
         if self.section.presence:
-            self._tell(f"clients/{quoted(client_id)}/connected", {
-                "clientid": client_id, "username": user_name or NO_ONE, "ipaddress": peer.rpartition(":")[0].strip("[]"),
-                "clean_sess": clean_start, "protocol": version, "connack": 0, "ts": int(self._wall())})
+            self._tell(f"clients/{quoted(client_id)}/connected",
+                       partial(arrival, client_id, user_name, peer, version, clean_start, self._wall()))
 
     def departed(self, client_id: str, user_name: str | None, cause: str) -> None:
         if self.section.presence:
-            self._tell(f"clients/{quoted(client_id)}/disconnected", {
-                "clientid": client_id, "username": user_name or NO_ONE, "reason": cause, "ts": int(self._wall())})
+            self._tell(f"clients/{quoted(client_id)}/disconnected",
+                       partial(departure, client_id, user_name, cause, self._wall()))
 
     def alarm_raised(self, alarm: Alarm) -> None:
-        self._tell(f"alarms/{quoted(alarm.identifier)}/alert", {
-            "id": alarm.identifier, "severity": alarm.severity, "title": alarm.title, "summary": alarm.summary,
-            "ts": int(self._wall())})
+        self._tell(f"alarms/{quoted(alarm.identifier)}/alert", partial(raised, alarm, self._wall()))
 
     def alarm_cleared(self, alarm: Alarm) -> None:
-        self._tell(f"alarms/{quoted(alarm.identifier)}/clear", {"id": alarm.identifier, "ts": int(self._wall())})
+        self._tell(f"alarms/{quoted(alarm.identifier)}/clear", partial(cleared, alarm, self._wall()))
 
-    def _tell(self, topic: str, event: dict[str, object]) -> None:
+    def _tell(self, topic: str, event: Callable[[], dict[str, object]]) -> None:
+        """Tell it in the reactor's next iteration, if somebody listens then."""
         if not self._events:
             self._clock.callLater(0, self._tell_events)
         self._events.append((topic, event))
@@ -103,12 +103,13 @@ class SysTopics(Observer):
         self._turns.begin()
         events, self._events = self._events, []
         for topic, event in events:
-            self._publish(topic, json.dumps(event), self.section.presence_qos if topic.startswith("clients/") else 0)
+            if self._broker.router.route(f"{self._root}{topic}".encode()):
+                self._publish(topic, json.dumps(event()), self.section.presence_qos if topic.startswith("clients/") else 0)
 
     # How it is published.
 
     def _publish(self, topic: str, text: str, qos: int = 0, retain: bool = False) -> None:
-        self._send(f"$SYS/brokers/{self._node}/{topic}", text, qos, retain)
+        self._send(self._root + topic, text, qos, retain)
 
     def _send(self, topic: str, text: str, qos: int = 0, retain: bool = False) -> None:
         """Nobody need listen: then nothing is counted as dropped. What cannot be a topic is not told."""
@@ -127,3 +128,22 @@ class SysTopics(Observer):
 def quoted(name: str) -> str:
     """`name` without what a Topic Name must not have."""
     return name.replace("+", "%2B").replace("#", "%23")
+
+
+# What is told, in emqttd's words; `at` is wall time.
+
+def arrival(client_id: str, user_name: str | None, peer: str, version: int, clean_start: bool, at: float) -> dict[str, object]:
+    return {"clientid": client_id, "username": user_name or NO_ONE, "ipaddress": peer.rpartition(":")[0].strip("[]"),
+            "clean_sess": clean_start, "protocol": version, "connack": 0, "ts": int(at)}
+
+
+def departure(client_id: str, user_name: str | None, cause: str, at: float) -> dict[str, object]:
+    return {"clientid": client_id, "username": user_name or NO_ONE, "reason": cause, "ts": int(at)}
+
+
+def raised(alarm: Alarm, at: float) -> dict[str, object]:
+    return {"id": alarm.identifier, "severity": alarm.severity, "title": alarm.title, "summary": alarm.summary, "ts": int(at)}
+
+
+def cleared(alarm: Alarm, at: float) -> dict[str, object]:
+    return {"id": alarm.identifier, "ts": int(at)}

@@ -64,3 +64,13 @@ def test_a_function_at_a_hook_that_failed_comes_with_its_traceback(logged_failur
     assert (event["hook"], event["function"]) == ("client.connected", "greet")
     assert formatEvent(event) == "greet at client.connected failed"
     logged_failures.clear()
+
+
+def test_what_is_for_debugging_need_not_be_said() -> None:
+    observer = LogObserver()
+    observer.debugging = False
+    with capturedLogs() as events:
+        observer.connected("alice", "10.0.0.1:5", 4, True)
+        observer.disconnected("alice", "10.0.0.1:5", causes.NORMAL, "words")
+        observer.disconnected("alice", "10.0.0.1:5", "malformed_packet", "words")
+    assert [event["cause"] for event in events] == ["malformed_packet"]

@@ -7,6 +7,7 @@ import syslog
 from collections.abc import Callable, Iterator
 from io import BytesIO, StringIO, TextIOWrapper
 from pathlib import Path
+from typing import Any, cast
 
 import pytest
 from twisted.application.app import AppLogger
@@ -19,6 +20,7 @@ from twisted.python.failure import Failure
 from twisted.python.logfile import LogFile
 from zope.interface import implementer
 
+from emqtwist.app.command import BrokerProcess, Options
 from emqtwist.config import Config, LogSection, apply_live, parse
 from emqtwist.services.logs import LogWriter, as_told, install, log_file, observer, part_of
 
@@ -84,6 +86,14 @@ def test_levels_change_while_the_log_is_written() -> None:
     log = Log("[log.level]\nmqtt = debug")
     log.writer.set_levels(apply_live(log.config, parse("[log]\nlevel = critical")).log)
     assert log.levels() == ["critical"]
+
+
+def test_the_writer_knows_whether_it_takes_what_is_for_debugging() -> None:
+    log = Log("[log.level]\nservices.events = debug")
+    assert log.writer.takes_debugging("emqtwist.services.events.LogObserver")
+    assert not log.writer.takes_debugging("emqtwist.services.eventide")
+    log.writer.set_levels(parse("").log)
+    assert not log.writer.takes_debugging("emqtwist.services.events.LogObserver")
 
 
 def test_the_level_holds_for_what_twisted_logs_the_old_way() -> None:
@@ -263,6 +273,18 @@ def test_twistd_takes_the_writer_in_place_of_its_own(monkeypatch: pytest.MonkeyP
     writer = install(application, LogSection(), TWISTD, ThreadCalls())
     AppLogger(TWISTD).start(application)
     assert taken == [writer]
+
+
+@pytest.mark.parametrize(("text", "said"), [("", False), ("[log.level]\nservices = debug", True)])
+def test_the_broker_of_twistd_does_not_say_what_its_log_leaves_out(text: str, said: bool, tmp_path: Path) -> None:
+    (tmp_path / "broker.ini").write_text(text)
+    options = Options()
+    options.parent = cast(Any, TWISTD)
+    options.parseOptions(["--config", str(tmp_path / "broker.ini")])
+    process = BrokerProcess(options)
+    assert process.broker.events.debugging
+    process.setServiceParent(Application("emqtt"))
+    assert process.broker.events.debugging is said
 
 
 def test_in_the_foreground_the_log_goes_to_standard_output(

@@ -214,6 +214,21 @@ def test_a_peer_that_closes_itself_is_not_cut_off() -> None:
     assert hall.broker.metrics.ends == {causes.NORMAL: 1}
 
 
+def test_each_that_closes_has_its_own_time() -> None:
+    hall = Hall()
+    alice, bob, carol = hall.connect("alice"), hall.connect("bob"), hall.connect("carol")
+    alice.send(Disconnect())
+    bob.send(Disconnect())
+    hall.clock.advance(1.0)
+    carol.send(Disconnect())
+    bob.hang_up()
+    hall.clock.advance(LINGER - 1.0)
+    assert [each.wire.disconnected for each in (alice, bob, carol)] == [True, False, False]
+    hall.clock.advance(1.0)
+    assert carol.wire.disconnected
+    assert hall.clock.getDelayedCalls() == []
+
+
 def test_what_comes_after_the_end_is_ignored() -> None:
     hall = Hall()
     alice = hall.connect("alice")
