@@ -220,10 +220,14 @@ class Broker:
     # What a store has, and has brought back.
 
     def recover(self, snapshot: Snapshot, now: float) -> None:
-        """Be as the store says that the broker was; before anybody connects. `journal.offset` is set."""
+        """Be as the store says that the broker was; before anybody connects. `journal.offset` is set.
+
+        What fell due meanwhile does so now: the client of an expired session, or of a Will, could be faster than the next tick.
+        """
         self.turn.now = now
         if self.journal is not None:
             recover(self.journal, snapshot, self.sessions, self.wills, self.retained, self.circle)
+            self.tick()
 
     def page(self, number: int, rows: list[Record], more: bool) -> None:
         """Rows of a session's queue, as `journal.wanted` asked for; `more`: there are rows behind them."""

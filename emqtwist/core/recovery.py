@@ -14,7 +14,7 @@ from emqtwist.core.wills import Wills
 
 
 def recover(journal: Journal, snapshot: Snapshot, sessions: Sessions, wills: Wills, retained: Retained, circle: Circle) -> None:
-    """Fill the tables. What fell due meanwhile does so at the next tick; a client that was connected has been lost now."""
+    """Fill the tables. What fell due meanwhile is left to the next tick; a client that was connected has been lost now."""
     journal.begin(snapshot.highest_session, snapshot.highest_message)
     lost: set[int] = set()
     for record in snapshot.sessions:

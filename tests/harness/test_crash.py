@@ -31,7 +31,10 @@ def test_nothing_acknowledged_is_lost_in_hundreds_of_kills(durability: str, tmp_
     (bugs.NO_BARRIER, "lacks|is gone|retained is|twice, at QoS 2"),
     (bugs.NO_IDENTIFIER, "twice, at QoS 2"),
     (bugs.NO_RELEASE, "twice, at QoS 2"),
-    (bugs.REST_OF_LIFE, "to live, and should have"),
+    (bugs.REST_OF_LIFE, "to live, and should have|outlives its expiry"),
+    (bugs.REMAINING, "to live, and should have|outlives its expiry"),
+    (bugs.NO_WILL, "mourner lacks"),
+    (bugs.WILL_STAYS, "mourner got .* twice, at QoS 2|was back in time|mourner got .* after"),
 ], ids=lambda value: value.name if isinstance(value, Bug) else "")
 def test_what_is_planted_is_found(bug: Bug, what: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("tests.harness.crash.run.PATIENCE", 8.0)

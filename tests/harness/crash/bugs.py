@@ -11,4 +11,10 @@ NO_RELEASE: Final = Bug("PUBREC is not stored", "services.keeper:Keeper._step",
                         "self._journal.take()", "[each for each in self._journal.take() if each[0] != RELEASED]")
 REST_OF_LIFE: Final = Bug("expiry is stored from the start of the process on", "services.keeper:offset",
                           "wall() - now()", "offset.__dict__.setdefault('zero', -now())")
-BUGS: Final = {bug.name: bug for bug in (NO_BARRIER, NO_IDENTIFIER, NO_RELEASE, REST_OF_LIFE)}
+REMAINING: Final = Bug("expiry is stored as remaining time", "services.keeper:offset",
+                       "wall() - now()", "-now()")
+NO_WILL: Final = Bug("Wills are not stored", "services.keeper:Keeper._step",
+                     "self._journal.take()", "[each for each in self._journal.take() if each[0] not in (WILL, WILL_DUE)]")
+WILL_STAYS: Final = Bug("a Will that was published stays in the store", "services.keeper:Keeper._step",
+                        "self._journal.take()", "[each for each in self._journal.take() if each[0] != WILL_GONE]")
+BUGS: Final = {bug.name: bug for bug in (NO_BARRIER, NO_IDENTIFIER, NO_RELEASE, REST_OF_LIFE, REMAINING, NO_WILL, WILL_STAYS)}

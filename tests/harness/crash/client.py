@@ -21,6 +21,7 @@ from emqtwist.mqtt.packets import (
     Subscribe,
     Unsuback,
     Unsubscribe,
+    Will,
 )
 from emqtwist.mqtt.properties import Properties
 
@@ -54,7 +55,12 @@ class Loop:
 
 
 class Client:
-    """`wanted` says whether it shall be connected; what it does beside answering is in `act` and the methods `got_...`."""
+    """`wanted` says whether it shall be connected; what it does beside answering is in `act` and the methods `got_...`.
+
+    `expiry`: seconds that its session waits for it.
+    """
+
+    expiry = EXPIRY
 
     def __init__(self, loop: Loop, port: int, client_id: str, version: int = c.MQTT_5_0) -> None:
         self.client_id = client_id
@@ -91,12 +97,12 @@ class Client:
         properties = None
         if self.version == c.MQTT_5_0:
             properties = Properties()
-            properties.session_expiry_interval = EXPIRY
+            properties.session_expiry_interval = self.expiry
         old, self._socket = self._socket, fresh
         self._decoder = Decoder(c.MAX_PACKET, self.version)
         self.connected = False
         self._loop.selector.register(fresh, selectors.EVENT_READ, (self, fresh))
-        self._send(Connect(self.version, self.client_id, clean_start=False, properties=properties))
+        self._send(Connect(self.version, self.client_id, clean_start=False, will=self.next_will(), properties=properties))
         if old is not None:
             self._loop.selector.unregister(old)
             old.close()
@@ -180,8 +186,7 @@ class Client:
         if connack.reason_code:
             self.drop()  # as while the store is away
             return
-        if self._known and not connack.session_present:
-            raise Found(f"the session of {self.client_id} is gone")
+        self.got_session(connack.session_present)
         self._known = self.connected = True
         for packet in list(self.outgoing.values()):
             if isinstance(packet, Publish):
@@ -213,6 +218,15 @@ class Client:
             self.outgoing.pop(packet.packet_id, None)
         if isinstance(publish, Publish):
             self.got_acknowledgement(publish, packet.reason_code)
+
+    def next_will(self) -> Will | None:
+        """That of the connection that begins."""
+        return None
+
+    def got_session(self, present: bool) -> None:
+        """The connection is accepted; a session that there was has to be there."""
+        if self._known and not present:
+            raise Found(f"the session of {self.client_id} is gone")
 
     def got_message(self, publish: Publish) -> None:
         """Each one that an application would get."""

@@ -10,6 +10,6 @@ from emqtwist.services import keeper
 from tests.harness.crash.bugs import BUGS
 
 if __name__ == "__main__":
-    vars(keeper).update(RECEIVED=records.RECEIVED, RELEASED=records.RELEASED, deferLater=deferLater)  # which the bugs name
+    vars(keeper).update({name: kind for kind, (name, _) in records.KINDS.items()}, deferLater=deferLater)  # which the bugs name
     BUGS[sys.argv.pop(1)].plant(pytest.MonkeyPatch())
     run()

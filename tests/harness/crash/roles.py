@@ -10,6 +10,7 @@ from tests.harness.crash.client import EXPIRY, Client, Found, Loop
 WINDOW: Final = 8  # messages that a publisher has under way
 TOPICS: Final = (b"t/0", b"t/1", b"t/2")
 LATE: Final = 1.5  # seconds by which a rounded expiry may be off
+SHORT: Final = 2  # seconds that some messages live, and some sessions
 
 
 class Publisher(Client):
@@ -42,11 +43,11 @@ class Publisher(Client):
 class Subscriber(Client):
     """Subscribes to all TOPICS, and off and on to filters of its own; `got` is what its application got, in order."""
 
-    def __init__(self, loop: Loop, port: int, client_id: str, version: int = c.MQTT_5_0) -> None:
+    def __init__(self, loop: Loop, port: int, client_id: str, version: int = c.MQTT_5_0, topic_filter: bytes = b"t/+") -> None:
         super().__init__(loop, port, client_id, version)
         self.got: list[bytes] = []
         self.filters: dict[bytes, bool] = {}  # its own: whether it is subscribed, as far as it was told
-        self.request(Subscribe(0, [(b"t/+", 2)]))
+        self.request(Subscribe(0, [(topic_filter, 2)]))
 
     def got_message(self, publish: Publish) -> None:
         self.got.append(publish.payload)
@@ -103,13 +104,14 @@ class Retainer(Client):
 
 
 class Mortal(Client):
-    """Publishes messages that expire, to a client that is away until the end."""
+    """Publishes messages that expire, late or soon, to a client that is away until the end."""
 
     def __init__(self, loop: Loop, port: int) -> None:
         super().__init__(loop, port, "mortal")
         self.active = False
+        self.given: dict[bytes, int] = {}  # payload -> seconds that it may live
         self.sent: dict[bytes, float] = {}  # payload -> when it was sent last
-        self.acknowledged: set[bytes] = set()
+        self.acknowledged: set[bytes] = set()  # of those that live long
         self._next = 0.0
 
     def act(self) -> None:
@@ -119,14 +121,15 @@ class Mortal(Client):
             self._next = now + 0.1
             payload = b"%d" % len(self.sent)
             self.sent[payload] = now
-            self.publish(b"e/x", payload, 1, expiry=EXPIRY)
+            self.given[payload] = SHORT if len(self.sent) % 3 == 0 else EXPIRY
+            self.publish(b"e/x", payload, 1, expiry=self.given[payload])
 
     def sends_again(self, publish: Publish) -> None:
         """Its life begins anew when the broker gets it."""
         self.sent[publish.payload] = time.monotonic()
 
     def got_acknowledgement(self, publish: Publish, reason_code: int) -> None:
-        if reason_code < 0x80:
+        if reason_code < 0x80 and self.given[publish.payload] == EXPIRY:
             self.acknowledged.add(publish.payload)
 
 
@@ -145,7 +148,7 @@ class Heir(Client):
     def verify(self, mortal: Mortal) -> None:
         """No message lives longer than it was given."""
         for payload, (rest, came) in self.left.items():
-            allowed = EXPIRY - (came - mortal.sent[payload])
+            allowed = mortal.given[payload] - (came - mortal.sent[payload])
             if not 0 <= rest <= allowed + LATE:
                 raise Found(f"message {payload!r} has {rest} s to live, and should have {allowed:.1f} s")
 
@@ -160,3 +163,18 @@ class Reader(Client):
 
     def got_message(self, publish: Publish) -> None:
         self.kept[publish.topic_name] = publish.payload
+
+
+class Guest(Client):
+    """Its session is to end soon after it went; it comes back long after that."""
+
+    expiry = SHORT
+
+    def __init__(self, loop: Loop, port: int) -> None:
+        super().__init__(loop, port, "guest")
+        self.over = 0.0  # when its session is to be gone
+        self.request(Subscribe(0, [(b"t/+", 1)]))
+
+    def got_session(self, present: bool) -> None:
+        if present and self.over and time.monotonic() > self.over:
+            raise Found("the session of guest outlives its expiry")

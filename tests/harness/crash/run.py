@@ -11,7 +11,8 @@ from typing import Final
 
 from emqtwist.mqtt.constants import MQTT_3_1_1
 from tests.harness.crash.client import Client, Found, Loop
-from tests.harness.crash.roles import Heir, Mortal, Publisher, Reader, Retainer, Subscriber
+from tests.harness.crash.roles import LATE, SHORT, Guest, Heir, Mortal, Publisher, Reader, Retainer, Subscriber
+from tests.harness.crash.wills import Testator
 from tests.integration.program import Program, python_script
 
 PATIENCE: Final = 30.0  # seconds after which what has not come is lost
@@ -56,7 +57,10 @@ class CrashRun:
         self.loop = Loop()
         loop, port = self.loop, self._port
         self.subscribers = [Subscriber(loop, port, "s0"), Subscriber(loop, port, "s1", MQTT_3_1_1), Subscriber(loop, port, "s2")]
+        self.mourner = Subscriber(loop, port, "mourner", topic_filter=b"w/#")
+        self.testators = [Testator(loop, port, "w0"), Testator(loop, port, "w2", 2)]
         self.heir = Heir(loop, port)
+        self.guest = Guest(loop, port)
         self.publishers = [Publisher(loop, port, f"p{number}", f"{seed} {number}") for number in range(3)]
         self.retainer = Retainer(loop, port, f"{seed}")
         self.mortal = Mortal(loop, port)
@@ -86,8 +90,10 @@ class CrashRun:
         """All sessions are there and subscribed before the first message."""
         clients = self.loop.clients
         self._until(lambda: all(client.connected and not client.requests for client in clients), "clients connect")
-        self.heir.wanted = False
+        self.heir.wanted = self.guest.wanted = False
         self._set_active(True)
+        self._until(lambda: all(publisher.acknowledged for publisher in self.publishers), "the first messages")
+        self.guest.over = time.monotonic() + SHORT + 2 * LATE  # that it has gone is stored, before what was acknowledged
 
     def _set_active(self, active: bool) -> None:
         for publisher in self.publishers:
@@ -99,18 +105,20 @@ class CrashRun:
         while time.monotonic() < deadline:
             self.loop.step()
             if self._random.random() < 0.05:
-                subscriber = self._random.choice(self.subscribers)
-                self._random.choice([self._toggle, self._take_over, self._change_mind])(subscriber)
+                client = self._random.choice([*self.subscribers, self.mourner, *self.testators])
+                self._random.choice([self._toggle, self._take_over, self._change_mind])(client)
 
-    def _toggle(self, subscriber: Subscriber) -> None:
-        subscriber.wanted = not subscriber.wanted
+    def _toggle(self, client: Client) -> None:
+        client.wanted = not client.wanted
 
-    def _take_over(self, subscriber: Subscriber) -> None:
-        if subscriber.wanted:
-            subscriber.connect()
+    def _take_over(self, client: Client) -> None:
+        if client.wanted:
+            client.connect()
 
-    def _change_mind(self, subscriber: Subscriber) -> None:
-        subscriber.change_mind(self._random)
+    def _change_mind(self, client: Client) -> None:
+        if client in self.subscribers:
+            assert isinstance(client, Subscriber)
+            client.change_mind(self._random)
 
     def _kill(self, what: str) -> None:
         """SIGKILL to one process or both at once, as when the machine stops; a broker is started again."""
@@ -129,25 +137,34 @@ class CrashRun:
     def _finish(self) -> None:
         """Let all that is under way end, once more kill everything, and look what is there."""
         self._set_active(False)
-        for subscriber in self.subscribers:
-            subscriber.wanted = True
+        for client in (*self.subscribers, self.mourner, *self.testators):
+            client.wanted = True
         self._until(lambda: not any(client.outgoing or client.requests for client in self.loop.clients), "acknowledgements")
+        self._until(lambda: all(testator.connected for testator in self.testators), "those with Wills")
+        self._until(lambda: time.monotonic() > self.guest.over, "time")
         self._kill("both")
-        self.heir.wanted = True
+        for testator in self.testators:
+            testator.wanted = False
+        self.heir.wanted = self.guest.wanted = True
         reader = Reader(self.loop, self._port)
         self._probe()
         acknowledged = {payload for publisher in self.publishers for payload in publisher.acknowledged}
         for subscriber in self.subscribers:
             self._receive(subscriber, acknowledged)
         self._until(lambda: self.mortal.acknowledged <= set(self.heir.left), "messages that expire")
+        wills: set[bytes] = set().union(*(testator.due | {testator.current} for testator in self.testators))
+        self._receive(self.mourner, wills)
         kept = {topic: payload for topic, payload in self.retainer.kept.items() if payload}
         self._until(lambda: len(reader.kept) >= len(kept), "retained messages")
         self.loop.run(QUIET)
         if reader.kept != kept:
             raise Found(f"retained is {reader.kept}, and should be {kept}")
-        for subscriber in self.subscribers:
+        for subscriber in (*self.subscribers, self.mourner):
             subscriber.verify()
+        for testator in self.testators:
+            testator.verify(set(self.mourner.got))
         self.heir.verify(self.mortal)
+        self._until(lambda: self.guest.connected, "the guest")
         self._programs[-1].terminate()
         self._read_logs()
 

@@ -152,6 +152,25 @@ def test_a_will_that_was_held_back_is_due_when_it_was() -> None:
     assert mourner.one(Publish).payload == b"last words"
 
 
+def test_a_will_without_a_delay_is_published_although_its_client_is_back_before_the_first_tick() -> None:
+    world = StoredWorld()
+    arrive(world, client_id="mourner").subscribe("will", qos=1)
+    arrive(world, will=Will(b"will", b"last words", 1))
+    world.crash()
+    arrive(world)
+    assert arrive(world, client_id="mourner").payloads() == [b"last words"]
+
+
+def test_a_session_that_expired_meanwhile_is_gone_although_its_client_is_back_before_the_first_tick() -> None:
+    world = StoredWorld()
+    bob_subscribed(world).drop()
+    world.crash(100_001)
+    bob = arrive(world)
+    assert bob.connack is not None
+    assert not bob.connack.session_present
+    assert not world.store.rows
+
+
 @pytest.mark.parametrize("how", ["taken back", "resumed", "replaced"])
 def test_a_will_that_is_no_more_does_not_come_back(how: str) -> None:
     world = StoredWorld()
