@@ -16,12 +16,15 @@ from emqtwist.interfaces import IStore
 from emqtwist.storage.errors import StoreError
 
 Record = tuple[Any, ...]
-ROW = 100  # bytes that a row counts beside its payload
+ROW = 400  # bytes that a row counts beside its payload, as in memory
 
 
 @implementer(IStore)
 class MemoryStore:
-    """Keeps all from one `start` to the next. `error` fails commits while it is set."""
+    """Keeps all from one `start` to the next; `error` fails commits while it is set.
+
+    A record without what it needs, such as the end of a row that is not there, is a mistake of the broker: it raises.
+    """
 
     def __init__(self) -> None:
         self.sessions: dict[int, list[Any]] = {}  # session -> client id, expiry interval, version, expires at, next seq
@@ -30,10 +33,12 @@ class MemoryStore:
         self.wills: dict[int, list[Any]] = {}
         self.retained: dict[bytes, Record] = {}
         self.messages: dict[int, Record] = {}
-        self.rows: dict[tuple[int, int, int], list[Any]] = {}  # key -> state, message, first byte, identifiers
+        self.rows: dict[tuple[int, ...], list[Any]] = {}  # key -> state, message, first byte, identifiers
         self.highest_session = self.highest_message = 0
         self.number = 0
         self.error: StoreError | None = None
+        self._steps: dict[int, Callable[..., None]] = {
+            kind: getattr(self, f"_{name.lower()}") for kind, (name, _) in r.KINDS.items()}
 
     def start(self) -> Deferred[Snapshot | None]:
         self.number = 0
@@ -61,6 +66,7 @@ class MemoryStore:
             for record in records:
                 self._apply(record)
             self.number = number
+            self._free()
         return succeed(None)
 
     def page(self, fetch: Fetch) -> Deferred[tuple[list[Record], bool]]:
@@ -95,61 +101,94 @@ class MemoryStore:
         topic, payload, _, _, properties, _, _, _ = self.messages[row[1]]
         return len(topic) + len(payload) + len(properties)
 
+    def _free(self) -> None:
+        """Forget the messages that no row needs any more."""
+        needed = {row[1] for row in self.rows.values()}
+        self.messages = {number: message for number, message in self.messages.items() if number in needed}
+
     def _apply(self, record: Record) -> None:
         kind, values = record[0], record[1:]
-        if kind == r.OPENED:
-            next_seq = self.sessions[values[0]][4] if values[0] in self.sessions else 1
-            self.sessions[values[0]] = [*values[1:], None, next_seq]
-            self.highest_session = max(self.highest_session, values[0])
-        elif kind == r.LEFT:
-            self.sessions[values[0]][3] = _wall(values[1])
-        elif kind == r.ENDED:
-            self._end(values[0])
-        elif kind == r.SUBSCRIBED:
-            self.subscriptions[values[0], values[1]] = values[2:]
-        elif kind == r.UNSUBSCRIBED:
-            self.subscriptions.pop(values, None)
-        elif kind == r.MESSAGE:
-            topic, payload, qos, retain, properties, expires_at, publisher, group = values[1:]
-            self.messages[values[0]] = topic, payload, qos, int(retain), properties, _wall(expires_at), publisher, group
-            self.highest_message = max(self.highest_message, values[0])
-        elif kind == r.QUEUED:
-            session, rank, seq, message, first_byte, identifiers, state = values
-            self.rows[session, rank, seq] = [state, message, first_byte, identifiers]
-            self.sessions[session][4] = max(self.sessions[session][4], seq + 1)
-        elif kind == r.SENT:
-            self.rows[values][0] = 1
-        elif kind == r.RELEASED:
-            self.rows[values][:2] = 2, 0
-        elif kind == r.DONE:
-            self.rows.pop(values, None)
-        else:
-            self._apply_rest(kind, values)
+        name, fields = r.KINDS[kind]
+        if len(values) != len(fields):
+            raise ValueError(f"{name} with the fields {values}")
+        self._steps[kind](*values)
 
-    def _apply_rest(self, kind: int, values: Record) -> None:
-        if kind == r.RECEIVED:
-            self.received[values[0], values[1]] = None
-        elif kind == r.COMPLETED:
-            self.received.pop((values[0], values[1]), None)
-        elif kind == r.WILL:
-            self.wills[values[0]] = [*values[1:4], int(values[4]), *values[5:], None]
-        elif kind == r.WILL_DUE:
-            self.wills[values[0]][-1] = _wall(values[1])
-        elif kind == r.WILL_GONE:
-            self.wills.pop(values[0], None)
-        elif kind == r.RETAINED:
-            self.retained[values[0]] = (*values[1:4], _wall(values[4]), values[5], _wall(values[6]))
-        elif kind == r.RETAINED_GONE:
-            self.retained.pop(values[0], None)
-        else:
-            raise ValueError(f"a record of kind {kind}")
+    # One method a kind of record.
 
-    def _end(self, session: int) -> None:
-        self.sessions.pop(session, None)
+    def _opened(self, session: int, client_id: str, expiry_interval: float, version: int) -> None:
+        next_seq = self.sessions[session][4] if session in self.sessions else 1
+        self.sessions[session] = [client_id, expiry_interval, version, None, next_seq]
+        self.highest_session = max(self.highest_session, session)
+
+    def _left(self, session: int, expires_at: float | None) -> None:
+        self.sessions[session][3] = _wall(expires_at)
+
+    def _ended(self, session: int) -> None:
+        del self.sessions[session]
         self.wills.pop(session, None)
-        self.subscriptions = {key: value for key, value in self.subscriptions.items() if key[0] != session}
-        self.received = {key: None for key in self.received if key[0] != session}
-        self.rows = {key: row for key, row in self.rows.items() if key[0] != session}
+        tables: list[dict[Any, Any]] = [self.subscriptions, self.received, self.rows]
+        for table in tables:
+            for key in [key for key in table if key[0] == session]:
+                del table[key]
+
+    def _subscribed(self, session: int, topic_filter: bytes, *values: Any) -> None:
+        self._known(session)
+        self.subscriptions[session, topic_filter] = values
+
+    def _unsubscribed(self, session: int, topic_filter: bytes) -> None:
+        del self.subscriptions[session, topic_filter]
+
+    def _message(self, message: int, topic: bytes, payload: bytes, qos: int, retain: int, properties: bytes,
+                 expires_at: float | None, publisher: str, group: bytes) -> None:
+        if message <= self.highest_message:
+            raise ValueError(f"message {message} after {self.highest_message}")
+        self.highest_message = message
+        self.messages[message] = topic, payload, qos, int(retain), properties, _wall(expires_at), publisher, group
+
+    def _queued(self, session: int, rank: int, seq: int, message: int, first_byte: int, identifiers: tuple[int, ...],
+                state: int) -> None:
+        self._known(session)
+        if message not in self.messages or (session, rank, seq) in self.rows:
+            raise KeyError(f"row {seq} of session {session} with message {message}")
+        self.rows[session, rank, seq] = [state, message, first_byte, identifiers]
+        self.sessions[session][4] = max(self.sessions[session][4], seq + 1)
+
+    def _sent(self, *key: int) -> None:
+        self.rows[key][0] = r.STATE_SENT
+
+    def _released(self, *key: int) -> None:
+        self.rows[key][:2] = r.STATE_RELEASED, 0
+
+    def _done(self, *key: int) -> None:
+        del self.rows[key]
+
+    def _received(self, session: int, packet_id: int) -> None:
+        self._known(session)
+        self.received[session, packet_id] = None
+
+    def _completed(self, session: int, packet_id: int) -> None:
+        del self.received[session, packet_id]
+
+    def _will(self, session: int, topic: bytes, payload: bytes, qos: int, retain: int, *values: Any) -> None:
+        self._known(session)
+        self.wills[session] = [topic, payload, qos, int(retain), *values, None]
+
+    def _will_due(self, session: int, due: float | None) -> None:
+        self.wills[session][-1] = _wall(due)
+
+    def _will_gone(self, session: int) -> None:
+        del self.wills[session]
+
+    def _retained(self, topic: bytes, payload: bytes, qos: int, properties: bytes, expires_at: float | None, publisher: str,
+                  until: float | None) -> None:
+        self.retained[topic] = payload, qos, properties, _wall(expires_at), publisher, _wall(until)
+
+    def _retained_gone(self, topic: bytes) -> None:
+        self.retained.pop(topic, None)
+
+    def _known(self, session: int) -> None:
+        if session not in self.sessions:
+            raise KeyError(f"session {session}")
 
 
 def _wall(moment: float | None) -> float | None:

@@ -8,7 +8,7 @@ from emqtwist.storage.sqlite.group import RELEASED
 
 Row = tuple[Any, ...]
 PART: Final = 1 << 20  # bytes, more or less, that are handed over at a time
-ROW: Final = 100  # bytes that a row counts beside its payload
+ROW: Final = 400  # bytes that a row counts beside its payload, as in memory
 
 # The lists of core.records.Snapshot, in its order, and which column of each is large.
 LISTS: Final = (

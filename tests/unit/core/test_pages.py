@@ -3,7 +3,7 @@ from emqtwist.mqtt import constants as c
 from emqtwist.mqtt.packets import Connack, Connect, Puback, Publish
 from tests.peers import Peer, World, properties
 from tests.scenes import arrive
-from tests.stores import StoredWorld
+from tests.stores import StoredWorld, now
 
 SMALL = "mqtt.mqueue.max_memory = 1KB"  # two messages, with what each costs besides
 
@@ -115,7 +115,7 @@ def test_a_page_for_a_session_that_ended_meanwhile_is_nobodys() -> None:
     world.answer()
     world.flush()
     fetch = world.journal.wanted.pop()
-    page = world.store.page(fetch)
+    page = now(world.store.page(fetch))
     arrive_anew = world.peer()
     arrive_anew.send(Connect(5, "bob", True))
     world.broker.page(fetch.session, *page)

@@ -16,6 +16,8 @@ class History:
         self.random = Random(seed)
         self.sessions: dict[int, int] = {}  # session -> next seq
         self.rows: dict[tuple[int, int, int], int] = {}  # key -> state
+        self.subscriptions: set[tuple[int, bytes]] = set()
+        self.received: set[tuple[int, int]] = set()
         self.numbers = 0
         self.messages = 0
 
@@ -50,14 +52,18 @@ class History:
         session = self.any_session()
         del self.sessions[session]
         self.rows = {key: state for key, state in self.rows.items() if key[0] != session}
+        self.subscriptions = {key for key in self.subscriptions if key[0] != session}
+        self.received = {key for key in self.received if key[0] != session}
         return [(r.ENDED, session)]
 
     def subscribe(self) -> list[Record]:
         if not self.sessions:
             return []
         session, topic_filter = self.any_session(), self.random.choice([b"a/#", b"+/b", b"c"])
-        if self.random.random() < 0.3:
+        if (session, topic_filter) in self.subscriptions and self.random.random() < 0.5:
+            self.subscriptions.discard((session, topic_filter))
             return [(r.UNSUBSCRIBED, session, topic_filter)]
+        self.subscriptions.add((session, topic_filter))
         return [(r.SUBSCRIBED, session, topic_filter, self.random.randrange(3), self.random.choice([(), (7,), (1, 2)]))]
 
     def publish(self) -> list[Record]:
@@ -92,7 +98,12 @@ class History:
     def receive(self) -> list[Record]:
         if not self.sessions:
             return []
-        return [(self.random.choice([r.RECEIVED, r.COMPLETED]), self.any_session(), self.random.randrange(1, 5))]
+        key = self.any_session(), self.random.randrange(1, 5)
+        if key in self.received:
+            self.received.discard(key)
+            return [(r.COMPLETED, *key)]
+        self.received.add(key)
+        return [(r.RECEIVED, *key)]
 
     def will(self) -> list[Record]:
         if not self.sessions:
