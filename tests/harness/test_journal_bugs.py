@@ -16,6 +16,23 @@ JOURNAL_BUGS: Final = [
     Bug("the end of a QoS 2 flow is not recorded", "core.session:Session.forget", "self.ledger.complete(packet_id)", "pass"),
     Bug("a message is not stored again in a later group", "core.journal:Journal.queue",
         "if number not in self._messages:", "if not number:"),
+    Bug("SUBACK comes before the commit", "core.subscribing:_answer", "send_packet(packet, True)", "send_packet(packet)"),
+    Bug("UNSUBSCRIBED is not recorded", "core.sessions:Sessions.unsubscribe", "if session.ledger is not None:", "if False:"),
+    Bug("a Will is not recorded", "core.ledger:Ledger.will", "self.journal.add(", "len("),
+    Bug("WILL_DUE is not recorded", "core.ledger:Ledger.will_due", "self.journal.add(", "len("),
+    Bug("WILL_GONE is not recorded", "core.ledger:Ledger.no_will", "self.record(r.WILL_GONE)", "pass"),
+    Bug("LEFT is not recorded", "core.ledger:Ledger.left", "self.journal.add(", "len("),
+    Bug("what fell due while the broker was down waits for a tick", "core.broker:Broker.recover", "self.tick()", "pass"),
+    Bug("the expiry of a message is not recorded", "core.journal:Journal._with_messages",
+        "self.wall(message.expires_at)", "None"),
+    Bug("the end of a retained message is not recorded", "core.broker:Broker.retain",
+        "self.journal.retain_no_more(message.topic)", "pass"),
+    Bug("a retained message is replaced in memory only", "core.journal:Journal._replace", "self.add(record)", "pass"),
+]
+REMAINING: Final = [  # of one bug: times are stored as what is left of them, and begin anew with each process
+    Bug("a time", "core.journal:Journal.wall", "at + self.offset", "at - 1000.0"),
+    Bug("a time of a session, a Will, a retained message", "core.recovery:monotonic", "at - journal.offset", "at + 1000.0"),
+    Bug("a time of a message", "core.recovery:rows_of", "expires_at - offset", "expires_at + 1000.0"),
 ]
 
 
@@ -23,7 +40,14 @@ JOURNAL_BUGS: Final = [
 def test_a_planted_bug_is_found(bug: Bug, monkeypatch: pytest.MonkeyPatch) -> None:
     bug.plant(monkeypatch)
     with pytest.raises((AssertionError, LookupError)):  # what arrived is wrong, or a record has no row
-        _play(300)
+        _play(200)
+
+
+def test_expiry_as_remaining_time_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    for bug in REMAINING:
+        bug.plant(monkeypatch)
+    with pytest.raises(AssertionError):
+        _play(200)
 
 
 def _play(histories: int) -> None:

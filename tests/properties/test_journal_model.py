@@ -7,7 +7,7 @@ from tests.properties.journal.history import JournalHistory
 
 
 def test_what_was_accepted_arrives_whenever_the_broker_crashes() -> None:
-    for seed in range(150):
+    for seed in range(80):
         JournalHistory(seed).play()
 
 
