@@ -11,10 +11,10 @@ from twisted.internet.testing import MemoryReactorClock
 
 from emqtwist import BrokerService
 from emqtwist.config import parse
-from emqtwist.mqtt.constants import MQTT_3_1_1, QUOTA_EXCEEDED
-from emqtwist.mqtt.packets import Connack, Connect, Puback, Publish, Suback, Subscribe
-from emqtwist.mqtt.properties import Properties
+from emqtwist.mqtt.constants import QUOTA_EXCEEDED
+from emqtwist.mqtt.packets import Puback, Publish, Suback, Subscribe
 from tests.integration.brokers import RunningBroker
+from tests.integration.keeping import connect, keep, kept
 from tests.integration.program import python_script, run
 from tests.integration.raw import RawClient
 
@@ -33,35 +33,6 @@ def run_broker(tmp_path: Path) -> Iterator[RunBroker]:
     yield start
     for broker in brokers:
         broker.program.terminate()
-
-
-def connect(client: RawClient, client_id: str, clean_start: bool = False) -> Connack:
-    """A client whose session is kept."""
-    properties = None
-    if client.version != MQTT_3_1_1:
-        properties = Properties()
-        properties.session_expiry_interval = 3600
-    client.send(Connect(client.version, client_id, clean_start, properties=properties))
-    return client.next(Connack)
-
-
-def keep(broker: RunningBroker, *payloads: bytes) -> None:
-    """A session of `away` that is subscribed to `a`, and these messages in its queue, acknowledged."""
-    with RawClient(broker.port) as away:
-        assert connect(away, "away").reason_code == 0
-        away.send(Subscribe(1, [(b"a", 1)]))
-        assert away.next(Suback).reason_codes == [1]
-    with RawClient(broker.port) as publisher:
-        publisher.connect("publisher")
-        for number, payload in enumerate(payloads, 1):
-            publisher.send(Publish(b"a", payload, 1, packet_id=number))
-            assert publisher.next(Puback).reason_code == 0
-
-
-def kept(broker: RunningBroker, count: int) -> list[bytes]:
-    with RawClient(broker.port) as client:
-        assert connect(client, "away").session_present
-        return [client.next(Publish).payload for _ in range(count)]
 
 
 # What outlives the process.
