@@ -25,6 +25,7 @@ PATIENCE: Final = 15.0  # seconds that the store process of a broker that was ki
 CHUNK: Final = 1 << 20  # bytes read at a time
 CHECKPOINT: Final = 32 << 20  # bytes written, more or less, after which the log goes into the file
 IDLE: Final = 0.2  # seconds without a request after which there is time for housekeeping
+BUSY: Final = 0.1  # seconds after which some rows of ended sessions are deleted although requests never cease
 VACUUM: Final = 512  # pages that are given back to the system at a time
 KEPT_FREE: Final = 4096  # free pages that stay in the file for what comes
 RECENT: Final = 256  # commits over which times are told
@@ -43,6 +44,7 @@ class Store:
         self._sync_due = 0.0
         self._dirty = 0  # bytes written since the last checkpoint, more or less
         self._times: list[float] = []
+        self._clean_due = 0.0
         self._ended = False
         self.quiet = True  # nothing to do in the background
 
@@ -60,6 +62,8 @@ class Store:
                 self._serve(*request)
             if self._sync_due and time.monotonic() >= self._sync_due:
                 self._guarded(self._sync)
+            if not self.quiet and time.monotonic() >= self._clean_due:
+                self._guarded(self._clean)
         self._guarded(self._close)
 
     def _patience(self) -> float | None:
@@ -152,12 +156,20 @@ class Store:
     def _idle(self) -> None:
         if self._sync_due and time.monotonic() >= self._sync_due:
             self._sync()
-        elif self._writer.clean():
-            self._dirty += CHUNK
+        elif self._clean():
+            pass
         elif self._dirty:
             self._checkpoint()
         else:
             self.quiet = not self._vacuum()
+
+    def _clean(self) -> bool:
+        """Delete some rows of ended sessions; whether there are more."""
+        self._clean_due = time.monotonic() + BUSY
+        more = self._writer.clean()
+        if more:
+            self._dirty += CHUNK
+        return more
 
     def _sync(self) -> None:
         self._sync_due = 0.0

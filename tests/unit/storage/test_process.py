@@ -101,6 +101,22 @@ def test_a_record_that_is_none_is_a_defect_that_is_told(loop: Loop) -> None:
     assert loop.ask("commit", 1, [OPENED]) == (DONE, None)
 
 
+def test_rows_of_ended_sessions_are_deleted_although_requests_never_cease(
+        tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(process, "IDLE", 1000.0)
+    monkeypatch.setattr(process, "BUSY", 0.0)
+    loop = Loop(tmp_path)
+    rows = [(r.QUEUED, 1, 0, seq, 1, 0x32, (), 0) for seq in range(1, 5001)]
+    loop.ask("commit", 1, [OPENED, (r.MESSAGE, 1, b"t", b"x", 1, 0, b"", None, "p", b""), *rows])
+    loop.ask("commit", 2, [(r.ENDED, 1)])
+    with closing(sqlite3.connect(tmp_path / "store.db", isolation_level=None)) as db:
+        for number in range(3, 8):
+            assert loop.ask("commit", number, [retained(b"t")]) == (DONE, None)
+        assert db.execute("SELECT count(*) FROM queue").fetchone() == (0,)
+        assert db.execute("SELECT count(*) FROM message").fetchone() == (0,)
+    loop.end()
+
+
 def test_store_sync_interval(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     synced: list[int] = []
     monkeypatch.setattr(os, "fsync", synced.append)
