@@ -41,7 +41,9 @@ class StoredWorld(World):
         self.turn = Turn(START)
         self.witness = Witness()
         self.broker = Broker(settings_of(parse("\n".join(self.lines))), self._token, self.turn, self.witness, self.journal)
-        self.broker.recover(now(self.store.start()), START)
+        snapshot = now(self.store.start())
+        assert snapshot is not None
+        self.broker.recover(snapshot, START)
 
     @property
     def wall(self) -> float:

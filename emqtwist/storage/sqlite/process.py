@@ -89,7 +89,7 @@ class Store:
             while data:
                 data = data[os.write(self._outlet, data):]
 
-    def _guarded(self, work: Callable[[], None]) -> None:
+    def _guarded(self, work: Callable[[], object]) -> None:
         """What nobody has asked for may fail, as when the disk is full: the next commit tells, and it is tried again."""
         try:
             work()
