@@ -17,8 +17,12 @@ from emqtwist.net.batching import SocketSet, can_batch
 from emqtwist.net.listeners import Listener
 from emqtwist.net.protocol import MQTTFactory
 from emqtwist.net.turns import Turns
+from emqtwist.net.unsent import unsent
 from emqtwist.services.events import LogObserver
 from emqtwist.services.keeper import Keeper, Work, offset
+from emqtwist.services.pooler import Pool, waiting
+from emqtwist.services.sysmon import Monitor
+from emqtwist.services.sysmon.reports import Reports
 from emqtwist.services.systopics import SysTopics
 from emqtwist.services.watermarks import Watermarks
 
@@ -43,6 +47,8 @@ class Foundation:
         self.sockets = SocketSet(reactor, self.turns) if batched else None
         self.systopics = SysTopics(self.turns, config.mqtt.broker, config.node.name, reactor, now)
         self.observers.each += [Watermarks(self.broker.alarms), self.systopics]
+        self.pool = Pool(config.pooler)
+        self.monitor = self._monitor()
         self.listeners = {section.name: self._listener(section) for section in config.listener.tcp}
 
     @property
@@ -63,6 +69,11 @@ class Foundation:
         self.broker.tick()
         if self.keeper is not None:
             self.keeper.tick()
+
+    def _monitor(self) -> Monitor:
+        reports = Reports(self.config.sysmon, self.broker.alarms, self.turns.begin, self.systopics.tell, self.now)
+        pools = {"pooler": lambda: len(self.pool.waiting), "reactor": lambda: waiting(self.reactor)}
+        return Monitor(reports, self.reactor, self.now, lambda: unsent(self.reactor, self.sockets, self.turns), pools)
 
     def _listener(self, section: TcpListener) -> Listener:
         factory = MQTTFactory(self.turns, self.reactor, section.nodelay, self.config.mqtt.client.max_unsent)

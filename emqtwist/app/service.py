@@ -78,6 +78,7 @@ class BrokerService(Foundation, MultiService):
         """Clients are served once all parts have started: see `when_ready`."""
         self._failure = None
         self.take_folder()
+        self.pool.closed = False
         self.bind()
         super().startService()
         self.root.startService().addCallbacks(self._opened, self._not_opened)
@@ -165,6 +166,8 @@ class BrokerService(Foundation, MultiService):
         self.config = changed
         self.broker.configure(settings_of(self.config))
         self.systopics.section = self.config.mqtt.broker
+        self.pool.configure(self.config.pooler)
+        self.monitor.configure(self.config.sysmon)
         for listener in self.listeners.values():
             listener.factory.max_unsent = self.config.mqtt.client.max_unsent
 
@@ -177,6 +180,7 @@ class BrokerService(Foundation, MultiService):
         await self.root.stopService()
         await gatherResults([listener.close() for listener in self.listeners.values()])
         self.plugins.unload_all()
+        self.pool.close()
         if self._folder is not None:
             os.close(self._folder)
             self._folder = None

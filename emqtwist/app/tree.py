@@ -9,6 +9,7 @@ from emqtwist.net.listeners import Listener
 from emqtwist.services.keeper import Keeper
 from emqtwist.services.listening import Listening
 from emqtwist.services.periodic import Periodic
+from emqtwist.services.pooler import Pooler
 from emqtwist.services.storing import Storing
 from emqtwist.services.supervisor import Child, Supervisor
 
@@ -21,6 +22,8 @@ def tree(on: Foundation) -> Supervisor:
     clock = on.reactor
     return Supervisor("emqtwist", [
         *_storage(on),
+        Child("pooler", lambda: Pooler(on.pool, clock)),
+        Child("sysmon", on.monitor.supervisor),
         Child("ticker", lambda: Periodic("ticker", TICK, on.tick, clock)),
         Child("systopics", lambda: Periodic("systopics", TICK, on.systopics.heartbeat, clock)),
         Child("listeners", lambda: Supervisor("listeners", [

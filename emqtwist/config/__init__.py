@@ -13,14 +13,16 @@ from emqtwist.config.sections.listener import ListenerSection, TcpListener
 from emqtwist.config.sections.log import LogSection
 from emqtwist.config.sections.mqtt import BrokerSection, ClientSection, MqttSection, MqueueSection, PubsubSection, SessionSection
 from emqtwist.config.sections.node import NodeSection
+from emqtwist.config.sections.pooler import PoolerSection
 from emqtwist.config.sections.retainer import RetainerSection
 from emqtwist.config.sections.store import StoreSection
+from emqtwist.config.sections.sysmon import SysmonSection
 from emqtwist.config.tree import Config
 from emqtwist.config.values import Address
 
 __all__ = [
     "Address", "AuthSection", "BrokerSection", "ClientSection", "Config", "ConfigError", "ListenerSection",
-    "LogSection", "MqttSection", "MqueueSection", "NodeSection", "Problem", "PubsubSection", "RetainerSection",
-    "ScramSection", "SessionSection", "StoreSection", "TcpListener", "apply_live", "live_changes", "load", "parse",
-    "validate",
+    "LogSection", "MqttSection", "MqueueSection", "NodeSection", "PoolerSection", "Problem", "PubsubSection",
+    "RetainerSection", "ScramSection", "SessionSection", "StoreSection", "SysmonSection", "TcpListener", "apply_live",
+    "live_changes", "load", "parse", "validate",
 ]

@@ -6,8 +6,10 @@ from emqtwist.config.sections.listener import ListenerSection
 from emqtwist.config.sections.log import LogSection
 from emqtwist.config.sections.mqtt import MqttSection
 from emqtwist.config.sections.node import NodeSection
+from emqtwist.config.sections.pooler import PoolerSection
 from emqtwist.config.sections.retainer import RetainerSection
 from emqtwist.config.sections.store import StoreSection
+from emqtwist.config.sections.sysmon import SysmonSection
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -20,4 +22,6 @@ class Config:
     mqtt: MqttSection = MqttSection()
     retainer: RetainerSection = RetainerSection()
     auth: AuthSection = AuthSection()
+    pooler: PoolerSection = PoolerSection()
+    sysmon: SysmonSection = SysmonSection()
     listener: ListenerSection = ListenerSection()

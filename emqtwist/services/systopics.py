@@ -75,6 +75,11 @@ class SysTopics(Observer):
         for name, count in self._broker.count().gauges().items():
             self._publish(f"stats/{name}", str(count))
 
+    def tell(self, topic: str, text: str) -> None:
+        """Publish below `$SYS/brokers/{node}/`; not to be called in the midst of a call of the broker."""
+        self._turns.begin()
+        self._publish(topic, text)
+
     # What the broker tells.
 
     def arrived(self, client_id: str, user_name: str | None, peer: str, version: int, clean_start: bool) -> None:

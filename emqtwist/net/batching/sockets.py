@@ -59,13 +59,17 @@ def can_batch(reactor: object) -> bool:
 
 @implementer(IReadDescriptor)
 class SocketSet:
-    """All sockets of one broker: `members` is a dict descriptor -> Member. It is in the reactor while it has members."""
+    """All sockets of one broker: `members` is a dict descriptor -> Member. It is in the reactor while it has members.
+
+    `writing` are the descriptors of those with bytes that their peer has not taken yet.
+    """
 
     log = Logger()
 
     def __init__(self, reactor: Any, batch: Batch) -> None:
         self.reactor = reactor
         self.members: dict[int, Member] = {}
+        self.writing: set[int] = set()
         self._batch = batch
         self._epoll: select.epoll | None = None
         self._rest: list[tuple[int, int]] = []  # events that the last batch had no bytes left for
@@ -91,6 +95,11 @@ class SocketSet:
     def watch(self, fd: int, before: int, after: int) -> None:
         """What a member waits for, of READ and WRITE, was `before` and is to be `after`."""
         assert self._epoll is not None
+        if (before ^ after) & WRITE:
+            if after & WRITE:
+                self.writing.add(fd)
+            else:
+                self.writing.discard(fd)
         if not before:
             self._epoll.register(fd, after)
         elif after:

@@ -1,0 +1,58 @@
+"""Looks once a second at what only rises and falls: memory, descriptors, the processor, jobs that wait for threads."""
+from collections import deque
+from collections.abc import Callable, Mapping
+from typing import Final
+
+from twisted.internet.interfaces import IReactorTime
+
+from emqtwist.config.sections.sysmon import AUTO
+from emqtwist.services.sysmon.machine import Machine
+from emqtwist.services.sysmon.reports import BUSY_CPU, BUSY_POOL, LARGE_HEAP, OPEN_FILES, Reports
+from emqtwist.services.sysmon.sampling import Sampling
+
+MINUTE: Final = 60.0  # seconds over which the use of the processor is averaged
+
+
+class Levels(Sampling):
+    """`pools` maps the name of a thread pool to a function that says how many jobs wait there."""
+
+    def __init__(self, reports: Reports, clock: IReactorTime, now: Callable[[], float], machine: Machine,
+                 pools: Mapping[str, Callable[[], int]]) -> None:
+        super().__init__(clock)
+        self._reports = reports
+        self._now = now
+        self._machine = machine
+        self._pools = pools
+        self._large = machine.large()
+        self._used: deque[tuple[float, float]] = deque()  # (now, seconds of the processor)
+
+    def sample(self) -> None:
+        self._reports.settle()
+        self._look_at_memory()
+        self._look_at_descriptors()
+        self._look_at_processor()
+        for name, waiting in self._pools.items():
+            count = waiting()
+            self._reports.level(BUSY_POOL, count, self._reports.section.busy_pool, f"{count} jobs wait for a thread", name)
+
+    def _look_at_memory(self) -> None:
+        most = self._reports.section.large_heap
+        most = self._large if most == AUTO else most
+        memory = self._machine.memory()
+        self._reports.level(LARGE_HEAP, memory, most, f"{memory} bytes, above {most}")
+
+    def _look_at_descriptors(self) -> None:
+        most = self._machine.most_descriptors()
+        count = self._machine.descriptors()
+        self._reports.level(OPEN_FILES, count, self._reports.section.open_files * most, f"{count} of {most} descriptors")
+
+    def _look_at_processor(self) -> None:
+        """Not before a minute is over."""
+        now, used = self._now(), self._machine.cpu()
+        self._used.append((now, used))
+        while len(self._used) > 1 and now - self._used[1][0] >= MINUTE:
+            self._used.popleft()
+        then, before = self._used[0]
+        if now - then >= MINUTE:
+            share = (used - before) / (now - then)
+            self._reports.level(BUSY_CPU, share, self._reports.section.busy_cpu, f"{share:.0%} of a processor for a minute")
