@@ -138,13 +138,14 @@ class Pooler(Part):
     def __init__(self, pool: Pool, reactor: Any, make: "Callable[[int], Threads] | None" = None) -> None:
         self._pool = pool
         self._reactor = reactor
-        self._threads = (make or _Daemons)(pool.section.size)
-        self._size = pool.section.size
+        self._make: Callable[[int], Threads] = make or _Daemons
         self._busy = 0
         self._idle: Deferred[None] | None = None
 
     def startService(self) -> None:
         super().startService()
+        self._size = self._pool.section.size
+        self._threads = self._make(self._size)
         self._threads.start()
         self._pool.serve = self.serve
         self.serve()

@@ -22,7 +22,8 @@ from emqtwist.services.sysmon.reports import LONG_SCHEDULE, Reports
 
 BEATS: Final = 8  # in the time that is too late: by one beat less than that may be missed
 SUSPICION: Final = 0.5  # of that time, after which the reactor's thread is looked at
-OFF: Final = 1.0  # seconds between two looks when there is no threshold
+LONGEST: Final = 1.0  # seconds between two beats or looks, so that another threshold is soon heeded
+SHORTEST: Final = 0.001  # seconds between two looks
 STUCK: Final = 5.0  # seconds without a beat after which the thread says so
 NOTHING: Final = "unknown"
 NOT_RUN: Final = "nothing was called: the process was not run, or another thread kept the interpreter"
@@ -43,11 +44,12 @@ class LoopWatch(Part):
         self._told = 0.0  # the beat that the thread has complained of
         self._seen: list[tuple[float, str]] = []  # the beat that was overdue, and where the thread was
         self._next: IDelayedCall | None = None
-        self.stopped = Event()
+        self._stopped = Event()
 
     def startService(self) -> None:
         """The heart beats as soon as the reactor runs: what comes before that is not late."""
         super().startService()
+        self._stopped = Event()
         self._reactor.callWhenRunning(self._begin)
 
     def _begin(self) -> None:
@@ -56,16 +58,17 @@ class LoopWatch(Part):
         self._watched = get_ident()
         self._schedule()
         if self._threaded:
-            Thread(target=self._watch, name="sysmon", daemon=True).start()
+            Thread(target=self._watch, args=[self._stopped], name="sysmon", daemon=True).start()
 
     def stopService(self) -> None:
         super().stopService()
-        self.stopped.set()
+        self._due = inf
+        self._stopped.set()
         if self._next is not None and self._next.active():
             self._next.cancel()
 
     def _schedule(self) -> None:
-        pause = self._reports.section.long_schedule / BEATS or OFF
+        pause = min(self._reports.section.long_schedule / BEATS or LONGEST, LONGEST)
         self._due = self._now() + pause
         self._next = self._reactor.callLater(pause, self._beat)
 
@@ -94,9 +97,9 @@ class LoopWatch(Part):
 
     # The other thread.
 
-    def _watch(self) -> None:
+    def _watch(self, stopped: Event) -> None:
         try:
-            while not self.stopped.wait(self.look()):
+            while not stopped.wait(self.look()):
                 pass
         except Exception:
             self._reactor.callFromThread(self.die, Failure())
@@ -104,17 +107,15 @@ class LoopWatch(Part):
     def look(self) -> float:
         """Note where the reactor's thread is if its beat is overdue; how many seconds until the next look."""
         threshold = self._reports.section.long_schedule
-        if threshold <= 0:
-            return OFF
         due = self._due
         overdue = self._now() - due
-        suspicious = threshold * SUSPICION
-        if overdue < suspicious:
-            return suspicious - overdue
+        wait = threshold * SUSPICION - overdue
+        if threshold <= 0 or wait > 0:
+            return max(SHORTEST, min(wait, LONGEST)) if threshold > 0 else LONGEST
         place = blame(_current_frames()[self._watched])
         self._seen.append((due, place))
         if overdue > STUCK and self._told != due:
             self._told = due
             self.log.critical("the broker has stood still for {seconds} s, at {place}", seconds=int(overdue),
                               place=place or NOTHING)
-        return max(threshold, overdue) / BEATS
+        return min(max(threshold, overdue) / BEATS, LONGEST)

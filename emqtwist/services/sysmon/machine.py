@@ -53,9 +53,13 @@ class Machine:
         """How many are open; where the kernel does not count them (before Linux 6.2), they are listed."""
         folder = self._root / "proc/self/fd"
         try:
-            return os.stat(folder).st_size or len(os.listdir(folder)) - 1  # its own is among them
+            return self.counted(folder) or len(os.listdir(folder)) - 1  # its own is among them
         except OSError:
             return 0
+
+    def counted(self, folder: Path) -> int:
+        """What the kernel says of `folder`."""
+        return os.stat(folder).st_size
 
     def most_descriptors(self) -> int:
         """How many may be open."""
