@@ -65,6 +65,7 @@ class FakeMachine(Machine):
         self.resident = self.open = 0
         self.much, self.most = 1000, 100
         self.used = 0.0
+        self.listed = 0
         self.breaks: BaseException | None = None
 
     def memory(self) -> int:
@@ -78,6 +79,9 @@ class FakeMachine(Machine):
 
     def descriptors(self) -> int:
         return self.open
+
+    def listed_descriptors(self) -> int:
+        return self.listed
 
     def most_descriptors(self) -> int:
         return self.most

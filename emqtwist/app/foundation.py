@@ -73,7 +73,8 @@ class Foundation:
     def _monitor(self) -> Monitor:
         reports = Reports(self.config.sysmon, self.broker.alarms, self.turns.begin, self.systopics.tell, self.now)
         pools = {"pooler": lambda: len(self.pool.waiting), "reactor": lambda: waiting(self.reactor)}
-        return Monitor(reports, self.reactor, self.now, lambda: unsent(self.reactor, self.sockets, self.turns), pools)
+        return Monitor(reports, self.reactor, self.now, lambda: unsent(self.reactor, self.sockets, self.turns), self.pool,
+                       pools)
 
     def _listener(self, section: TcpListener) -> Listener:
         factory = MQTTFactory(self.turns, self.reactor, section.nodelay, self.config.mqtt.client.max_unsent)

@@ -9,12 +9,16 @@ ANY_PORT = f"node.io = {IO}\nlistener.tcp.default.bind = 127.0.0.1:0\n"
 
 
 class RunningBroker:
-    """`twistd -n emqtt` with `configuration`, at a port that the system chose; `before` is a command that runs it."""
+    """`twistd -n emqtt` with `configuration`, at a port that the system chose.
 
-    def __init__(self, folder: Path, configuration: str = "", before: Sequence[str | Path] = ()) -> None:
+    `before` is a command that runs it, `variables` are of its environment.
+    """
+
+    def __init__(self, folder: Path, configuration: str = "", before: Sequence[str | Path] = (), **variables: str) -> None:
         self.file = folder / "broker.ini"
         self.file.write_text(ANY_PORT + configuration)
-        self.program = Program(*before, python_script("twistd"), "-n", "--pidfile=", "emqtt", "--config", self.file, cwd=folder)
+        self.program = Program(*before, python_script("twistd"), "-n", "--pidfile=", "emqtt", "--config", self.file, cwd=folder,
+                               **variables)
         try:  # what it says last comes when it is ready for signals
             self.port = int(self.program.next(r"listening on tcp\.default at 127\.0\.0\.1:(\d+)")[1])
             self.program.next("try: ")

@@ -32,10 +32,10 @@ def python_script(name: str) -> Path:
 class Program:
     """A running program; standard output and error are one stream of lines, all of them read as they come."""
 
-    def __init__(self, *command: str | Path, cwd: Path = CHECKOUT) -> None:
+    def __init__(self, *command: str | Path, cwd: Path = CHECKOUT, **variables: str) -> None:
         self.output: list[str] = []
         self._lines: SimpleQueue[str | None] = SimpleQueue()
-        self._process = subprocess.Popen(command, cwd=cwd, env=environment(), stdin=subprocess.PIPE,
+        self._process = subprocess.Popen(command, cwd=cwd, env=environment(**variables), stdin=subprocess.PIPE,
                                          stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
         self._reader = Thread(target=self._read, daemon=True)
         self._reader.start()

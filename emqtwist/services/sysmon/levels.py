@@ -4,26 +4,30 @@ from collections.abc import Callable, Mapping
 from typing import Final
 
 from twisted.internet.interfaces import IReactorTime
+from twisted.python.failure import Failure
 
 from emqtwist.config.sections.sysmon import AUTO
+from emqtwist.services.pooler import Abandoned, Pool, Refused
 from emqtwist.services.sysmon.machine import Machine
 from emqtwist.services.sysmon.reports import BUSY_CPU, BUSY_POOL, LARGE_HEAP, OPEN_FILES, Reports
 from emqtwist.services.sysmon.sampling import Sampling
 
-MINUTE: Final = 60.0  # seconds over which the use of the processor is averaged
+MINUTE: Final = 60.0  # seconds over which the use of the processor is averaged, and between two lists of descriptors
 
 
 class Levels(Sampling):
-    """`pools` maps the name of a thread pool to a function that says how many jobs wait there."""
+    """`pool` is for what takes long. `pools` maps the name of a thread pool to a function that says how many jobs wait."""
 
-    def __init__(self, reports: Reports, clock: IReactorTime, now: Callable[[], float], machine: Machine,
+    def __init__(self, reports: Reports, clock: IReactorTime, now: Callable[[], float], machine: Machine, pool: Pool,
                  pools: Mapping[str, Callable[[], int]]) -> None:
         super().__init__(clock)
         self._reports = reports
         self._now = now
         self._machine = machine
+        self._pool = pool
         self._pools = pools
         self._large = machine.large()
+        self._listed = -MINUTE  # when the descriptors were
         self._used: deque[tuple[float, float]] = deque()  # (now, seconds of the processor)
 
     def sample(self) -> None:
@@ -42,9 +46,19 @@ class Levels(Sampling):
         self._reports.level(LARGE_HEAP, memory, most, f"{memory} bytes, above {most}")
 
     def _look_at_descriptors(self) -> None:
-        most = self._machine.most_descriptors()
         count = self._machine.descriptors()
+        if count:
+            self._report_descriptors(count)
+        elif self._reports.section.open_files and self._now() - self._listed >= MINUTE:
+            self._listed = self._now()
+            self._pool.submit(self._machine.listed_descriptors).addCallbacks(self._report_descriptors, self._not_listed)
+
+    def _report_descriptors(self, count: int) -> None:
+        most = self._machine.most_descriptors()
         self._reports.level(OPEN_FILES, count, self._reports.section.open_files * most, f"{count} of {most} descriptors")
+
+    def _not_listed(self, failure: Failure) -> None:
+        failure.trap(Refused, Abandoned)  # the pool is busy, which is told elsewhere, or at its end
 
     def _look_at_processor(self) -> None:
         """Not before a minute is over."""

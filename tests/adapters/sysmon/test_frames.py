@@ -66,7 +66,8 @@ def test_twisted_is_not_named_for_what_it_was_called_to_do() -> None:
 def test_of_our_own_functions_the_one_that_another_called_is_named_after_its_caller(plugin: ModuleType) -> None:
     ours = module("emqtwist.core.broker", "def tick(frame):\n    return frame()\ndef call(function):\n    return function()")
     loop = module("twisted.internet.base", "def mainLoop(call):\n    return call()")
-    assert blame(loop.mainLoop(partial(plugin.work, partial(ours.tick, sys._getframe)))) == "plugin:work:3, in emqtwist.core.broker:tick:2"
+    frame = loop.mainLoop(partial(plugin.work, partial(ours.tick, sys._getframe)))
+    assert blame(frame) == "plugin:work:3, in emqtwist.core.broker:tick:2"
     assert blame(loop.mainLoop(partial(ours.call, partial(plugin.work, sys._getframe)))) == "plugin:work:3"
 
 

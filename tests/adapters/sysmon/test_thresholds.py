@@ -5,15 +5,18 @@ from typing import Any
 
 import pytest
 
+from emqtwist.config import PoolerSection
 from emqtwist.config.sections.sysmon import AUTO
 from emqtwist.core.broker import Broker
 from emqtwist.core.connection import Connection
+from emqtwist.services.pooler import Pool, Pooler
 from emqtwist.services.sysmon.consumers import NAMED, Consumers, Slow
 from emqtwist.services.sysmon.levels import Levels
 from emqtwist.services.sysmon.loop import LoopWatch
 from emqtwist.services.sysmon.pauses import GcWatch
 from tests.monitors import FakeMachine, Post
 from tests.peers import World
+from tests.threads import HeldThreads
 
 
 class Place(Post):
@@ -28,10 +31,12 @@ class Place(Post):
         self.measured = 0.0
         self.slow: dict[Connection, Slow] = {}
         self.pauses = GcWatch(self.reports, self.clock, lambda: self.measured)
-        self.levels = Levels(self.reports, self.clock, self.clock.seconds, self.machine,
+        self.threads = HeldThreads(1)
+        self.pool = Pool(PoolerSection())
+        self.levels = Levels(self.reports, self.clock, self.clock.seconds, self.machine, self.pool,
                              {name: lambda name=name: self.pools[name] for name in self.pools})  # type: ignore[misc]
         self.consumers = Consumers(self.reports, self.clock, self.clock.seconds, self.unsent.items, self.slow)
-        self.services = [self.pauses, self.levels, self.consumers]
+        self.services = [self.pauses, self.levels, self.consumers, Pooler(self.pool, self.clock, lambda size: self.threads)]
         for service in self.services:
             service.startService()
 
@@ -52,6 +57,7 @@ class Place(Post):
 def place() -> Iterator[Place]:
     made = Place()
     yield made
+    made.pool.close()
     for service in made.services:
         service.stopService()
 
@@ -135,6 +141,25 @@ def test_sysmon_open_files(place: Place) -> None:
     assert place.second() == ["-open_files"]
     assert place.second(open_files=0.5) == ["+open_files"]
     assert place.second(open_files=0.0) == ["-open_files"]
+
+
+def test_where_the_kernel_does_not_count_descriptors_they_are_listed_in_a_thread_once_a_minute(place: Place) -> None:
+    place.machine.listed = 81
+    place.seconds(60)
+    assert place.heard() == []
+    assert len(place.threads.held) == 1
+    place.threads.run_all()
+    assert place.heard() == ["+open_files"]
+    place.seconds(60)
+    assert len(place.threads.held) == 1
+
+
+def test_descriptors_are_not_listed_while_the_pool_takes_no_jobs(place: Place) -> None:
+    place.pool.close()
+    place.machine.listed = 81
+    place.seconds(2)
+    assert place.threads.held == []
+    assert place.levels.running
 
 
 def test_sysmon_busy_cpu(place: Place) -> None:
