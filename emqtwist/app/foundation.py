@@ -47,7 +47,7 @@ class Foundation:
         self.sockets = SocketSet(reactor, self.turns) if batched else None
         self.systopics = SysTopics(self.turns, config.mqtt.broker, config.node.name, reactor, now)
         self.observers.each += [Watermarks(self.broker.alarms), self.systopics]
-        self.pool = Pool(config.pooler)
+        self.pool = Pool(config.pooler, self.broker.metrics)
         self.monitor = self._monitor()
         self.listeners = {section.name: self._listener(section) for section in config.listener.tcp}
 

@@ -87,7 +87,7 @@ class Metrics:
 
     __slots__ = ("drops", "ends", "connects", "authentications", "bytes_received", "packets_received", "received", "sent",
                  "missed", "pubacks_received", "qos1_unanswered", "qos2_received", "flights", "qos2_sent", "parts_more",
-                 "qos2_dropped", "hook_failures", "_turn")
+                 "qos2_dropped", "hook_failures", "job_failures", "_turn")
 
     def __init__(self, turn: Turn) -> None:
         self.drops: dict[str, int] = dict.fromkeys(DROPS, 0)
@@ -107,6 +107,7 @@ class Metrics:
         self.parts_more = 0
         self.qos2_dropped = 0
         self.hook_failures = 0
+        self.job_failures = 0
         self._turn = turn
 
     def drop(self, cause: str, count: int = 1) -> None:
@@ -127,6 +128,7 @@ class Metrics:
             found[name] = self.missed[packet_type]
         found["qos2_dropped"] = self.qos2_dropped
         found["hook_failures"] = self.hook_failures
+        found["job_failures"] = self.job_failures
         found["connects"] = self.connects
         for result, count in self.authentications.items():
             found["authentication_" + result] = count

@@ -15,6 +15,7 @@ from twisted.python.failure import Failure
 from twisted.python.threadpool import ThreadPool
 
 from emqtwist.config.sections.pooler import PoolerSection
+from emqtwist.core.metrics import Metrics
 from emqtwist.services.part import Killed, Part
 
 PATIENCE: Final = 5.0  # seconds that running jobs have when the pooler stops
@@ -50,18 +51,18 @@ class Job:
 
 
 class Pool:
-    """Jobs that wait in turn. `running` are those in threads now; `failures` counts what `async_submit` has seen fail.
+    """Jobs that wait in turn. `running` are those in threads now; jobs of `async_submit` that fail are counted in `metrics`.
 
     Jobs wait as well while no Pooler runs; `close` lets go of those that are left.
     """
 
     log = Logger()
 
-    def __init__(self, section: PoolerSection) -> None:
+    def __init__(self, section: PoolerSection, metrics: Metrics) -> None:
         self.section = section
+        self.metrics = metrics
         self.waiting: deque[Job] = deque()
         self.running: set[Job] = set()
-        self.failures = 0
         self.closed = False
         self.serve: Callable[[], None] | None = None  # called when there is a job to run
 
@@ -115,7 +116,7 @@ class Pool:
             if not job.done.called:
                 job.done.callback(outcome)  # a Failure goes to the errbacks
         elif isinstance(outcome, Failure):
-            self.failures += 1
+            self.metrics.job_failures += 1
             self.log.failure("{function} failed in the pooler", outcome, function=_name(job.function))
 
     def _cancelled(self, done: "Deferred[Any]") -> None:

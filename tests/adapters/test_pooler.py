@@ -10,6 +10,8 @@ from twisted.logger import capturedLogs
 from twisted.python.failure import Failure
 
 from emqtwist.config import PoolerSection
+from emqtwist.core.link import Turn
+from emqtwist.core.metrics import Metrics
 from emqtwist.services.part import Killed
 from emqtwist.services.pooler import PATIENCE, Abandoned, Pool, Pooler, Refused
 from emqtwist.services.supervisor import Child, Supervisor
@@ -21,7 +23,7 @@ class Place:
 
     def __init__(self, **rows: int) -> None:
         self.clock = ThreadedClock()
-        self.pool = Pool(PoolerSection(**rows))
+        self.pool = Pool(PoolerSection(**rows), Metrics(Turn()))
         self.made: list[HeldThreads] = []
         self.supervisor = Supervisor("top", [Child("pooler", self._pooler)], self.clock)
         self.supervisor.startService()
@@ -87,7 +89,7 @@ def test_the_failure_of_a_job_that_nobody_waits_for_is_logged_and_counted(logged
         place.threads.run_all()
     assert [event["function"] for event in events] == ["tests.adapters.test_pooler:raises"]
     assert kinds(logged_failures) == [ValueError]
-    assert place.pool.failures == 1
+    assert place.pool.metrics.counters()["job_failures"] == 1
 
 
 def test_pooler_size() -> None:
@@ -191,7 +193,7 @@ def test_a_job_that_lasts_too_long_does_not_hold_up_the_others_and_its_outcome_s
 
 def test_jobs_wait_while_no_pooler_runs() -> None:
     clock = ThreadedClock()
-    pool = Pool(PoolerSection())
+    pool = Pool(PoolerSection(), Metrics(Turn()))
     heard: list[object] = []
     pool.submit(abs, -1).addBoth(heard.append)
     assert len(pool.waiting) == 1
@@ -212,7 +214,7 @@ def test_who_waits_when_the_pool_is_closed_hears_that() -> None:
 
 
 async def test_jobs_run_in_real_threads_that_end_with_the_pooler() -> None:
-    pool = Pool(PoolerSection(size=2))
+    pool = Pool(PoolerSection(size=2), Metrics(Turn()))
     pooler = Pooler(pool, reactor)
     pooler.startService()
     gate = threading.Event()

@@ -20,7 +20,7 @@ from emqtwist.services.part import Part
 from emqtwist.services.sysmon.frames import blame
 from emqtwist.services.sysmon.reports import LONG_SCHEDULE, Reports
 
-BEATS: Final = 8  # in the time that is too late: by one beat less than that may be missed
+BEATS: Final = 6  # in the time that is too late: what holds up for that time and one beat is never missed
 SUSPICION: Final = 0.5  # of that time, after which the reactor's thread is looked at
 LONGEST: Final = 1.0  # seconds between two beats or looks, so that another threshold is soon heeded
 SHORTEST: Final = 0.001  # seconds between two looks

@@ -28,6 +28,8 @@ TITLES: Final = {
     BUSY_CPU: "the broker uses its processor up",
     BUSY_POOL: "many jobs wait for a thread",
 }
+PROCESS: Final = "{kind} warning: pid = {who}, info: {words}"
+PORT: Final = "{kind} warning: suspid = {who}, port = {peer}, info: {words}"
 SILENCE: Final = 1.0  # seconds in which the same is not told again
 LOW: Final = 0.8  # share of its threshold below which a level is good again
 
@@ -66,21 +68,20 @@ class Reports:
         elif threshold <= 0 or value < LOW * threshold:
             self.clear(identifier)
 
-    def tell(self, kind: str, who: str, words: str, form: str = "pid = {who}, info: {words}") -> None:
+    def tell(self, kind: str, who: str, words: str, form: str = PROCESS, peer: str = "") -> None:
         """In emqttd's words: `form` is what it says of an event of this kind."""
         now = self._now()
         if self._told.get((kind, who), now) > now:
             self.suppressed += 1
             return
         self._told[kind, who] = now + SILENCE
-        text = f"{kind} warning: " + form.format(who=who, words=words)
-        self.log.warn("{text}", text=text, kind=kind, who=who)
-        self._publish(f"sysmon/{kind}", text)
+        self.log.warn(form, kind=kind, who=who, words=words, peer=peer)
+        self._publish(f"sysmon/{kind}", form.format(kind=kind, who=who, words=words, peer=peer))
 
     def busy_port(self, client_id: str, peer: str, words: str) -> None:
         """A client does not read what it is sent."""
         self._raise(BUSY_PORT, f"{BUSY_PORT}/{client_id}", words)
-        self.tell(BUSY_PORT, client_id, words, "suspid = {who}, port = " + _plain(peer) + ", info: {words}")
+        self.tell(BUSY_PORT, client_id, words, PORT, peer)
 
     def clear(self, identifier: str) -> None:
         self._begin()
@@ -98,8 +99,3 @@ class Reports:
     def _raise(self, kind: str, identifier: str, summary: str) -> bool:
         self._begin()
         return self._alarms.raise_(identifier, WARNING, TITLES[kind], summary)
-
-
-def _plain(text: str) -> str:
-    """For `str.format`: an address may have no braces, but nothing checks it."""
-    return text.replace("{", "{{").replace("}", "}}")

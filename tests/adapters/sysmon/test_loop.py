@@ -84,14 +84,14 @@ def test_our_own_function_in_which_anothers_call_was_is_told_behind_it(heart: He
     heart.place = "plugin:work:3, in emqtwist.core.pubsub:fan_out:7"
     heart.hold_up(0.5)
     text = heart.post.told[0][1]
-    assert "pid = plugin:work:3, info: 470 ms late" in text
+    assert "pid = plugin:work:3, info: 460 ms late" in text
     assert text.endswith("in emqtwist.core.pubsub:fan_out:7")
 
 
 def test_where_nothing_was_called_nothing_is_named(heart: Heart) -> None:
     heart.place = ""
     heart.hold_up(0.5)
-    assert "pid = unknown, info: 470 ms late; nothing was called" in heart.post.told[0][1]
+    assert "pid = unknown, info: 460 ms late; nothing was called" in heart.post.told[0][1]
 
 
 def test_what_was_seen_of_one_beat_is_not_told_of_the_next(heart: Heart) -> None:

@@ -9,6 +9,7 @@ from emqtwist.config import PoolerSection
 from emqtwist.config.sections.sysmon import AUTO
 from emqtwist.core.broker import Broker
 from emqtwist.core.connection import Connection
+from emqtwist.core.metrics import Metrics
 from emqtwist.services.pooler import Pool, Pooler
 from emqtwist.services.sysmon.consumers import NAMED, Consumers, Slow
 from emqtwist.services.sysmon.levels import Levels
@@ -32,7 +33,7 @@ class Place(Post):
         self.slow: dict[Connection, Slow] = {}
         self.pauses = GcWatch(self.reports, self.clock, lambda: self.measured)
         self.threads = HeldThreads(1)
-        self.pool = Pool(PoolerSection())
+        self.pool = Pool(PoolerSection(), Metrics(self.turn))
         self.levels = Levels(self.reports, self.clock, self.clock.seconds, self.machine, self.pool,
                              {name: lambda name=name: self.pools[name] for name in self.pools})  # type: ignore[misc]
         self.consumers = Consumers(self.reports, self.clock, self.clock.seconds, self.unsent.items, self.slow)
