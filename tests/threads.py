@@ -6,10 +6,7 @@ from twisted.internet.task import Clock
 
 
 class ThreadedClock(Clock):
-    """A clock that can be called from threads, and runs as soon as it is there; what it is told to call it calls at once."""
-
-    def callWhenRunning(self, function: Callable[..., object], *arguments: Any) -> None:
-        function(*arguments)
+    """A clock that can be called from threads; here they are none, so that is at once."""
 
     def callFromThread(self, function: Callable[..., object], *arguments: Any) -> None:
         function(*arguments)

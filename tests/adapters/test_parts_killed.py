@@ -26,13 +26,10 @@ PARTS = ["loop", "gc", "levels", "consumers"]
 
 @implementer(IReactorFromThreads)
 class Reactor(MemoryReactorClock):
-    """It runs, and can be called from threads."""
+    """It can be called from threads."""
 
     def callFromThread(self, callable: Callable[..., object], *arguments: Any, **named: Any) -> None:
         self.callLater(0, callable, *arguments, **named)
-
-    def callWhenRunning(self, callable: Callable[..., Any], *arguments: Any, **named: Any) -> None:
-        callable(*arguments, **named)
 
 
 class Place:
@@ -50,6 +47,7 @@ class Place:
         assert isinstance(parts, Supervisor)
         self.parts = parts
         self.service.startService()
+        self.reactor.advance(0)
         factory = self.service.listeners["default"].factory
         self.alice, self.bob = Caller(factory, self.reactor), Caller(factory, self.reactor)
         for each, name in ((self.alice, "alice"), (self.bob, "bob")):
@@ -202,7 +200,8 @@ def test_a_loop_watch_that_was_killed_watches_again(monkeypatch: pytest.MonkeyPa
     part = place.row("loop").service
     assert isinstance(part, LoopWatch)
     part.kill()
-    kinds(logged_failures)
+    assert kinds(logged_failures) == [Killed]
+    place.reactor.advance(0)
     place.offset += 1.0
     place.reactor.pump([0.25])
     assert list(place.service.broker.alarms.active) == ["long_schedule"]

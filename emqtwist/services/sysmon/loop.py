@@ -47,14 +47,14 @@ class LoopWatch(Part):
         self._stopped = Event()
 
     def startService(self) -> None:
-        """The heart beats as soon as the reactor runs: what comes before that is not late."""
+        """The heart beats as soon as the reactor calls: what comes before that is not late."""
         super().startService()
         self._stopped = Event()
-        self._reactor.callWhenRunning(self._begin)
+        self._next = self._reactor.callLater(0, self._begin)
 
     def _begin(self) -> None:
         if not self.running:
-            return
+            return  # it was killed, and is not stopped yet
         self._watched = get_ident()
         self._schedule()
         if self._threaded:

@@ -20,14 +20,16 @@ BEAT = 0.24 / BEATS
 class Heart:
     """A LoopWatch whose broker is held up by advancing the time without a beat; `place` is where its thread is then."""
 
-    def __init__(self, monkeypatch: pytest.MonkeyPatch, **rows: float) -> None:
-        self.post = Post(**rows)
+    def __init__(self, monkeypatch: pytest.MonkeyPatch, runs: bool = True) -> None:
+        self.post = Post()
         self.now = 0.0
         self.place = "plugin:work:3"
         self.looks = 0
         self.watch = LoopWatch(self.post.reports, self.post.clock, lambda: self.now, threaded=False)
         monkeypatch.setattr(loop, "blame", self._blame)
         self.watch.startService()
+        if runs:
+            self.post.clock.advance(0)
 
     def _blame(self, frame: object) -> str:
         self.looks += 1
@@ -127,12 +129,9 @@ def test_a_broker_that_stands_still_is_told_of_once_though_it_tells_nothing_itse
 
 
 def test_before_the_reactor_runs_nothing_is_late(monkeypatch: pytest.MonkeyPatch) -> None:
-    waiting: list[Callable[[], None]] = []
-    monkeypatch.setattr("tests.threads.ThreadedClock.callWhenRunning", lambda self, function: waiting.append(function))
-    heart = Heart(monkeypatch)
+    heart = Heart(monkeypatch, runs=False)
     heart.now = 100.0
     assert heart.watch.look() <= 1.0
-    waiting[0]()
     heart.run(1.0)
     assert (heart.looks, heart.post.told) == (0, [])
 

@@ -79,6 +79,7 @@ def test_sysmon_long_schedule() -> None:
     now = [0.0]
     watch = LoopWatch(post.reports, post.clock, lambda: now[0], threaded=False)
     watch.startService()
+    post.clock.advance(0)
 
     def hold_up(seconds: float) -> list[str]:
         now[0] += seconds
