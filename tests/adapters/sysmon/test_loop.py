@@ -161,11 +161,12 @@ async def test_a_call_that_blocks_the_reactor_is_named() -> None:
     watch = LoopWatch(post.reports, reactor, time.monotonic)
     watch.startService()
     await until(threads)
-    time.sleep(0.5)
-    await until(lambda: post.told)
+    name = f"pid = {__name__}:test_a_call_that_blocks_the_reactor_is_named:"
+    while not any(name in text for _, text in post.told):  # a busy machine holds it up as well, and may be told of instead
+        time.sleep(0.5)
+        before = len(post.told) + post.reports.suppressed
+        await until(lambda before=before: len(post.told) + post.reports.suppressed > before)  # type: ignore[misc]
     watch.stopService()
-    name = f"{__name__}:test_a_call_that_blocks_the_reactor_is_named:"
-    assert f"pid = {name}" in post.told[0][1]
     await until(lambda: not threads())
 
 
