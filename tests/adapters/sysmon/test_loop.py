@@ -1,7 +1,7 @@
 """How it is noticed that the reactor is late, and what is said of it."""
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import pytest
 from twisted.internet import reactor
@@ -146,8 +146,9 @@ def test_a_stopped_watch_beats_no_more(heart: Heart) -> None:
 
 # In a real reactor.
 
-def threads() -> list[threading.Thread]:
-    return [thread for thread in threading.enumerate() if thread.name == "sysmon"]
+def threads(others: Sequence[threading.Thread] = ()) -> list[threading.Thread]:
+    """Those of watches, but for `others`."""
+    return [thread for thread in threading.enumerate() if thread.name == "sysmon" and thread not in others]
 
 
 async def until(condition: Callable[[], object]) -> None:
@@ -157,17 +158,18 @@ async def until(condition: Callable[[], object]) -> None:
 
 
 async def test_a_call_that_blocks_the_reactor_is_named() -> None:
+    others = threads()
     post = Post(long_schedule=0.05)
     watch = LoopWatch(post.reports, reactor, time.monotonic)
     watch.startService()
-    await until(threads)
+    await until(lambda: threads(others))
     name = f"pid = {__name__}:test_a_call_that_blocks_the_reactor_is_named:"
     while not any(name in text for _, text in post.told):  # a busy machine holds it up as well, and may be told of instead
         time.sleep(0.5)
         before = len(post.told) + post.reports.suppressed
         await until(lambda before=before: len(post.told) + post.reports.suppressed > before)  # type: ignore[misc]
     watch.stopService()
-    await until(lambda: not threads())
+    await until(lambda: not threads(others))
 
 
 async def test_a_failure_in_its_thread_ends_the_part(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -175,14 +177,15 @@ async def test_a_failure_in_its_thread_ends_the_part(monkeypatch: pytest.MonkeyP
         raise ZeroDivisionError
 
     monkeypatch.setattr(loop, "blame", broken)
+    others = threads()
     watch = LoopWatch(Post(long_schedule=0.05).reports, reactor, time.monotonic)
     watch.startService()
     died: list[Failure] = []
     ended: Deferred[None] = watch.ended
     ended.addErrback(died.append)
-    await until(threads)
+    await until(lambda: threads(others))
     time.sleep(0.3)
     await until(lambda: died)
     assert kinds(died) == [ZeroDivisionError]
     watch.stopService()
-    await until(lambda: not threads())
+    await until(lambda: not threads(others))
