@@ -19,6 +19,7 @@ from emqtwist.core.broker import Broker
 from emqtwist.core.connection import Connection
 from emqtwist.core.link import Turn
 from emqtwist.core.observer import Observer
+from emqtwist.core.pool import Worker
 from emqtwist.core.receive import proceed, receive
 from emqtwist.core.session import Session
 from emqtwist.mqtt import constants as c
@@ -76,6 +77,9 @@ class Witness(Observer):
     def queue_relieved(self, client_id: str, length: int) -> None:
         self.events.append(("queue_relieved", client_id, length))
 
+    def job_failed(self, worker: str, error: Exception) -> None:
+        self.events.append(("job_failed", worker, error))
+
     def callback_failed(self, topic_filter: bytes, error: Exception) -> None:
         self.events.append(("callback_failed", topic_filter, error))
 
@@ -90,6 +94,18 @@ class Witness(Observer):
         return [event[1:] for event in self.events if event[0] == name]
 
 
+def strict(broker: Broker) -> None:
+    """Let an exception in a job come out of the call that provoked it, as any other does."""
+    for pool in broker.pools.all():
+        for worker in pool.workers:
+            worker.on_failure = throw
+
+
+def throw(worker: Worker, error: Exception) -> None:
+    worker.start()
+    raise error
+
+
 class World:
     """A Broker and its time; each line of configuration is `section.key = value`."""
 
@@ -98,6 +114,7 @@ class World:
         self.witness = Witness()
         self._tokens = 0
         self.broker = Broker(settings_of(parse("\n".join(lines))), self._token, self.turn, self.witness)
+        strict(self.broker)
 
     @property
     def drops(self) -> dict[str, int]:

@@ -13,6 +13,7 @@ from emqtwist.core.link import Link, Turn
 from emqtwist.core.message import NO_IDENTIFIERS, Message, WillMessage
 from emqtwist.core.metrics import Metrics
 from emqtwist.core.observer import Observer
+from emqtwist.core.pool import Pools, Worker
 from emqtwist.core.prefixes import Prefixed, check_filter, subscription_to
 from emqtwist.core.pubsub import fan_out, feed
 from emqtwist.core.records import Record, Snapshot
@@ -20,11 +21,11 @@ from emqtwist.core.recovery import recover, rows_of
 from emqtwist.core.retained import Retained
 from emqtwist.core.router import Route, Router
 from emqtwist.core.session import Session
-from emqtwist.core.sessions import Sessions
+from emqtwist.core.sessions import End, Sessions
 from emqtwist.core.settings import Settings
 from emqtwist.core.stats import Stats
 from emqtwist.core.subscriber import Subscription
-from emqtwist.core.subscriptions import Subscriptions
+from emqtwist.core.subscriptions import Subscriptions, Write
 from emqtwist.core.wills import Wills
 from emqtwist.mqtt.constants import OPTION_RETAIN_HANDLING
 from emqtwist.mqtt.errors import MQTTError
@@ -41,7 +42,7 @@ class Broker:
     """
 
     __slots__ = ("circle", "turn", "metrics", "stats", "alarms", "hooks",
-                 "observer", "router", "retained", "wills", "subscriptions", "sessions", "links",
+                 "observer", "pools", "router", "retained", "wills", "subscriptions", "sessions", "links",
                  "token", "methods", "journal")
 
     def __init__(self, settings: Settings, token: Callable[[], str], turn: Turn, observer: Observer,
@@ -57,8 +58,9 @@ class Broker:
         self.router = Router(settings.route_cache)
         self.retained = Retained(settings.max_retained, settings.max_retained_payload)
         self.wills = Wills()
-        self.subscriptions = Subscriptions(self.circle, self.router, token)
-        self.sessions = Sessions(self.circle, self.subscriptions)
+        self.pools = Pools(turn, self._job_failed)
+        self.subscriptions = Subscriptions(self.circle, self.router, token, self.pools.pubsub)
+        self.sessions = Sessions(self.circle, self.subscriptions, self.pools, self.alarms)
         self.links: dict[Link, None] = {}
         self.token = token
         self.methods: dict[str, Method] = {}
@@ -114,7 +116,8 @@ class Broker:
     def subscribe(self, topic_filter: str, function: Callable[[Message], object], qos: int) -> Callback:
         """Call `function` with each message that matches; TopicFilterInvalid when `topic_filter` is none.
 
-        A shared or a local subscription has its prefix; QuotaExceeded when another has an exclusive one.
+        A shared or a local subscription has its prefix; QuotaExceeded when another has an exclusive one. While a worker of the
+        tables is down, the subscription begins when it is back.
         """
         name = topic_filter.encode()
         prefix = check_filter(name, self.settings.max_topic_levels)
@@ -122,8 +125,10 @@ class Broker:
         if prefix is not None:
             self.subscriptions.check_owner(prefix, callback)
         callback.subscription = subscription_to(callback, name, qos, NO_IDENTIFIERS)
-        self.subscriptions.add(callback.subscription, {})
-        self.replay_retained(callback.subscription, True)
+        listening = Listening(self, callback, callback.subscription)
+        self.pools.pubsub.submit(listening)
+        if listening.error is not None:
+            raise listening.error
         return callback
 
     def unsubscribe(self, callback: Callback) -> bool:
@@ -132,8 +137,7 @@ class Broker:
         subscription, callback.subscription = callback.subscription, None
         if subscription is None:
             return False
-        self.subscriptions.remove(subscription, {})
-        self.subscriptions.groups.forget(callback)
+        self.pools.pubsub.submit(Listened(self.subscriptions, callback, subscription))
         return True
 
     def replay_retained(self, subscription: Subscription, new: bool) -> None:
@@ -161,11 +165,12 @@ class Broker:
             if ledger is not None:
                 ledger.will_due(due)
 
-    def discard_session(self, session: Session) -> None:
+    def discard_session(self, session: Session) -> End:
         """End a session; its Will is due now at the latest [MQTT-3.1.2-8]."""
         self.hooks.run(SESSION_DISCARDED, (session.client_id,))
-        self.sessions.discard(session)
+        end = self.sessions.discard(session)
         self._release_will(session.client_id)  # [MQTT-3.1.2-8]
+        return end
 
     def feed(self) -> None:
         """Continue to hand over retained messages, a bounded number to each subscriber."""
@@ -201,6 +206,11 @@ class Broker:
         for link in list(self.links):
             link.fail(error)
 
+    def _job_failed(self, worker: Worker, error: Exception) -> None:
+        """Nobody supervises the worker, so it goes on at once."""
+        self.observer.job_failed(worker.name, error)
+        worker.start()
+
     def _release_will(self, client_id: str) -> None:
         will = self.wills.take(client_id)
         if will is not None:
@@ -234,3 +244,42 @@ class Broker:
         session = self.sessions.by_number.get(number)
         if session is not None and self.journal is not None:
             session.bring_back(rows_of(rows, self.journal.offset), more)
+
+
+class Listening(Write):
+    """A function of this process subscribes; it has one subscription, so that nobody else has to note it."""
+
+    __slots__ = ("_broker", "_callback", "_made")
+
+    def __init__(self, broker: Broker, callback: Callback, subscription: Subscription) -> None:
+        super().__init__(broker.subscriptions, subscription, {}, True)
+        self._broker = broker
+        self._callback = callback
+        self._made = subscription
+
+    def run(self) -> None:
+        super().run()
+        if self.error is not None:
+            self.failed()
+        elif self._callback.subscription is self._made:
+            self._broker.replay_retained(self._made, True)
+
+    def failed(self) -> None:
+        """Whoever subscribed is told, if not by an exception then by the observer."""
+        self._callback.subscription = None
+        if self.error is not None:
+            self._broker.observer.callback_failed(self._callback.topic_filter, self.error)
+
+
+class Listened(Write):
+    """A function of this process subscribes no more."""
+
+    __slots__ = ("_callback",)
+
+    def __init__(self, tables: Subscriptions, callback: Callback, subscription: Subscription) -> None:
+        super().__init__(tables, subscription, {}, False)
+        self._callback = callback
+
+    def run(self) -> None:
+        super().run()
+        self._tables.groups.forget(self._callback)

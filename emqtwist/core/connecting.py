@@ -5,20 +5,23 @@ from typing import Final, cast
 from emqtwist.core import authenticating, metrics, moving
 from emqtwist.core.access import Accept, Client
 from emqtwist.core.aliases import Outgoing
-from emqtwist.core.connection import OPEN, Connection
+from emqtwist.core.connection import CLOSED, OPEN, Connection
 from emqtwist.core.forwarded import check_forwarded
 from emqtwist.core.hooks import CLIENT_CONNECTED, SESSION_CREATED, SESSION_RESUMED, SESSION_TAKENOVER
 from emqtwist.core.journal import Journal
 from emqtwist.core.link import Link
 from emqtwist.core.message import NEVER, WillMessage
+from emqtwist.core.pool import Job
 from emqtwist.core.router import is_reserved
 from emqtwist.core.session import Session
+from emqtwist.core.sessions import End
 from emqtwist.mqtt import constants as c
 from emqtwist.mqtt.errors import MQTTError, NotAuthorized, ServerBusy, SessionTakenOver
 from emqtwist.mqtt.packets import Connack, Connect
 from emqtwist.mqtt.properties import Properties, forwarded_properties
 from emqtwist.mqtt.topics import check_topic_name
 
+DEFECT: Final = "a defect of the broker kept the session from being opened"
 NOTHING: Final = Properties()  # stands for absent properties where they are only read
 
 
@@ -184,26 +187,13 @@ STEPS: Final[list[Callable[[Connection, Connect, Properties], None]]] = [
 
 
 def _open(connection: Connection, packet: Connect, answer: Properties) -> None:
-    """Open or resume the session; where a store keeps it, the answer waits until that has it."""
-    broker = connection.broker
-    old = broker.sessions.by_id.get(connection.client_id)
-    if old is not None and old.opener is not None:
-        broker.hooks.run(SESSION_TAKENOVER, (connection.client_id,))
-        _take_over(connection, cast(Connection, old.opener))
-        old = broker.sessions.by_id.get(connection.client_id)
-    session = _session(connection, old, packet.clean_start)
-    session.expiry_interval = _expiry(connection, packet, answer)  # [MQTT-3.1.2-23]
-    session.opener = connection
-    connection.session = session
-    connection.user_name = packet.user_name
-    will = _will(connection, packet)
-    entry = _Entry(packet, answer, session is old, will)  # [MQTT-3.2.2-2] [MQTT-3.2.2-3]
-    journal = broker.journal
-    if journal is not None:
-        _record(connection, session, packet, will)
-        connection.wait(journal.wait(_commit(connection, session, journal)), entry.stored)
+    """Have the session opened or resumed, one at a time for each client."""
+    entry = _Entry(connection, packet, answer)
+    connection.broker.pools.sm.submit(entry)
+    if entry.over:
+        entry.answer_now()
     else:
-        entry.enter(connection)
+        connection.wait(entry.when_over(), entry.opened)
 
 
 def _commit(connection: Connection, session: Session, journal: Journal) -> int:
@@ -227,16 +217,82 @@ def _record(connection: Connection, session: Session, packet: Connect, will: Wil
         session.ledger.no_will()
 
 
-class _Entry:
-    """An accepted CONNECT; what the session holds follows the CONNACK [MQTT-3.2.0-1]."""
+class _Entry(Job):
+    """An accepted CONNECT. It opens the session, a job of the sm pool; what that holds follows the CONNACK [MQTT-3.2.0-1]."""
 
-    __slots__ = ("packet", "answer", "present", "will")
+    __slots__ = ("connection", "packet", "answer", "present", "will", "_ending")
 
-    def __init__(self, packet: Connect, answer: Properties, present: bool, will: WillMessage | None) -> None:
+    def __init__(self, connection: Connection, packet: Connect, answer: Properties) -> None:
+        Job.__init__(self, connection.client_id)
+        self.connection = connection
         self.packet = packet
         self.answer = answer
-        self.present = present
-        self.will = will
+        self.present = False
+        self.will: WillMessage | None = None
+        self._ending: End | None = None
+
+    def run(self) -> None:
+        connection, broker = self.connection, self.connection.broker
+        if broker.journal is not None:
+            connection.since = broker.journal.count
+        old = broker.sessions.by_id.get(connection.client_id)
+        if old is None:
+            self._open(broker.sessions.create(connection.client_id))  # [MQTT-3.1.2-6]
+            return
+        if old.opener is not None:
+            broker.hooks.run(SESSION_TAKENOVER, (connection.client_id,))
+            _take_over(connection, cast(Connection, old.opener))
+        if old.client_id not in broker.sessions.by_id:
+            self._open(broker.sessions.create(connection.client_id))
+        elif self.packet.clean_start or old.expiry_interval <= 0:
+            self._end(_discard(connection, old, self.packet.clean_start))
+        else:
+            self.present = True  # [MQTT-3.2.2-2] [MQTT-3.2.2-3]
+            self._open(old)  # [MQTT-3.1.2-5]
+
+    def _end(self, end: End) -> None:
+        """Open a new session when the old one has ended."""
+        if not end.over:
+            self._ending = end
+            self.wait(end.when_over(), self._ended)
+        elif end.error is not None:
+            self.error = end.error
+        elif self.connection.state != CLOSED:  # or it would be for nobody
+            self._open(self.connection.broker.sessions.create(self.connection.client_id))
+
+    def _ended(self, link: Link, decision: bool) -> None:
+        if self._ending is not None:
+            self._end(self._ending)
+
+    def _open(self, session: Session) -> None:
+        """From here on the end of the connection leaves the session."""
+        connection, packet = self.connection, self.packet
+        session.opener = connection
+        connection.session = session
+        if self.present:
+            connection.broker.sessions.resume(session)  # [MQTT-4.1.0-1]
+            connection.broker.wills.cancel(session.client_id)  # [MQTT-3.1.3-9]
+        session.expiry_interval = _expiry(connection, packet, self.answer)  # [MQTT-3.1.2-23]
+        connection.user_name = packet.user_name
+        self.will = _will(connection, packet)
+        if connection.broker.journal is not None:
+            _record(connection, session, packet, self.will)
+
+    def opened(self, link: Link, decision: bool) -> None:
+        """The session is there, or could not be had."""
+        self.answer_now()
+
+    def answer_now(self) -> None:
+        """Where a store keeps the session, the answer waits until that has it."""
+        connection, journal = self.connection, self.connection.broker.journal
+        if self.error is not None and connection.version == c.MQTT_5_0:
+            connection.refuse(MQTTError(DEFECT, c.UNSPECIFIED_ERROR))
+        elif self.error is not None:
+            connection.refuse(MQTTError(DEFECT, c.SERVER_UNAVAILABLE))
+        elif journal is not None and connection.session is not None:
+            connection.wait(journal.wait(_commit(connection, connection.session, journal)), self.stored)
+        else:
+            self.enter(connection)
 
     def stored(self, link: Link, decision: bool) -> None:
         """The store has the session."""
@@ -263,15 +319,11 @@ class _Entry:
         session.redeliver()  # [MQTT-3.2.0-1]
 
 
-def _session(connection: Connection, old: Session | None, clean_start: bool) -> Session:
-    broker = connection.broker
-    if old is not None and clean_start:  # [MQTT-3.1.4-4]
-        broker.discard_session(old)  # [MQTT-3.1.2-4]
-    elif old is not None:
-        broker.sessions.resume(old)  # [MQTT-4.1.0-1]
-        broker.wills.cancel(old.client_id)  # [MQTT-3.1.3-9]
-        return old  # [MQTT-3.1.2-5]
-    return broker.sessions.create(connection.client_id)  # [MQTT-3.1.2-6]
+def _discard(connection: Connection, old: Session, clean_start: bool) -> End:
+    """Have the session ended that the client had; without Clean Start it should have ended already."""
+    if clean_start:  # [MQTT-3.1.4-4]
+        return connection.broker.discard_session(old)  # [MQTT-3.1.2-4]
+    return connection.broker.sessions.discard(old)
 
 
 def _expiry(connection: Connection, packet: Connect, answer: Properties) -> float:

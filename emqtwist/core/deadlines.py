@@ -18,6 +18,9 @@ class Deadlines(Generic[Key]):
     def __len__(self) -> int:
         return len(self._due)
 
+    def __contains__(self, key: Key) -> bool:
+        return key in self._due
+
     def set(self, key: Key, due: float) -> None:
         """Let `key` fall due then, instead of when it would have."""
         self._due[key] = due

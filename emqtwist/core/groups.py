@@ -43,8 +43,8 @@ class Groups:
     def leave(self, subscription: Prefixed) -> None:
         """A member less; the last takes the group with it. What the member was given stays with it [MQTT-3.10.4-3]."""
         prefix, subscriber = subscription.prefix, subscription.subscriber
-        group = self._joined[subscriber].pop(prefix.name)
-        if group.leave(subscriber):
+        group = self._joined.get(subscriber, {}).pop(prefix.name, None)
+        if group is not None and group.leave(subscriber):
             del self.by_name[prefix.name]
             self._router.unsubscribe(prefix.topic_filter, group)
 

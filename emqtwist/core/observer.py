@@ -35,6 +35,9 @@ class Observer:
     def hook_failed(self, hook: str, function: str, error: Exception) -> None:
         """A function at a hook raised `error`, for the first time or after it had worked again."""
 
+    def job_failed(self, worker: str, error: Exception) -> None:
+        """A job of a worker that nobody supervises raised `error`."""
+
     def delivery_failed(self, client_id: str, error: Exception) -> None:
         """Serving this receiver raised `error`, a defect of the broker; its connection is closed."""
 
@@ -84,6 +87,10 @@ class Observers(Observer):
     def hook_failed(self, hook: str, function: str, error: Exception) -> None:
         for one in self.each:
             one.hook_failed(hook, function, error)
+
+    def job_failed(self, worker: str, error: Exception) -> None:
+        for observer in self.each:
+            observer.job_failed(worker, error)
 
     def delivery_failed(self, client_id: str, error: Exception) -> None:
         for one in self.each:

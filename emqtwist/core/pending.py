@@ -27,6 +27,9 @@ class Waiting:
         self.chunks: list[bytes] = []
         self.size = 0
 
+    def is_decided(self) -> bool:
+        raise NotImplementedError
+
     def proceed(self) -> None:
         """Do what follows from the decision."""
         raise NotImplementedError
@@ -54,8 +57,11 @@ class Pending(Waiting, Generic[D]):
             if self.link is not None:
                 self.link.turn.proceed(self.link)
 
-    def hold(self, link: Link, take: Callable[[Link, D], None]) -> None:
-        """`link` waits, and `take` is called with it and the decision."""
+    def is_decided(self) -> bool:
+        return self.decision is not None
+
+    def hold(self, link: Link | None, take: Callable[[Link, D], None]) -> None:
+        """`link` waits, and `take` is called with it and the decision; None when `link` is set later."""
         self.link = link
         self._take = take
 

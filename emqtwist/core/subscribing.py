@@ -5,89 +5,232 @@ from emqtwist.core.connection import Connection
 from emqtwist.core.hooks import CLIENT_SUBSCRIBE, CLIENT_UNSUBSCRIBE, SESSION_SUBSCRIBED, SESSION_UNSUBSCRIBED
 from emqtwist.core.link import Link
 from emqtwist.core.message import NO_IDENTIFIERS
+from emqtwist.core.pool import Job
 from emqtwist.core.prefixes import Prefix, canonical, check_filter, subscription_to
 from emqtwist.core.session import Session
 from emqtwist.core.settings import Settings
 from emqtwist.core.subscriber import OPTION_UPGRADE_QOS, Subscription
+from emqtwist.core.subscriptions import Write
 from emqtwist.mqtt import constants as c
 from emqtwist.mqtt.errors import MQTTError, PacketTooLarge, ProtocolError, QuotaExceeded, TopicFilterInvalid
 from emqtwist.mqtt.packets import Suback, Subscribe, Unsuback, Unsubscribe
 from emqtwist.mqtt.properties import Properties
 
 LONGEST_REASON: Final = 1000  # characters that explain the refused filters of one SUBSCRIBE
+DEFECT: Final = "a defect of the broker kept it from doing this"
 FATAL: Final = (c.MALFORMED_PACKET, c.PROTOCOL_ERROR)  # they end the connection
 
 
 def subscribe(connection: Connection, session: Session, packet: Subscribe) -> None:
     """Answer each filter; retained messages follow the SUBACK [MQTT-3.8.4-1], [MQTT-3.8.4-6]."""
-    broker = connection.broker
-    identifiers = tuple(packet.properties.subscription_identifiers) if packet.properties else NO_IDENTIFIERS
-    reason_codes: list[int] = []
-    reasons: list[str] = []
-    made: list[tuple[Subscription, bool]] = []
-    asked = broker.hooks.fold(CLIENT_SUBSCRIBE, (connection.client_id, connection.user_name), packet.filters)
+    asked = connection.broker.hooks.fold(CLIENT_SUBSCRIBE, (connection.client_id, connection.user_name), packet.filters)
+    subscribing = _Subscribing(connection, session, packet, asked.value)
     if asked.stopped:
-        reason_codes = [c.NOT_AUTHORIZED] * len(packet.filters)
-        asked.value = []
-    for topic_filter, options in asked.value:  # [MQTT-3.8.4-5] [MQTT-3.8.4-6]
-        try:
-            _check(connection, session, topic_filter, options)
-            _check_available(connection.broker.settings, topic_filter, identifiers)
-        except MQTTError as error:
-            if error.reason_code in FATAL:  # [MQTT-3.8.3-1] [MQTT3-3.8.3-1]
-                raise
-            reason_codes.append(error.reason_code)  # [MQTT-3.8.4-7]
-            reasons.append(error.reason)
-        else:
-            options = _options(options, broker.settings)
-            subscription = subscription_to(session, topic_filter, options, identifiers)
-            made.append((subscription, broker.sessions.subscribe(session, subscription)))
-            reason_codes.append(options & c.OPTION_QOS)  # [MQTT-3.9.3-1] [MQTT-3.8.4-6] [MQTT-3.8.4-7]
-    answer = _Answer(Suback(packet.packet_id, reason_codes, _explain(connection, reasons)), made)
-    journal = broker.journal
-    if journal is not None and journal.count != connection.since and len(broker.retained):
-        connection.wait(journal.wait(journal.barrier()), answer.stored)
+        subscribing.reason_codes = [c.NOT_AUTHORIZED] * len(packet.filters)
+    _submit(connection, subscribing)
+
+
+def unsubscribe(connection: Connection, session: Session, packet: Unsubscribe) -> None:
+    """Answer each filter [MQTT-3.10.4-1], [MQTT-3.10.4-5]."""
+    asked = connection.broker.hooks.fold(CLIENT_UNSUBSCRIBE, (connection.client_id, connection.user_name), packet.filters)
+    unsubscribing = _Unsubscribing(connection, session, packet.packet_id, asked.value)
+    if asked.stopped:
+        unsubscribing.reason_codes = [c.NOT_AUTHORIZED] * len(packet.filters)
+    _submit(connection, unsubscribing)
+
+
+def _submit(connection: Connection, request: "_Request") -> None:
+    connection.broker.pools.server.submit(request)
+    if request.over:
+        request.answer(connection)
     else:
-        answer.send(connection)
+        connection.wait(request.when_over(), request.done)
 
 
-class _Answer:
-    """A SUBACK, and the subscriptions whose retained messages follow it."""
+class _Request(Job):
+    """A SUBSCRIBE or UNSUBSCRIBE, a job of the server pool; each filter is one of the pubsub pool.
 
-    __slots__ = ("suback", "made")
+    `reason_codes` grow filter by filter, in order. `current` is what is being written, by `write`. `fatal` ends the connection.
+    """
 
-    def __init__(self, suback: Suback, made: list[tuple[Subscription, bool]]) -> None:
-        self.suback = suback
-        self.made = made
+    __slots__ = ("connection", "session", "packet_id", "reason_codes", "reasons", "count", "current", "write", "fatal")
+
+    def __init__(self, connection: Connection, session: Session, packet_id: int, count: int) -> None:
+        Job.__init__(self, session.client_id)
+        self.connection = connection
+        self.session = session
+        self.packet_id = packet_id
+        self.count = count
+        self.reason_codes: list[int] = []
+        self.reasons: list[str] = []
+        self.current: Subscription | None = None
+        self.write: Write | None = None
+        self.fatal: MQTTError | None = None
+
+    def run(self) -> None:
+        journal = self.connection.broker.journal
+        if journal is not None:
+            self.connection.since = journal.count
+        self.go_on()
+
+    def go_on(self) -> None:
+        """Serve one filter after the other, until one has to wait."""
+        while len(self.reason_codes) < self.count and self.fatal is None:
+            try:
+                write = self.begin()
+            except MQTTError as error:
+                self.refuse(error)
+                continue
+            if write is None:
+                continue
+            if not write.over:
+                self.write = write
+                self.wait(write.when_over(), self.written)
+                return
+            self.note(write)
+
+    def begin(self) -> Write | None:
+        """Begin with the next filter; None when nothing is to be written."""
+        raise NotImplementedError
+
+    def note(self, write: Write) -> None:
+        """The write is over."""
+        raise NotImplementedError
+
+    def undo(self) -> None:
+        """`current` was not written, or not wholly."""
+        raise NotImplementedError
+
+    def answer(self, connection: Connection) -> None:
+        """Tell the client."""
+        raise NotImplementedError
+
+    def refuse(self, error: MQTTError) -> None:
+        if error.reason_code in FATAL:  # [MQTT-3.8.3-1] [MQTT3-3.8.3-1]
+            self.fatal = error
+        else:
+            self.reason_codes.append(error.reason_code)  # [MQTT-3.8.4-7]
+            self.reasons.append(error.reason)
+
+    def give_up(self, error: Exception) -> None:
+        """`current` failed."""
+        self.undo()
+        self.current = None
+        self.refuse(error if isinstance(error, MQTTError) else MQTTError(DEFECT, c.UNSPECIFIED_ERROR))
+
+    def written(self, link: Link, decision: bool) -> None:
+        if self.write is not None:
+            self.note(self.write)
+        self.go_on()
+
+    def failed(self) -> None:
+        """What is not done yet is refused."""
+        left = self.count - len(self.reason_codes)
+        self.reason_codes += [c.UNSPECIFIED_ERROR] * left
+        self.reasons.append(DEFECT)
+        if self.current is not None:
+            self.undo()
+
+    def done(self, link: Link, decision: bool) -> None:
+        self.answer(cast(Connection, link))
+
+
+class _Subscribing(_Request):
+    """`made` are the subscriptions whose retained messages follow the SUBACK, and whether each is new."""
+
+    __slots__ = ("filters", "identifiers", "before", "made")
+
+    def __init__(self, connection: Connection, session: Session, packet: Subscribe, filters: list[tuple[bytes, int]]) -> None:
+        _Request.__init__(self, connection, session, packet.packet_id, len(filters))
+        self.filters = filters
+        self.identifiers = tuple(packet.properties.subscription_identifiers) if packet.properties else NO_IDENTIFIERS
+        self.before: Subscription | None = None
+        self.made: list[tuple[Subscription, bool]] = []
+
+    def begin(self) -> Write:
+        connection, session = self.connection, self.session
+        settings = connection.broker.settings
+        topic_filter, options = self.filters[len(self.reason_codes)]  # [MQTT-3.8.4-5] [MQTT-3.8.4-6]
+        _check(connection, session, topic_filter, options)
+        _check_available(settings, topic_filter, self.identifiers)
+        current = self.current = subscription_to(session, topic_filter, _options(options, settings), self.identifiers)
+        self.before = session.subscriptions.get(current.name())
+        return connection.broker.sessions.subscribe(session, current)
+
+    def note(self, write: Write) -> None:
+        current = self.current
+        if write.error is not None:
+            self.give_up(write.error)
+        elif current is not None:
+            self.connection.broker.sessions.subscribed(self.session, current)
+            self.current = None
+            self.made.append((current, self.before is None))
+            self.reason_codes.append(current.options & c.OPTION_QOS)  # [MQTT-3.9.3-1] [MQTT-3.8.4-6] [MQTT-3.8.4-7]
+
+    def undo(self) -> None:
+        if self.current is not None:
+            self.connection.broker.sessions.withdraw(self.session, self.current, self.before)
+
+    def answer(self, connection: Connection) -> None:
+        """Where a store keeps them, the SUBACK that retained messages follow waits until that has them."""
+        if self.fatal is not None:
+            raise self.fatal
+        broker, journal = connection.broker, connection.broker.journal
+        if journal is not None and journal.count != connection.since and len(broker.retained):
+            connection.wait(journal.wait(journal.barrier()), self.stored)
+        else:
+            self.send(connection)
 
     def stored(self, link: Link, decision: bool) -> None:
         """The store has the subscriptions."""
         self.send(cast(Connection, link))
 
     def send(self, connection: Connection) -> None:
-        _answer(connection, self.suback)  # [MQTT-2.2.1-6] [MQTT-3.8.4-1] [MQTT-3.8.4-2]
+        """SUBACK, and what follows it."""
+        # [MQTT-2.2.1-6] [MQTT-3.8.4-1] [MQTT-3.8.4-2]
+        _answer(connection, Suback(self.packet_id, self.reason_codes, _explain(connection, self.reasons)))
         for subscription, new in self.made:
             connection.broker.hooks.run(SESSION_SUBSCRIBED, (connection.client_id, connection.user_name, subscription.name(),
                                                              subscription.options))
             connection.broker.replay_retained(subscription, new)  # [MQTT-3.8.4-4]
 
 
-def unsubscribe(connection: Connection, session: Session, packet: Unsubscribe) -> None:
-    """Answer each filter [MQTT-3.10.4-1], [MQTT-3.10.4-5]."""
-    broker = connection.broker
-    reason_codes: list[int] = []
-    reasons: list[str] = []
-    asked = broker.hooks.fold(CLIENT_UNSUBSCRIBE, (connection.client_id, connection.user_name), packet.filters)
-    if asked.stopped:
-        reason_codes = [c.NOT_AUTHORIZED] * len(packet.filters)
-        asked.value = []
-    for topic_filter in asked.value:  # [MQTT-3.10.4-6]
-        removed = broker.sessions.unsubscribe(session, canonical(topic_filter))  # [MQTT-3.10.4-1]
-        if removed:
-            broker.hooks.run(SESSION_UNSUBSCRIBED, (connection.client_id, connection.user_name, topic_filter))
-        reason_codes.append(c.SUCCESS if removed else _why_none(topic_filter, reasons))  # [MQTT-3.11.3-1]
-    # [MQTT-2.2.1-6] [MQTT-3.10.4-4] [MQTT-3.10.4-5]
-    _answer(connection, Unsuback(packet.packet_id, reason_codes, _explain(connection, reasons)))
+class _Unsubscribing(_Request):
+
+    __slots__ = ("filters",)
+
+    def __init__(self, connection: Connection, session: Session, packet_id: int, filters: list[bytes]) -> None:
+        _Request.__init__(self, connection, session, packet_id, len(filters))
+        self.filters = filters
+
+    def begin(self) -> Write | None:
+        topic_filter = self.filters[len(self.reason_codes)]  # [MQTT-3.10.4-6]
+        current = self.current = self.session.subscriptions.get(canonical(topic_filter))
+        if current is None:
+            self.reason_codes.append(_why_none(topic_filter, self.reasons))  # [MQTT-3.11.3-1]
+            return None
+        return self.connection.broker.sessions.unsubscribe(self.session, current)  # [MQTT-3.10.4-1]
+
+    def note(self, write: Write) -> None:
+        connection, current = self.connection, self.current
+        if write.error is not None:
+            self.give_up(write.error)
+        elif current is not None:
+            connection.broker.sessions.unsubscribed(self.session, current.name())
+            self.current = None
+            topic_filter = self.filters[len(self.reason_codes)]
+            connection.broker.hooks.run(SESSION_UNSUBSCRIBED, (connection.client_id, connection.user_name, topic_filter))
+            self.reason_codes.append(c.SUCCESS)  # [MQTT-3.11.3-1]
+
+    def undo(self) -> None:
+        if self.current is not None:
+            self.connection.broker.sessions.retain(self.session, self.current)
+
+    def answer(self, connection: Connection) -> None:
+        if self.fatal is not None:
+            raise self.fatal
+        # [MQTT-2.2.1-6] [MQTT-3.10.4-4] [MQTT-3.10.4-5]
+        _answer(connection, Unsuback(self.packet_id, self.reason_codes, _explain(connection, self.reasons)))
 
 
 def _why_none(topic_filter: bytes, reasons: list[str]) -> int:

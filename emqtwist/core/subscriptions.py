@@ -3,10 +3,11 @@ from collections.abc import Callable
 
 from emqtwist.core.circle import Circle
 from emqtwist.core.groups import Groups
+from emqtwist.core.pool import Job, Pool
 from emqtwist.core.prefixes import EXCLUSIVE_PREFIX, LOCAL_PREFIX, Prefix, Prefixed
 from emqtwist.core.router import Router
 from emqtwist.core.subscriber import Overlap, Subscriber, Subscription
-from emqtwist.mqtt.errors import QuotaExceeded
+from emqtwist.mqtt.errors import MQTTError, QuotaExceeded
 
 Held = dict[bytes, Subscription]  # the subscriptions of one subscriber by name, the Topic Filter with its prefix
 
@@ -15,13 +16,15 @@ class Subscriptions:
     """`owners` maps topics to who has subscribed to them with `$exclusive/`.
 
     The router has one subscription of a subscriber to a filter: what it holds with `$local/`, with `$exclusive/` and with
-    neither is one there. Shared ones are apart.
+    neither is one there. Shared ones are apart. All of it is written by the workers of `pool`, one job at a time for each
+    Topic Filter.
     """
 
-    __slots__ = ("router", "groups", "owners")
+    __slots__ = ("router", "groups", "owners", "pool")
 
-    def __init__(self, circle: Circle, router: Router, token: Callable[[], str]) -> None:
+    def __init__(self, circle: Circle, router: Router, token: Callable[[], str], pool: Pool) -> None:
         self.router = router
+        self.pool = pool
         self.groups = Groups(circle, router, token)
         self.owners: dict[bytes, Subscriber] = {}
 
@@ -30,29 +33,64 @@ class Subscriptions:
         if prefix.exclusive and self.owners.get(prefix.topic_filter, subscriber) is not subscriber:
             raise QuotaExceeded("another client has subscribed to this topic exclusively")
 
+    def enter(self, subscription: Subscription, held: Held) -> "Write":
+        """Have it added."""
+        write = Write(self, subscription, held, True)
+        self.pool.submit(write)
+        return write
+
+    def take_out(self, subscription: Subscription, held: Held) -> "Write":
+        """Have it removed."""
+        write = Write(self, subscription, held, False)
+        self.pool.submit(write)
+        return write
+
     def add(self, subscription: Subscription, held: Held) -> None:
-        """`subscription` counts from now on; it is in `held` already."""
+        """`subscription` counts from now on; it is in `held` already. QuotaExceeded if another has it exclusively."""
         if isinstance(subscription, Prefixed):
             if subscription.prefix.group:
                 self.groups.join(subscription)
                 return
             if subscription.prefix.exclusive:
+                self.check_owner(subscription.prefix, subscription.subscriber)  # another may have been before it in line
                 self.owners[subscription.topic_filter] = subscription.subscriber
         self.router.subscribe(_as_one(held, subscription.topic_filter) or subscription)
 
     def remove(self, subscription: Subscription, held: Held) -> None:
-        """It counts no longer; it is not in `held` any more."""
+        """It counts no longer, if it did; it is not in `held` any more."""
         if isinstance(subscription, Prefixed):
             if subscription.prefix.group:
                 self.groups.leave(subscription)
                 return
-            if subscription.prefix.exclusive:
+            if subscription.prefix.exclusive and self.owners.get(subscription.topic_filter) is subscription.subscriber:
                 del self.owners[subscription.topic_filter]
         left = _as_one(held, subscription.topic_filter)
         if left is None:
             self.router.unsubscribe(subscription.topic_filter, subscription.subscriber)  # [MQTT-3.10.4-2]
         else:
             self.router.subscribe(left)
+
+
+class Write(Job):
+    """One subscription into the tables, or out of them."""
+
+    __slots__ = ("_tables", "_subscription", "_held", "_adds")
+
+    def __init__(self, tables: Subscriptions, subscription: Subscription, held: Held, adds: bool) -> None:
+        Job.__init__(self, subscription.topic_filter)
+        self._tables = tables
+        self._subscription = subscription
+        self._held = held
+        self._adds = adds
+
+    def run(self) -> None:
+        if not self._adds:
+            self._tables.remove(self._subscription, self._held)
+            return
+        try:
+            self._tables.add(self._subscription, self._held)
+        except MQTTError as error:
+            self.error = error
 
 
 def _as_one(held: Held, topic_filter: bytes) -> Subscription | None:

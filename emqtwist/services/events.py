@@ -49,5 +49,8 @@ class LogObserver(Observer):
     def hook_failed(self, hook: str, function: str, error: Exception) -> None:
         self.log.failure("{function} at {hook} failed", Failure(error), hook=hook, function=function)
 
+    def job_failed(self, worker: str, error: Exception) -> None:
+        self.log.failure("defect in a job of {worker}", Failure(error), worker=worker)
+
     def delivery_failed(self, client_id: str, error: Exception) -> None:
         self.log.failure("defect while delivering to {client_id}", Failure(error), client_id=client_id)

@@ -112,7 +112,7 @@ def test_a_decision_after_the_network_connection_is_lost_is_ignored() -> None:
 def test_a_defect_after_the_decision_costs_this_connection_alone(logged_failures: list[Failure]) -> None:
     gate = Gate()
     gate.method.decide(yes())
-    gate.broker.sessions = None  # type: ignore[assignment]
+    gate.broker.pools = None  # type: ignore[assignment]
     gate.clock.advance(0)
     assert logged_failures.pop().type is AttributeError
     assert gate.caller.one(Connack).reason_code == c.IMPLEMENTATION_SPECIFIC_ERROR

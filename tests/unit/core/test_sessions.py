@@ -49,7 +49,7 @@ def test_a_discarded_session_leaves_no_route_and_no_deadline() -> None:
     sessions = sessions_of(world)
     session = opened(world, "a", 10.0)
     for topic_filter in (b"a", b"a/+", b"#"):
-        assert sessions.subscribe(session, Subscription(session, topic_filter, 0, ()))
+        sessions.subscribe(session, Subscription(session, topic_filter, 0, ()))
     sessions.leave(session)
     assert len(world.broker.router.route(b"a")) == 1
     sessions.discard(session)
@@ -59,14 +59,3 @@ def test_a_discarded_session_leaves_no_route_and_no_deadline() -> None:
     opened(world, "a", 10.0)
     assert sessions.take_expired(1e9) == []
     assert list(sessions.by_id) == ["a"]
-
-
-def test_a_subscription_is_new_once() -> None:
-    world = World()
-    sessions = sessions_of(world)
-    session = opened(world, "a", 0.0)
-    assert sessions.subscribe(session, Subscription(session, b"a", 0, ()))
-    assert not sessions.subscribe(session, Subscription(session, b"a", 1, ()))
-    assert sessions.unsubscribe(session, b"a")
-    assert not sessions.unsubscribe(session, b"a")
-    assert sessions.subscribe(session, Subscription(session, b"a", 0, ()))
