@@ -130,6 +130,14 @@ class World:
         """A reload with these lines."""
         self.broker.configure(settings_of(parse("\n".join(lines))))
 
+    def bear(self) -> list[tuple[str, Exception]]:
+        """Let a worker whose job fails stay down; which ones did, and why."""
+        deaths: list[tuple[str, Exception]] = []
+        for pool in self.broker.pools.all():
+            for worker in pool.workers:
+                worker.on_failure = lambda worker, error: deaths.append((worker.name, error))
+        return deaths
+
     def peer(self, loopback: bool = True) -> "Peer":
         """A network connection on which nothing was sent yet."""
         return Peer(self, loopback)

@@ -43,7 +43,5 @@ SESSION_BUGS: Final = [
     Bug("a Will is lost with its session", "core.broker:Broker.discard_session", "self._release_will(session.client_id)", "pass"),
     Bug("a Clean Start keeps the session", "core.connecting:_Entry.run", "self.packet.clean_start or", ""),
     Bug("a session does not expire", "core.sessions:Sessions.leave", "+ session.expiry_interval", "+ 1e9"),
-    Bug("an expiry is not cancelled by a resume", "core.sessions:Sessions.resume",
-        "self._deadlines.clear(session.client_id)", "pass"),
     Bug("DISCONNECT does not change the expiry", "core.receive:_change_expiry", "session.expiry_interval = ", "_ = "),
 ]
