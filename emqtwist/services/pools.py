@@ -9,10 +9,7 @@ from twisted.python.failure import Failure
 
 from emqtwist.core.pool import OnFailure, Pool, Pools, Worker
 from emqtwist.services.part import Part
-from emqtwist.services.supervisor import Child, Supervisor
-
-BURST = 100  # restarts within a period that a supervisor bears: more than its back-off lets happen
-PERIOD = 1.0  # seconds; a worker that has run longer is started again at once
+from emqtwist.services.supervisor import Child, Row, Supervisor
 
 
 class PoolWorker(Part):
@@ -42,12 +39,25 @@ class PoolWorker(Part):
         self.die(Failure(error))
 
 
-def pool_supervisor(pool: Pool, clock: IReactorTime) -> Supervisor:
-    """The supervisor of a pool; it never gives up, for a client that knows a defect could otherwise stop the broker."""
-    children = [Child(str(number), partial(PoolWorker, worker)) for number, worker in enumerate(pool.workers)]
-    return Supervisor(pool.name, children, clock, "one_for_one", BURST, PERIOD)
+class PoolSupervisor(Supervisor):
+    """Starts the workers of a pool again, always and at once.
+
+    A worker holds nothing that could be broken: it dies once for each job that fails, and no more. To pause, or to give up,
+    would let a client that knows a defect stop the others.
+    """
+
+    def __init__(self, pool: Pool, clock: IReactorTime) -> None:
+        children = [Child(str(number), partial(PoolWorker, worker)) for number, worker in enumerate(pool.workers)]
+        super().__init__(pool.name, children, clock)
+
+    def _note(self, row: Row, failure: Failure) -> None:
+        super()._note(row, failure)
+        row.attempts = 1
+
+    def _exhausted(self) -> bool:
+        return False
 
 
 def pool_children(pools: Pools, clock: IReactorTime) -> list[Child]:
     """A row for each pool."""
-    return [Child(pool.name, partial(pool_supervisor, pool, clock)) for pool in pools.all()]
+    return [Child(pool.name, partial(PoolSupervisor, pool, clock)) for pool in pools.all()]
