@@ -10,6 +10,10 @@ K = TypeVar("K")
 V = TypeVar("V")
 
 
+class Failed(RuntimeError):
+    """What a trial raises."""
+
+
 class Trial(Job):
     """Notes in `diary` that it began, went on and ended, and fails when it is decided to."""
 
@@ -39,7 +43,7 @@ class Trial(Job):
             self.gate = Pending()
             self.wait(self.gate, self._go_on)
         elif self.fails:
-            raise RuntimeError(f"{self.name} fails")
+            raise Failed(f"{self.name} fails")
         else:
             self.diary.append(f"-{self.name}")
 

@@ -10,6 +10,7 @@ from emqtwist.services.keeper import Keeper
 from emqtwist.services.listening import Listening
 from emqtwist.services.periodic import Periodic
 from emqtwist.services.pooler import Pooler
+from emqtwist.services.pools import pool_children
 from emqtwist.services.storing import Storing
 from emqtwist.services.supervisor import Child, Supervisor
 
@@ -21,6 +22,7 @@ def tree(on: Foundation) -> Supervisor:
     """All of them, not started yet."""
     clock = on.reactor
     return Supervisor("emqtwist", [
+        *pool_children(on.broker.pools, clock),
         *_storage(on),
         Child("pooler", lambda: Pooler(on.pool, clock)),
         Child("sysmon", on.monitor.supervisor),

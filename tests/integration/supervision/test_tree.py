@@ -2,15 +2,18 @@
 import errno
 import gc
 import os
+import re
 import signal
 import sys
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager, suppress
+from functools import partial
 from pathlib import Path
 from typing import Any, Final, cast
 
 import pytest
 from twisted.internet import reactor
+from twisted.internet.defer import Deferred
 from twisted.internet.error import ConnectError, ConnectionLost
 from twisted.python.failure import Failure
 
@@ -18,16 +21,19 @@ from emqtwist import BrokerService
 from emqtwist.config import parse
 from emqtwist.core.broker import Broker
 from emqtwist.core.journal import Journal
-from emqtwist.mqtt.packets import Publish, Will
+from emqtwist.core.pool import Key
+from emqtwist.mqtt.packets import Connack, Publish, Will
 from emqtwist.mqtt.properties import Properties
 from emqtwist.services.collector import Collector
 from emqtwist.services.part import Killed
+from emqtwist.services.pools import PoolWorker
 from emqtwist.services.supervisor import Child, Exhausted, Supervisor
 from emqtwist.services.systopics import SysTopics
 from emqtwist.storage.errors import StoreError
 from emqtwist.storage.sqlite.client import SQLiteStore
 from tests.integration.program import run
 from tests.integration.supervision.traffic import Talker, Traffic, join, until
+from tests.jobs import Failed, Trial
 from tests.transports import IO
 
 LISTENER: Final = "listeners/tcp.default"
@@ -41,7 +47,7 @@ class Planted(Exception):
 def deaths(logged_failures: list[Failure]) -> Iterator[None]:
     """The planted deaths are logged, and nothing else."""
     yield
-    expected = (Planted, Killed, Exhausted, ConnectionLost, StoreError, OSError)
+    expected = (Planted, Killed, Failed, Exhausted, ConnectionLost, StoreError, OSError)
     logged_failures[:] = [each for each in logged_failures if each.check(*expected) is None]
 
 
@@ -188,6 +194,69 @@ async def comes_back(place: Place) -> None:
     talker.abort()
 
 
+async def kill_worker(place: Place, path: str) -> None:
+    """In the midst of a job, with another behind it that waits, and clients whose requests wait behind both."""
+    worker = cast(PoolWorker, place.root.find(path).service).worker
+    keys = (f"client{number}" for number in range(1000))
+    pool = next(pool for pool in place.service.broker.pools.all() if worker in pool.workers)
+    if pool.name == "pubsub":
+        key: Key = next(key.encode() for key in keys if pool.worker(key.encode()) is worker)
+    else:
+        key = next(key for key in keys if pool.worker(key) is worker)
+    diary: list[str] = []
+    jobs = [Trial(key, name, diary, 1) for name in "ab"]
+    talker = Talker()
+    await join(talker, place.traffic.port)
+    if pool.name == "sm":
+        pool.submit(jobs[0])
+        pool.submit(jobs[1])
+        waiting: Deferred[object] = Deferred.fromCoroutine(talker.enter(str(key)))
+    else:
+        await talker.enter(str(key))
+        pool.submit(jobs[0])
+        pool.submit(jobs[1])
+        waiting = Deferred.fromCoroutine(talker.subscribe(key if isinstance(key, bytes) else b"own", 1))
+    await until(lambda: worker.queued == 3)
+    await place.traffic.flow()
+    jobs[0].decide(fails=True)
+    await place.until_restarted(path)
+    await until(lambda: diary == ["+a", "!a", "+b"])
+    assert not waiting.called
+    await place.traffic.flow()
+    jobs[1].decide()
+    answer = await waiting
+    assert diary[-1] == "-b"
+    assert answer == [1] or isinstance(answer, Connack)
+    assert (worker.up, worker.queued) == (True, 0)
+    talker.abort()
+
+
+async def kill_pool(place: Place, path: str) -> None:
+    """All its workers, in the midst of a job with a client behind it."""
+    supervisor = cast(Supervisor, place.root.find(path).service)
+    pool = next(pool for pool in place.service.broker.pools.all() if pool.name == path)
+    key: Key = b"own" if path == "pubsub" else "late"
+    job = Trial(key, "a", [], 1)
+    talker = Talker()
+    await join(talker, place.traffic.port)
+    if path == "sm":
+        pool.submit(job)
+    waiting: Deferred[object] = Deferred.fromCoroutine(talker.enter("late"))
+    if path != "sm":
+        await waiting
+        pool.submit(job)
+        waiting = Deferred.fromCoroutine(talker.subscribe(b"own", 1))
+    await until(lambda: pool.worker(key).queued == 2)
+    supervisor.kill()
+    await place.until_restarted(path)
+    assert not waiting.called
+    await place.traffic.flow()
+    job.decide()
+    answer = await waiting
+    assert answer == [1] or isinstance(answer, Connack)
+    talker.abort()
+
+
 async def kill_collector(place: Place) -> None:
     await place.break_once(gc, "freeze")
 
@@ -195,6 +264,8 @@ async def kill_collector(place: Place) -> None:
 KILLS: Final[dict[str, Callable[[Place], Awaitable[None]]]] = {
     "store": kill_store, "keeper": kill_keeper, "ticker": kill_ticker, "systopics": kill_systopics,
     "listeners": kill_listeners, LISTENER: kill_listener, "collector": kill_collector,
+    **{path: partial(kill_pool, path=path) for path in ("sm", "server", "pubsub")},
+    **{path: partial(kill_worker, path=path) for path in ("sm/0", "server/0", "pubsub/0")},  # the others are as these
 }
 
 
@@ -210,7 +281,9 @@ async def test_a_part_dies_in_its_work_and_no_client_notices(path: str, tmp_path
 
 
 def test_each_part_of_the_tree_is_killed_here(tmp_path: Path) -> None:
-    assert {path for path, _ in Place(tmp_path).root.walk()} == set(KILLS)
+    paths = [path for path, _ in Place(tmp_path).root.walk()]
+    assert {re.sub(r"/\d+$", "/0", path) for path in paths} == set(KILLS)
+    assert len([path for path in paths if re.search(r"/\d+$", path)]) == 24
 
 
 def test_twistd_ends_with_a_status_when_the_broker_gives_up(tmp_path: Path) -> None:
