@@ -35,8 +35,9 @@ class Groups:
         prefix, subscriber = subscription.prefix, subscription.subscriber
         group = self.by_name.get(prefix.name)
         if group is None:
-            group = self.by_name[prefix.name] = self._group(prefix.name)
+            group = self._group(prefix.name)
             self._router.subscribe(Prefixed(group, prefix, ANY_QOS, NO_IDENTIFIERS))
+            self.by_name[prefix.name] = group  # only now: one that is in no route would get nothing
         group.join(subscription)
         self._joined.setdefault(subscriber, {})[prefix.name] = group
 

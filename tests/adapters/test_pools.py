@@ -10,7 +10,7 @@ from emqtwist.mqtt import constants as c
 from emqtwist.mqtt.packets import Connack, Connect, Packet, Publish, Suback, Subscribe
 from emqtwist.services.pools import PoolSupervisor, PoolWorker, pool_children
 from emqtwist.services.supervisor import Supervisor
-from tests.jobs import Failed, Poisoned, Trial, neighbour
+from tests.jobs import Failed, Poisoned, Trial, neighbour, stranger
 from tests.peers import Peer, World
 
 
@@ -222,7 +222,11 @@ def test_a_worker_that_died_as_its_part_was_stopped_goes_on_without_supervisor(l
     pool = scene.broker.pools.sm
     supervisor = dict(scene.root.walk())["sm"].service
     assert isinstance(supervisor, PoolSupervisor)
-    supervisor.running = 0  # the death comes as it is being stopped
+    supervisor.running = 0  # the deaths come as it is being stopped
+    killed = supervisor.find(pool.worker(stranger(pool, "alice")).name.partition("/")[2]).service
+    assert isinstance(killed, PoolWorker)
+    killed.kill()
+    assert not killed.worker.up
     pool.submit(Trial("alice", "x", scene.diary, 0, True))
     pool.submit(job := Trial("alice", "y", scene.diary))
     assert not job.over

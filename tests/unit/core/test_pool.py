@@ -2,6 +2,7 @@
 import pytest
 
 from emqtwist.core.link import Link
+from emqtwist.core.pending import Pending
 from emqtwist.core.pool import SPARE, Job, Pool, Worker
 from tests.jobs import Trial
 from tests.peers import World
@@ -56,6 +57,16 @@ def test_a_decision_is_not_taken_under_whoever_decides() -> None:
     first.decide()
     assert shop.diary == ["+a1"]
     assert shop.did() == "+a1 -a1"
+
+
+def test_a_job_may_wait_for_what_is_decided_already() -> None:
+    class Ready(Trial):
+        def run(self) -> None:
+            self.wait(Pending(True), self._go_on)
+
+    shop = Shop()
+    shop.worker.submit(Ready("a", "1", shop.diary))
+    assert shop.did() == "-1"
 
 
 @pytest.mark.parametrize("waits", [0, 1])

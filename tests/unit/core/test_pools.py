@@ -343,3 +343,36 @@ def test_a_worker_that_nobody_supervises_goes_on_and_its_failure_is_told() -> No
     assert scene.connecting("a").one(Connack).reason_code == c.UNSPECIFIED_ERROR
     assert [told[0] for told in scene.world.witness.told("job_failed")] == [broker.pools.sm.worker("a").name]
     assert scene.connecting("a").one(Connack).reason_code == c.SUCCESS
+
+
+def test_an_expired_session_that_could_not_be_ended_is_not_resumed() -> None:
+    scene = Scene()
+    peer = scene.world.connect("a", **KEPT)
+    peer.subscribe("x")
+    peer.drop()
+    scene.poison_routes(b"x")
+    scene.world.advance(101)
+    scene.start()
+    assert scene.connecting("a", clean_start=False).one(Connack).session_present is False
+
+
+def test_what_was_half_entered_is_taken_out() -> None:
+    scene = Scene()
+    peer = scene.world.connect("a")
+    cache, scene.broker.router.cache = scene.broker.router.cache, None  # type: ignore[assignment]
+    assert peer.subscribe("y") == [c.UNSPECIFIED_ERROR]
+    scene.broker.router.cache = cache
+    scene.start()
+    assert scene.broker.router.filters() == [b"traffic"]
+
+
+def test_a_group_that_could_not_be_made_can_be_made_later() -> None:
+    scene = Scene()
+    peer = scene.world.connect("a")
+    scene.poison_routes(b"y")
+    assert peer.subscribe("$share/g/y", qos=1) == [c.UNSPECIFIED_ERROR]
+    scene.start()
+    assert len(scene.deaths) == 1
+    assert peer.subscribe("$share/g/y", qos=1) == [1]
+    scene.busy.publish("y", b"1", 1)
+    assert peer.one(Publish).payload == b"1"
