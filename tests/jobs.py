@@ -1,6 +1,6 @@
 """Jobs for tests of the pools: some wait for a decision, some fail, and tables that fail when they are written."""
 from collections.abc import Iterable
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from emqtwist.core.link import Link
 from emqtwist.core.pending import Pending
@@ -65,6 +65,10 @@ class Poisoned(dict[K, V]):
     def __delitem__(self, key: K) -> None:
         self._taste(key)
         super().__delitem__(key)
+
+    def pop(self, key: K, *default: Any) -> Any:
+        self._taste(key)
+        return super().pop(key, *default)
 
     def _taste(self, key: K) -> None:
         if key in self.poison:

@@ -156,12 +156,13 @@ class Worker:
 
     def run(self, job: Job) -> None:
         """The next step of a job whose key is free. If it waits it is the first in line, but for parts of it that wait too."""
+        waited = job.waits
         try:
-            if job.waits is None:
+            if waited is None:
                 job.run()
             else:
-                waits, job.waits = job.waits, None
-                waits.proceed()
+                job.waits = None
+                waited.proceed()
         except Exception as error:
             self._fail(job, error)
             return

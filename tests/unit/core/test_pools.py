@@ -115,11 +115,9 @@ def test_a_session_that_cannot_be_opened_costs_who_asked_for_it() -> None:
 def test_a_session_that_could_not_be_resumed_waits_for_its_client_again() -> None:
     scene = Scene()
     scene.world.connect("a", **KEPT).drop()
-    wills = scene.broker.wills
-    scene.broker.wills = None  # type: ignore[assignment]
+    scene.broker.wills._wills = Poisoned({}, ["a"])
     peer = scene.connecting("a", clean_start=False)
     assert peer.one(Connack).reason_code == c.UNSPECIFIED_ERROR
-    scene.broker.wills = wills
     scene.start()
     scene.world.advance(1)
     again = scene.world.connect("a", clean_start=False)
@@ -359,9 +357,8 @@ def test_an_expired_session_that_could_not_be_ended_is_not_resumed() -> None:
 def test_what_was_half_entered_is_taken_out() -> None:
     scene = Scene()
     peer = scene.world.connect("a")
-    cache, scene.broker.router.cache = scene.broker.router.cache, None  # type: ignore[assignment]
+    scene.broker.router.cache = Poisoned({}, [b"y"])
     assert peer.subscribe("y") == [c.UNSPECIFIED_ERROR]
-    scene.broker.router.cache = cache
     scene.start()
     assert scene.broker.router.filters() == [b"traffic"]
 
