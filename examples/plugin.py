@@ -1,4 +1,5 @@
-"""A plug-in to start from: it greets whoever connects, and lets clients subscribe below `public/` and their own topics only.
+"""A plug-in to start from: it greets whoever connects, lets clients subscribe below `public/` and their own topics only,
+and looks up elsewhere whether they may publish.
 
 A package offers it as an entry point:
 
@@ -11,6 +12,7 @@ import sys
 from typing import Any
 
 from twisted.internet import reactor
+from twisted.internet.task import deferLater
 
 from emqtwist import BrokerService
 from emqtwist.config import Address, Config, ListenerSection, TcpListener
@@ -22,10 +24,12 @@ class Greeter:
         self.broker = broker
         broker.hooks.add("client.connected", self.greet)
         broker.hooks.add("client.subscribe", self.check)
+        broker.add_waiting_hook("client.authorize", self.look_up)
 
     def unload(self) -> None:
         self.broker.hooks.delete("client.connected", self.greet)
         self.broker.hooks.delete("client.subscribe", self.check)
+        self.broker.hooks.delete("client.authorize", self.look_up)
 
     def greet(self, client: Any) -> None:
         self.broker.publish("public/greetings", f"welcome, {client.client_id}".encode())
@@ -33,6 +37,11 @@ class Greeter:
     def check(self, client_id: str, user_name: str | None, filters: list[tuple[bytes, int]]) -> Stop | None:
         allowed = (b"public/", f"clients/{client_id}/".encode())
         return None if all(topic_filter.startswith(allowed) for topic_filter, options in filters) else Stop()
+
+    async def look_up(self, client: Any, action: str, topic: bytes, allowed: bool) -> bool | None:
+        """Stands for a question to a database: the client waits for the answer, and nobody else does."""
+        await deferLater(self.broker.reactor, 0.01)
+        return False if action == "publish" and topic.startswith(b"public/") else None
 
 
 if __name__ == "__main__":

@@ -29,11 +29,17 @@ broker.hooks.add("client.subscribe", own_topics_only)
   reactor.
 - Lower priorities are called first; of equal ones, the function that was added first.
 - A function that gives None leaves all as it is. Where the table names an accumulator, it comes as the last argument, and
-  a function may give another list of as many items, which the next function gets.
+  a function may give another list of as many items, which the next function gets. At `message.publish` it is another message, as
+  `message.changed(topic_name=..., payload=..., qos=..., retain=...)` makes it; at a hook that asks whether something is
+  allowed, True or False.
 - `Stop()` ends the chain; `Stop(value)` with another accumulator. The table says what else it means.
 - What a function raises is counted (`hook_failures`) and logged, the first time of a row; the chain goes on as if it had
   given None. After {FAILURES} failures in a row there is an alarm, which ends when the function works again.
-- Functions are called in the turn of what happened, before the broker goes on, and must not wait.
+- Where the table says that a function may wait, `broker.add_waiting_hook(name, function, priority=0, tag="")` adds a
+  coroutine function, or one that gives a Deferred. That client waits for it, and what it sends meanwhile is kept in order; all
+  others go on. After `node.hook_timeout` it has failed. All other functions are called in the turn of what happened, before
+  the broker goes on, and must not wait.
+- A function that fails at `client.authenticate` or `client.authorize` has said no, and nobody else is asked.
 
 A plug-in bundles such functions: an object with `load(broker)`, which adds them, and `unload()`, which takes them away.
 `broker.plugins.load(name, plugin)` and `broker.plugins.unload(name)` may be called at any time. `node.plugins` names those
@@ -43,17 +49,20 @@ has stopped, the last one first.
 
 `client` has `client_id`, `user_name`, `peer` and `loopback`. `user_name` is None where there is none. Topic Filters are
 `bytes`, with their prefix; `options` is the Subscription Options byte. The filters of `client.subscribe` are pairs of
-both, those of `client.unsubscribe` are Topic Filters; neither has been checked yet.
+both, those of `client.unsubscribe` are Topic Filters; neither has been checked yet. A `message` has `topic` (bytes),
+`topic_name`, `payload`, `qos`, `retain` and `publisher`, and is not to be changed in place: others hold it too. Causes are those
+of the [guide](guide.md).
 
-| Hook | Arguments | Accumulator | Called when | `Stop` means |
-|---|---|---|---|---|
+| Hook | Arguments | Accumulator | May wait | Called when | `Stop` means |
+|---|---|---|---|---|---|
 """
 
 
 def page() -> str:
     return HEAD + "".join([
         f"| `{row.name}` | {', '.join(f'`{each}`' for each in row.arguments.split(', '))} | "
-        f"{f'`{row.accumulator}`' if row.accumulator else ''} | {row.when} | {row.stop} |\n" for row in ROWS])
+        f"{f'`{row.accumulator}`' if row.accumulator else ''} | {'yes' if row.waits else ''} | {row.when} | {row.stop} |\n"
+        for row in ROWS])
 
 
 if __name__ == "__main__":

@@ -1,7 +1,7 @@
 """BrokerService: the broker as a service, for `twistd` and for other Twisted applications."""
 import os
 import time
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any, cast
 
@@ -20,6 +20,7 @@ from emqtwist.core.callback import Callback
 from emqtwist.core.hooks import Hooks
 from emqtwist.core.message import NEVER, Message
 from emqtwist.mqtt.properties import Properties, forwarded_properties
+from emqtwist.services.hooking import Asker
 from emqtwist.services.keeper import Keeper
 from emqtwist.storage import folder
 
@@ -54,6 +55,17 @@ class BrokerService(Foundation, MultiService):
     def hooks(self) -> Hooks:
         """Where functions are added that the broker calls: see docs/hooks.md."""
         return self.broker.hooks
+
+    def add_waiting_hook(self, name: str, function: Callable[..., Awaitable[object]], priority: int = 0, tag: str = "") -> bool:
+        """`hooks.add` for a coroutine function, or one that gives a Deferred: the client waits, and all others go on.
+
+        Whether it was not there yet; ValueError when there is no such hook, or none where a function may wait.
+        `hooks.delete` takes it away.
+        """
+        return self.hooks.add(name, function, priority, tag, Asker(function, self._hook_patience, self.reactor).ask)
+
+    def _hook_patience(self) -> float:
+        return self.config.node.hook_timeout
 
     @property
     def keeper(self) -> Keeper | None:

@@ -51,10 +51,10 @@ class Backlog:
         if queue.full(message.topic, message.size):
             self._forget(queue.drop_expired(self.circle.turn.now), causes.EXPIRED)
             if self._keeps_old(persistent) and queue.full(message.topic, message.size):
-                self.circle.metrics.drop(causes.QUEUE_FULL)
+                self.circle.drop(self.client_id, message, causes.QUEUE_FULL)
                 return
         if not queue.could_fit(message.topic, message.size):
-            self.circle.metrics.drop(causes.QUEUE_FULL)
+            self.circle.drop(self.client_id, message, causes.QUEUE_FULL)
             self.refill()  # what is in memory can be dropped the next time
             return
         self._forget(queue.make_room(message.topic, message.size), causes.QUEUE_FULL)
@@ -154,7 +154,8 @@ class Backlog:
 
     def _forget(self, dropped: list[Delivery], cause: str) -> None:
         if dropped:
-            self.circle.metrics.drop(cause, len(dropped))
+            for delivery in dropped:
+                self.circle.drop(self.client_id, delivery[0], cause)
             if self.ledger is not None:
                 for delivery in dropped:
                     self.ledger.done(delivery[3])

@@ -6,7 +6,7 @@ from emqtwist.core.access import Method
 from emqtwist.core.alarms import Alarms
 from emqtwist.core.callback import Callback
 from emqtwist.core.circle import Circle
-from emqtwist.core.hooks import SESSION_DISCARDED, Hooks
+from emqtwist.core.hooks import MESSAGE_PUBLISH, SESSION_DISCARDED, Hooks
 from emqtwist.core.journal import Journal
 from emqtwist.core.ledger import Ledger
 from emqtwist.core.link import Link, Turn
@@ -61,6 +61,7 @@ class Broker:
         self.pools = Pools(turn, self._job_failed)
         self.subscriptions = Subscriptions(self.circle, self.router, token, self.pools.pubsub)
         self.sessions = Sessions(self.circle, self.subscriptions, self.pools, self.alarms)
+        self.hooks.tapped = self._tapped
         self.links: dict[Link, None] = {}
         self.token = token
         self.methods: dict[str, Method] = {}
@@ -83,14 +84,27 @@ class Broker:
 
     def publish(self, message: Message) -> int:
         """Retain if asked to and deliver to all subscribers; how many they are. The topic must be valid."""
+        if self.hooks.at[MESSAGE_PUBLISH]:
+            screened = self.screen(message)
+            if screened is None:
+                return 0
+            message = screened
         if message.retain:  # [MQTT-3.1.2-14] [MQTT-3.1.2-15]
             self.retain(message)
         return self.deliver(message, self.router.route(message.topic))
 
+    def screen(self, message: Message) -> Message | None:
+        """What the functions at message.publish have made of it; None when it is to go nowhere."""
+        screened = self.hooks.fold(MESSAGE_PUBLISH, (), message)
+        if screened.stopped:
+            self.circle.lose(message, causes.STOPPED_BY_HOOK)
+            return None
+        return screened.value
+
     def deliver(self, message: Message, route: Route) -> int:
         """Fan out to a route; how many subscribers it has."""
         if not route:
-            self.metrics.drop(causes.NO_SUBSCRIBERS)
+            self.circle.lose(message, causes.NO_SUBSCRIBERS)
         else:
             fan_out(route, message, self.circle)
         return len(route)
@@ -101,7 +115,7 @@ class Broker:
         known = self.retained.get(message.topic) is not None
         cause = self.retained.store(message.copy(), until)
         if cause:
-            self.metrics.drop(cause)
+            self.circle.lose(message, cause)
         elif self.journal is not None and message.payload:
             self.journal.retain(message, until)
         elif self.journal is not None and known:
@@ -197,6 +211,12 @@ class Broker:
         router = self.router
         self.stats.note(len(self.sessions.by_id), router.topics(), router.subscriptions, len(self.retained))
         return self.stats
+
+    def _tapped(self) -> None:
+        """Somebody looks at what is sent from now on, or nobody does any more: that decides on the way it takes."""
+        self.circle.taps = self.hooks.taps
+        for session in list(self.sessions.by_id.values()):
+            session.pump()
 
     def shut_down(self) -> None:
         """End every connection; 5.0 clients are told, Wills are published as for any other end."""

@@ -18,6 +18,7 @@ RETAINED_TOO_MANY: Final = "retained_too_many"
 RETAINED_TOO_LARGE: Final = "retained_too_large"
 RESERVED_TOPIC: Final = "reserved_topic"
 REFUSED_BY_CLIENT: Final = "refused_by_client"
+STOPPED_BY_HOOK: Final = "stopped_by_hook"
 
 DROPS: Final[dict[str, str]] = {
     NO_SUBSCRIBERS: "nobody subscribes to the topic",
@@ -31,6 +32,7 @@ DROPS: Final[dict[str, str]] = {
     RETAINED_TOO_LARGE: "not retained: the payload is larger than allowed for retained messages",
     RESERVED_TOPIC: "a client published to a topic that is the broker's own",
     REFUSED_BY_CLIENT: "the receiver answered PUBACK or PUBREC with an error",
+    STOPPED_BY_HOOK: "a function at the hook message.publish stopped it",
 }
 
 # Why a connection ended, beside the reason codes of the standard.

@@ -1,5 +1,5 @@
 """What all subscribers of one broker share."""
-from emqtwist.core.hooks import Hooks
+from emqtwist.core.hooks import DELIVERY_DROPPED, MESSAGE_DROPPED, Hooks
 from emqtwist.core.journal import Journal
 from emqtwist.core.link import Turn
 from emqtwist.core.message import Message
@@ -16,7 +16,7 @@ class Circle:
     `crowded` are client ids whose queue is nearly or quite full; `hungry` are subscribers that can take retained messages now.
     """
 
-    __slots__ = ("turn", "metrics", "observer", "settings", "hooks", "journal", "crowded", "hungry")
+    __slots__ = ("turn", "metrics", "observer", "settings", "hooks", "taps", "journal", "crowded", "hungry")
 
     def __init__(self, settings: Settings, turn: Turn, metrics: Metrics, observer: Observer, hooks: Hooks,
                  journal: Journal | None) -> None:
@@ -26,6 +26,7 @@ class Circle:
         self.observer = observer
         self.journal = journal
         self.hooks = hooks
+        self.taps = False  # as in hooks, where no time is to be lost
         self.crowded: set[str] = set()
         self.hungry: dict[Subscriber, None] = {}  # each once, or it would get more than its share of a turn
 
@@ -33,6 +34,18 @@ class Circle:
         """Whether `message` alone is more than a session's queue holds."""
         queue = self.settings.queue
         return 0 < min(queue.max_bytes, queue.max_stored) < message.size + OVERHEAD
+
+    def lose(self, message: Message, cause: str) -> None:
+        """Count a message that was dropped before it was for anybody, or is not retained."""
+        self.metrics.drop(cause)
+        if self.hooks.at[MESSAGE_DROPPED]:
+            self.hooks.run(MESSAGE_DROPPED, (message, cause))
+
+    def drop(self, client_id: str, message: Message | None, cause: str) -> None:
+        """Count a message that a client does not get; None when it is not known any more."""
+        self.metrics.drop(cause)
+        if message is not None and self.hooks.at[DELIVERY_DROPPED]:
+            self.hooks.run(DELIVERY_DROPPED, (client_id, message, cause))
 
     def feed(self, subscriber: Subscriber) -> None:
         """Hand over more of the retained messages that `subscriber` waits for, in this turn or the next."""

@@ -7,11 +7,20 @@ from emqtwist.core.access import Accept, Client
 from emqtwist.core.aliases import Outgoing
 from emqtwist.core.connection import CLOSED, OPEN, Connection
 from emqtwist.core.forwarded import check_forwarded
-from emqtwist.core.hooks import CLIENT_CONNECTED, SESSION_CREATED, SESSION_RESUMED, SESSION_TAKENOVER
+from emqtwist.core.hooks import (
+    CLIENT_AUTHENTICATE,
+    CLIENT_CONNACK,
+    CLIENT_CONNECT,
+    CLIENT_CONNECTED,
+    SESSION_CREATED,
+    SESSION_RESUMED,
+    SESSION_TAKENOVER,
+)
 from emqtwist.core.journal import Journal
 from emqtwist.core.link import Link
 from emqtwist.core.message import NEVER, WillMessage
 from emqtwist.core.pool import Job
+from emqtwist.core.questioning import Questioning, admits_anonymous, is_asked
 from emqtwist.core.router import is_reserved
 from emqtwist.core.session import Session
 from emqtwist.core.sessions import End
@@ -35,8 +44,18 @@ def connect(connection: Connection, packet: Connect) -> None:
     except MQTTError as error:
         connection.refuse(error)  # [MQTT-3.1.4-2]
         return
+    hooks = connection.broker.hooks.at
+    if hooks[CLIENT_CONNECT] or hooks[CLIENT_AUTHENTICATE]:
+        Questioning(packet, answer, _admit).begin(connection)
+    else:
+        _admit(connection, packet, answer)
+
+
+def _admit(connection: Connection, packet: Connect, answer: Properties) -> None:
+    """Nobody has anything against the client; where it asked for a method, that has the last word."""
     if answer.authentication_method is None:  # [MQTT-4.12.0-6]
-        connection.broker.metrics.authentication(metrics.ANONYMOUS)
+        if not is_asked(connection):
+            connection.broker.metrics.authentication(metrics.ANONYMOUS)
         _open(connection, packet, answer)
     else:
         _authenticate(connection, packet, answer, answer.authentication_method)
@@ -100,13 +119,13 @@ def _check_identifier(connection: Connection, packet: Connect, answer: Propertie
         raise MQTTError(f"the client identifier is longer than {limit} bytes", c.CLIENT_IDENTIFIER_NOT_VALID)
     if not packet.client_id and (packet.version == c.MQTT_3_1 or (packet.version == c.MQTT_3_1_1 and not packet.clean_start)):
         raise MQTTError("an empty client identifier needs a clean session", c.CLIENT_IDENTIFIER_NOT_VALID)  # [MQTT3-3.1.3-8]
+    connection.client_id = packet.client_id
 
 
 def _check_access(connection: Connection, packet: Connect, answer: Properties) -> None:
-    if answer.authentication_method is not None:
-        return  # its method decides
-    anonymous = connection.broker.settings.allow_anonymous
-    if anonymous == "off" or (anonymous == "loopback" and not connection.loopback):
+    if answer.authentication_method is not None or is_asked(connection):
+        return  # somebody decides
+    if not admits_anonymous(connection):
         connection.broker.metrics.authentication(metrics.REFUSED)
         raise NotAuthorized("anonymous clients are not allowed here (mqtt.allow_anonymous)")  # [MQTT-3.1.4-2]
 
@@ -127,7 +146,6 @@ def _check_will(connection: Connection, packet: Connect, answer: Properties) -> 
 
 
 def _assign_identifier(connection: Connection, packet: Connect, answer: Properties) -> None:
-    connection.client_id = packet.client_id
     # [MQTT-3.1.3-6] [MQTT-3.2.2-16]
     while not connection.client_id or (not packet.client_id and connection.client_id in connection.broker.sessions.by_id):
         # [MQTT3-3.1.3-6]
@@ -273,7 +291,7 @@ class _Entry(Job):
             connection.broker.sessions.resume(session)  # [MQTT-4.1.0-1]
             connection.broker.wills.cancel(session.client_id)  # [MQTT-3.1.3-9]
         session.expiry_interval = _expiry(connection, packet, self.answer)  # [MQTT-3.1.2-23]
-        connection.user_name = packet.user_name
+        connection.user_name = session.user_name = packet.user_name
         self.will = _will(connection, packet)
         if connection.broker.journal is not None:
             _record(connection, session, packet, self.will)
@@ -308,6 +326,8 @@ class _Entry(Job):
             connection.end("packet_too_large", "CONNACK exceeds the client's Maximum Packet Size")
             return
         connection.will = self.will  # [MQTT-3.1.2-7]
+        if broker.hooks.at[CLIENT_CONNACK]:
+            broker.hooks.run(CLIENT_CONNACK, (connection.client(), c.SUCCESS))
         session.attach(connection, _window(connection, packet))
         broker.metrics.connects += 1
         broker.observer.connected(connection.client_id, connection.peer, packet.version, self.present)

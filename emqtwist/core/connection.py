@@ -7,7 +7,7 @@ from emqtwist.core.access import Client
 from emqtwist.core.aliases import Incoming
 from emqtwist.core.broker import Broker
 from emqtwist.core.exchange import Exchange
-from emqtwist.core.hooks import CLIENT_DISCONNECTED
+from emqtwist.core.hooks import CLIENT_CONNACK, CLIENT_DISCONNECTED
 from emqtwist.core.link import Link
 from emqtwist.core.message import WillMessage
 from emqtwist.core.pending import Pending, Waiting
@@ -127,6 +127,8 @@ class Connection(Link):
         """Tell the client why, as far as its version can be told, and close [MQTT-4.13.2-1]."""
         if self.state == CLOSED:
             return
+        if self.state == OPENING and self.version:
+            self.broker.hooks.run(CLIENT_CONNACK, (self.client(), error.reason_code))
         if self.version == c.MQTT_5_0:  # known from CONNECT on [MQTT-3.14.0-1]
             properties = Properties()
             properties.reason_string = error.reason
@@ -140,6 +142,7 @@ class Connection(Link):
     def refuse(self, error: MQTTError) -> None:
         """Answer CONNECT with the reason and close [MQTT-3.2.2-7]; before 5.0 not every reason has a return code."""
         if self.version < c.MQTT_5_0:
+            self.broker.hooks.run(CLIENT_CONNACK, (self.client(), error.reason_code))
             if error.reason_code in RETURN_CODES:  # [MQTT3-3.2.2-6]
                 # [MQTT3-3.1.2-2] [MQTT3-3.1.3-8] [MQTT3-3.1.3-9] [MQTT3-3.2.2-4]
                 self.send_packet(Connack(False, error.reason_code))

@@ -76,7 +76,7 @@ class Group(Subscriber):
             choice = self._not_own(members, message)
             choice = self._with_room(choice, message) or self._willing(choice, message) or choice
         if not choice.order:
-            circle.metrics.drop(causes.NO_SUBSCRIBERS)
+            circle.lose(message, causes.NO_SUBSCRIBERS)
             return
         if len(choice.order) == 1:
             chosen = choice.order[0]

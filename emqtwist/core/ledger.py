@@ -15,6 +15,17 @@ from emqtwist.core.records import Fetch
 BEFORE_ALL: Final = -(1 << 31)  # a rank before every other
 
 
+class Row:
+    """A row of a session's queue as it comes from a store; `state` as in `records`."""
+
+    __slots__ = ("rank", "state", "delivery")
+
+    def __init__(self, rank: int, state: int, delivery: Delivery) -> None:
+        self.rank = rank
+        self.state = state
+        self.delivery = delivery
+
+
 class Ledger:
     """The rows of session `number`; `front` is the rank of what is sent at once, before all that waits.
 

@@ -82,6 +82,16 @@ class Message:
         """The same message without the bytes made for receivers: for those who keep it long."""
         return Message(self.topic, self.payload, self.qos, self.retain, self.properties, self.expires_at, self.publisher)
 
+    def changed(self, topic_name: str | None = None, payload: bytes | None = None, qos: int | None = None,
+                retain: bool | None = None) -> "Message":
+        """The same message, but for what is given."""
+        made = self.copy()
+        made.topic = self.topic if topic_name is None else topic_name.encode()
+        made.payload = self.payload if payload is None else payload
+        made.qos = self.qos if qos is None else qos
+        made.retain = self.retain if retain is None else retain
+        return made
+
     def group(self) -> bytes:
         """The group of a shared subscription that handed it out; empty if none did."""
         return b""

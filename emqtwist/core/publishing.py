@@ -2,6 +2,7 @@
 from emqtwist.core import causes
 from emqtwist.core.connection import Connection
 from emqtwist.core.forwarded import check_forwarded
+from emqtwist.core.hooks import MESSAGE_PUBLISH
 from emqtwist.core.journal import Journal
 from emqtwist.core.message import MQTT_5_BIT, NEVER, PUBLISH_BYTE, Message
 from emqtwist.core.pubsub import refused_by
@@ -55,7 +56,7 @@ def publish(connection: Connection, session: Session, packet: Publish) -> None:
     try:
         reason_code = _pass_on(connection, packet)
     except (NotAuthorized, QuotaExceeded, PayloadFormatInvalid) as refusal:
-        _refuse(connection, packet, refusal)
+        refuse(connection, packet, refusal)
         return
     if qos == 1:  # [MQTT-3.3.4-1]
         # [MQTT-3.3.4-1] [MQTT-4.3.2-4] [MQTT-4.3.2-5] [MQTT-4.6.0-2]
@@ -101,9 +102,15 @@ def _pass_on(connection: Connection, packet: Publish) -> int:
         message = Message(packet.topic_name, packet.payload, packet.qos, packet.retain, b"", NEVER, connection.client_id)
     else:
         message = _message(connection, packet, properties)
-    if packet.qos:
+    if broker.hooks.screens and broker.hooks.at[MESSAGE_PUBLISH]:
+        screened = broker.screen(message)
+        if screened is None:
+            return c.SUCCESS
+        message = screened
+        route = broker.router.route(message.topic)
+    if message.qos:
         _check_room(connection, message, route)
-    if packet.retain:  # [MQTT-3.3.1-8]
+    if message.retain:  # [MQTT-3.3.1-8]
         broker.retain(message)
     if broker.deliver(message, route) or connection.version != c.MQTT_5_0:
         return c.SUCCESS
@@ -117,7 +124,8 @@ def _new_route(connection: Connection, packet: Publish) -> Route:
         raise ProtocolError("an empty Topic Name without Topic Alias")
     check_topic_name(packet.topic_name, broker.settings.max_topic_levels)  # [MQTT-3.3.2-2] [MQTT-3.3.2-1]
     if packet.topic_name[0] == DOLLAR and is_reserved(packet.topic_name):
-        broker.metrics.drop(causes.RESERVED_TOPIC)
+        message = Message(packet.topic_name, packet.payload, packet.qos, packet.retain, b"", NEVER, connection.client_id)
+        broker.circle.lose(message, causes.RESERVED_TOPIC)
         raise NotAuthorized("this topic is the broker's own: clients may not publish to it")
     return broker.router.new_route(packet.topic_name)
 
@@ -141,12 +149,12 @@ def _check_room(connection: Connection, message: Message, route: Route) -> None:
         _check_store(broker.journal, message, route)
     full = refused_by(route, message, broker.circle)
     if full is not None:
-        broker.metrics.drop(causes.QUEUE_FULL_REFUSED)
+        broker.circle.lose(message, causes.QUEUE_FULL_REFUSED)
         raise QuotaExceeded("the queue of a subscriber's session is full")
     if message.retain and connection.version == c.MQTT_5_0:
         cause = broker.retained.refusal(message)
         if cause:
-            broker.metrics.drop(cause)
+            broker.circle.lose(message, cause)
             raise QuotaExceeded(causes.DROPS[cause])
 
 
@@ -159,7 +167,7 @@ def _check_store(journal: Journal, message: Message, route: Route) -> None:
         raise QuotaExceeded(f"messages cannot be kept now: {journal.failing}")
 
 
-def _refuse(connection: Connection, packet: Publish, error: MQTTError) -> None:
+def refuse(connection: Connection, packet: Publish, error: MQTTError) -> None:
     """Acknowledge with the reason, or end the connection where that would tell nothing, or something else.
 
     A 3.x client cannot be told. It would take the acknowledgement of what found no room for a promise: its connection is

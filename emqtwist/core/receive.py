@@ -8,6 +8,7 @@ from emqtwist.core.connecting import connect
 from emqtwist.core.connection import OPENING, Connection
 from emqtwist.core.message import NEVER
 from emqtwist.core.publishing import publish
+from emqtwist.core.screening import screen
 from emqtwist.core.session import Session
 from emqtwist.core.subscribing import subscribe, unsubscribe
 from emqtwist.mqtt import constants as c
@@ -36,6 +37,7 @@ def receive(connection: Connection, data: bytes, kept: list[Packet] | None = Non
     else:
         packets = kept
     journal = connection.broker.journal
+    screens = connection.broker.hooks.screens
     metrics.packets_received += len(packets)
     try:
         for packet in packets:
@@ -50,7 +52,10 @@ def receive(connection: Connection, data: bytes, kept: list[Packet] | None = Non
             if session is None:
                 _open(connection, packet)
             elif packet.type == c.PUBLISH:
-                publish(connection, session, cast(Publish, packet))
+                if screens:
+                    screen(connection, session, cast(Publish, packet))
+                else:
+                    publish(connection, session, cast(Publish, packet))
             elif packet.type == c.PUBACK:
                 metrics.pubacks_received += 1
                 acknowledgement = cast(Acknowledgement, packet)

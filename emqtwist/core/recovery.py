@@ -3,12 +3,12 @@ from emqtwist.core.backlog import Backlog
 from emqtwist.core.circle import Circle
 from emqtwist.core.group import SharedMessage
 from emqtwist.core.journal import Journal
+from emqtwist.core.ledger import Row
 from emqtwist.core.message import NEVER, Message, WillMessage
 from emqtwist.core.mqueue import OVERHEAD
 from emqtwist.core.prefixes import subscription_to
 from emqtwist.core.records import Record, Snapshot
 from emqtwist.core.retained import Retained
-from emqtwist.core.session import Row
 from emqtwist.core.sessions import Sessions
 from emqtwist.core.wills import Wills
 

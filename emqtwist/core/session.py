@@ -10,8 +10,9 @@ from emqtwist.core import causes
 from emqtwist.core.aliases import Outgoing
 from emqtwist.core.backlog import Backlog
 from emqtwist.core.circle import Circle
+from emqtwist.core.hooks import MESSAGE_ACKED, MESSAGE_DELIVERED
 from emqtwist.core.inflight import Inflight, identifier_of
-from emqtwist.core.ledger import Ledger
+from emqtwist.core.ledger import Ledger, Row
 from emqtwist.core.link import Link
 from emqtwist.core.message import DUP_BIT, MQTT_5_BIT, NEVER, QOS_1_BITS, QOS_2_BITS, QOS_BITS, Delivery, Message
 from emqtwist.core.records import COMPLETED, RECEIVED, STATE_RELEASED
@@ -23,17 +24,6 @@ from emqtwist.mqtt.errors import MQTTError, ProtocolError
 PUBREL: Final = b"\x62\x02"
 
 
-class Row:
-    """A row of a session's queue as it comes from a store; `state` as in `records`."""
-
-    __slots__ = ("rank", "state", "delivery")
-
-    def __init__(self, rank: int, state: int, delivery: Delivery) -> None:
-        self.rank = rank
-        self.state = state
-        self.delivery = delivery
-
-
 class Session(Subscriber):
     """State of one client; `link` is its connection, None while it is away.
 
@@ -41,11 +31,13 @@ class Session(Subscriber):
     has asked for it. `ledger` is there when a store keeps the session.
     """
 
-    __slots__ = ("circle", "link", "opener", "expiry_interval", "subscriptions", "inflight", "backlog", "received", "ledger")
+    __slots__ = ("circle", "user_name", "link", "opener", "expiry_interval", "subscriptions", "inflight", "backlog", "received",
+                 "ledger")
 
     def __init__(self, client_id: str, circle: Circle) -> None:
         super().__init__(client_id)
         self.circle = circle
+        self.user_name: str | None = None  # of the client that had it last
         self.link: Link | None = None
         self.opener: Link | None = None
         self.ledger: Ledger | None = None
@@ -84,8 +76,8 @@ class Session(Subscriber):
         elif not first_byte & QOS_BITS:
             if self.direct is not None:
                 self._send_qos0(link, message, first_byte, identifiers)
-            elif link.aliases is not None and (backlog is None or not backlog.holds_qos0()):
-                self._send_aliased(link, link.aliases, (message, first_byte, identifiers, 0))
+            elif (link.aliases is not None or self.circle.taps) and (backlog is None or not backlog.holds_qos0()):
+                self._send_qos0(link, message, first_byte, identifiers)
             else:
                 self._wait((message, first_byte, identifiers, 0))
         elif self.inflight.room() <= 0 or (backlog is not None and len(backlog)):  # [MQTT-3.3.4-9] [MQTT-4.9.0-2]
@@ -144,7 +136,8 @@ class Session(Subscriber):
             self._send_waiting(link, self.backlog)
             self.backlog.refill()
         waiting = link.congested or (self.backlog is not None and self.backlog.holds_qos0())
-        self.direct = None if waiting or link.aliases is not None else link  # QoS 0 must not overtake QoS 0
+        # QoS 0 must not overtake QoS 0
+        self.direct = None if waiting or link.aliases is not None or self.circle.taps else link
         if self.replays and self.room() > 0:
             self.circle.feed(self)
 
@@ -175,6 +168,8 @@ class Session(Subscriber):
         if reason_code >= 0x80:
             self._finish(packet_id, reason_code)  # [MQTT-4.4.0-2]
             return False
+        if held is not None and self.circle.taps:
+            self._tell(MESSAGE_ACKED, held[0])
         if self.ledger is not None and held is not None:
             self.ledger.release(packet_id, held[3])
         self.inflight.released(packet_id)  # [MQTT-4.3.3-4]
@@ -203,7 +198,7 @@ class Session(Subscriber):
 
     def _wait(self, delivery: Delivery) -> None:
         if not delivery[1] & QOS_BITS and not self._stores_qos0():
-            self.circle.metrics.drop(causes.QOS_0_NOT_STORED)
+            self.circle.drop(self.client_id, delivery[0], causes.QOS_0_NOT_STORED)
             return
         if self.backlog is None:
             self.backlog = Backlog(self.client_id, self.circle, self.ledger)
@@ -217,7 +212,7 @@ class Session(Subscriber):
                 return
             backlog.take()
             if message.expires_at <= self.circle.turn.now and (self.ledger is None or row not in self.ledger.begun):
-                self._drop(row, causes.EXPIRED)  # [MQTT-3.3.2-5]
+                self._drop(message, row, causes.EXPIRED)  # [MQTT-3.3.2-5]
             elif self.ledger is not None and row in self.ledger.repeated:
                 self._repeat(link, self.inflight.add(delivery))
             elif first_byte & QOS_BITS:
@@ -233,9 +228,14 @@ class Session(Subscriber):
             return
         message.encode(first_byte | self.shape, identifiers, self.circle.turn.now)
         if len(message.head) > link.max_packet:  # [MQTT-3.1.2-24]
-            self.circle.metrics.drop(causes.TOO_LARGE_FOR_CLIENT)  # as if it had been sent [MQTT-3.1.2-25]
+            self.circle.drop(self.client_id, message, causes.TOO_LARGE_FOR_CLIENT)  # as if it had been sent [MQTT-3.1.2-25]
         else:
             link.send(message.head)
+            if self.circle.taps:
+                self._tell(MESSAGE_DELIVERED, message)
+
+    def _tell(self, hook: str, message: Message) -> None:
+        self.circle.hooks.run(hook, (self.client_id, self.user_name, message))
 
     def _send(self, link: Link, delivery: Delivery) -> None:
         if self.ledger is not None:
@@ -248,11 +248,13 @@ class Session(Subscriber):
         if shape != message.shape or message.expires_at != NEVER or delivery[2]:
             message.encode(shape, delivery[2], self.circle.turn.now)
         if len(message.head) + 2 + len(message.tail) > link.max_packet:  # [MQTT-3.1.2-24]
-            self._drop(delivery[3], causes.TOO_LARGE_FOR_CLIENT)  # as if it had been sent [MQTT-3.1.2-25]
+            self._drop(message, delivery[3], causes.TOO_LARGE_FOR_CLIENT)  # as if it had been sent [MQTT-3.1.2-25]
         else:
             if shape & QOS_2_BITS:
                 self.circle.metrics.qos2_sent += 1
             self._write(link, delivery, self.inflight.add(delivery))
+            if self.circle.taps:
+                self._tell(MESSAGE_DELIVERED, message)
 
     def _repeat(self, link: Link, packet_id: int) -> None:
         """Send again what this identifier stands for; DUP is set [MQTT-3.3.1-1]."""
@@ -266,7 +268,7 @@ class Session(Subscriber):
         message = held[0]
         message.encode(held[1] | DUP_BIT | self.shape, held[2], self.circle.turn.now)  # [MQTT-3.3.1-1] [MQTT-4.3.3-7]
         if len(message.head) + 2 + len(message.tail) > link.max_packet:  # [MQTT-3.1.2-24]
-            self._drop(0, causes.TOO_LARGE_FOR_CLIENT)  # [MQTT-3.1.2-25]
+            self._drop(message, 0, causes.TOO_LARGE_FOR_CLIENT)  # [MQTT-3.1.2-25]
             self.forget(packet_id)  # as if it had been sent [MQTT-3.1.2-25]
         else:
             if held[1] & QOS_2_BITS:
@@ -279,7 +281,7 @@ class Session(Subscriber):
         if packet_id:
             first_byte |= DUP_BIT  # [MQTT-3.3.1-1]
         if not aliases.encode(message, first_byte, identifiers, self.circle.turn.now, link.max_packet):  # [MQTT-3.1.2-24]
-            self._drop(0 if packet_id else row, causes.TOO_LARGE_FOR_CLIENT)  # as if it had been sent [MQTT-3.1.2-25]
+            self._drop(message, 0 if packet_id else row, causes.TOO_LARGE_FOR_CLIENT)  # as if it had been sent [MQTT-3.1.2-25]
             if packet_id:
                 self.forget(packet_id)
             return
@@ -294,6 +296,8 @@ class Session(Subscriber):
             link.out += (aliases.head, packet_id.to_bytes(2, "big"), aliases.tail, message.payload)
         else:
             link.out += (aliases.head, message.payload)
+        if self.circle.taps and not first_byte & DUP_BIT:
+            self._tell(MESSAGE_DELIVERED, message)
 
     def _write(self, link: Link, delivery: Delivery, packet_id: int) -> None:
         message, out = delivery[0], link.out
@@ -309,9 +313,13 @@ class Session(Subscriber):
             self.inflight.note_sent(packet_id, self.circle.turn.now)
 
     def _finish(self, packet_id: int, reason_code: int) -> None:
+        held = self.inflight.held[packet_id] if self.circle.taps or reason_code >= 0x80 else None
+        message = None if held is None else held[0]
         self.forget(packet_id)
+        if message is not None and reason_code < 0x80:
+            self._tell(MESSAGE_ACKED, message)
         if reason_code >= 0x80:
-            self.circle.metrics.drop(causes.REFUSED_BY_CLIENT)  # nobody else of a group gets it [MQTT-4.8.2-6]
+            self.circle.drop(self.client_id, message, causes.REFUSED_BY_CLIENT)  # nobody else of a group gets it [MQTT-4.8.2-6]
         if self.backlog is not None or self.inflight.resend or self.replays:
             self.pump()
 
@@ -369,8 +377,8 @@ class Session(Subscriber):
         return self.circle.settings.queue.store_qos0 and (
             ledger is None or not (ledger.journal.failing or ledger.journal.crowded()))
 
-    def _drop(self, row: int, cause: str) -> None:
-        self.circle.metrics.drop(cause)
+    def _drop(self, message: Message, row: int, cause: str) -> None:
+        self.circle.drop(self.client_id, message, cause)
         if self.ledger is not None and row:
             self.ledger.done(row)
 

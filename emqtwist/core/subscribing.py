@@ -1,8 +1,15 @@
 """SUBSCRIBE and UNSUBSCRIBE, a result for each Topic Filter."""
 from typing import Final, cast
 
+from emqtwist.core import asking
 from emqtwist.core.connection import Connection
-from emqtwist.core.hooks import CLIENT_SUBSCRIBE, CLIENT_UNSUBSCRIBE, SESSION_SUBSCRIBED, SESSION_UNSUBSCRIBED
+from emqtwist.core.hooks import (
+    CLIENT_AUTHORIZE,
+    CLIENT_SUBSCRIBE,
+    CLIENT_UNSUBSCRIBE,
+    SESSION_SUBSCRIBED,
+    SESSION_UNSUBSCRIBED,
+)
 from emqtwist.core.link import Link
 from emqtwist.core.message import NO_IDENTIFIERS
 from emqtwist.core.pool import Job
@@ -12,7 +19,7 @@ from emqtwist.core.settings import Settings
 from emqtwist.core.subscriber import OPTION_UPGRADE_QOS, Subscription
 from emqtwist.core.subscriptions import Write
 from emqtwist.mqtt import constants as c
-from emqtwist.mqtt.errors import MQTTError, PacketTooLarge, ProtocolError, QuotaExceeded, TopicFilterInvalid
+from emqtwist.mqtt.errors import MQTTError, NotAuthorized, PacketTooLarge, ProtocolError, QuotaExceeded, TopicFilterInvalid
 from emqtwist.mqtt.packets import Suback, Subscribe, Unsuback, Unsubscribe
 from emqtwist.mqtt.properties import Properties
 
@@ -23,18 +30,28 @@ FATAL: Final = (c.MALFORMED_PACKET, c.PROTOCOL_ERROR)  # they end the connection
 
 def subscribe(connection: Connection, session: Session, packet: Subscribe) -> None:
     """Answer each filter; retained messages follow the SUBACK [MQTT-3.8.4-1], [MQTT-3.8.4-6]."""
-    asked = connection.broker.hooks.fold(CLIENT_SUBSCRIBE, (connection.client_id, connection.user_name), packet.filters)
-    subscribing = _Subscribing(connection, session, packet, asked.value)
-    if asked.stopped:
-        subscribing.reason_codes = [c.NOT_AUTHORIZED] * len(packet.filters)
-    _submit(connection, subscribing)
+    hooks = connection.broker.hooks.at
+    if hooks[CLIENT_SUBSCRIBE] or hooks[CLIENT_AUTHORIZE]:
+        asking.Subscribing(packet, _make).begin(connection)
+    else:
+        _make(connection, packet, packet.filters, None)
+
+
+def _make(connection: Connection, packet: Subscribe, filters: list[tuple[bytes, int]], allowed: list[bool] | None) -> None:
+    _submit(connection, _Subscribing(connection, cast(Session, connection.session), packet, filters, allowed))
 
 
 def unsubscribe(connection: Connection, session: Session, packet: Unsubscribe) -> None:
     """Answer each filter [MQTT-3.10.4-1], [MQTT-3.10.4-5]."""
-    asked = connection.broker.hooks.fold(CLIENT_UNSUBSCRIBE, (connection.client_id, connection.user_name), packet.filters)
-    unsubscribing = _Unsubscribing(connection, session, packet.packet_id, asked.value)
-    if asked.stopped:
+    if connection.broker.hooks.at[CLIENT_UNSUBSCRIBE]:
+        asking.Unsubscribing(packet, _unmake).begin(connection)
+    else:
+        _unmake(connection, packet, packet.filters, False)
+
+
+def _unmake(connection: Connection, packet: Unsubscribe, filters: list[bytes], stopped: bool) -> None:
+    unsubscribing = _Unsubscribing(connection, cast(Session, connection.session), packet.packet_id, filters)
+    if stopped:
         unsubscribing.reason_codes = [c.NOT_AUTHORIZED] * len(packet.filters)
     _submit(connection, unsubscribing)
 
@@ -138,11 +155,13 @@ class _Request(Job):
 class _Subscribing(_Request):
     """`made` are the subscriptions whose retained messages follow the SUBACK, and whether each is new."""
 
-    __slots__ = ("filters", "identifiers", "before", "made")
+    __slots__ = ("filters", "allowed", "identifiers", "before", "made")
 
-    def __init__(self, connection: Connection, session: Session, packet: Subscribe, filters: list[tuple[bytes, int]]) -> None:
+    def __init__(self, connection: Connection, session: Session, packet: Subscribe, filters: list[tuple[bytes, int]],
+                 allowed: list[bool] | None) -> None:
         _Request.__init__(self, connection, session, packet.packet_id, len(filters))
         self.filters = filters
+        self.allowed = allowed  # None when nobody has anything against any of them
         self.identifiers = tuple(packet.properties.subscription_identifiers) if packet.properties else NO_IDENTIFIERS
         self.before: Subscription | None = None
         self.made: list[tuple[Subscription, bool]] = []
@@ -150,8 +169,11 @@ class _Subscribing(_Request):
     def begin(self) -> Write:
         connection, session = self.connection, self.session
         settings = connection.broker.settings
-        topic_filter, options = self.filters[len(self.reason_codes)]  # [MQTT-3.8.4-5] [MQTT-3.8.4-6]
+        number = len(self.reason_codes)
+        topic_filter, options = self.filters[number]  # [MQTT-3.8.4-5] [MQTT-3.8.4-6]
         _check(connection, session, topic_filter, options)
+        if self.allowed is not None and not self.allowed[number]:
+            raise NotAuthorized("this client may not subscribe to this")
         _check_available(settings, topic_filter, self.identifiers)
         current = self.current = subscription_to(session, topic_filter, _options(options, settings), self.identifiers)
         self.before = session.subscriptions.get(current.name())

@@ -3,7 +3,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from emqtwist.config.rows import row
-from emqtwist.config.values import Choice, Text
+from emqtwist.config.values import DURATION, Choice, Text
 
 Io = Literal["engine", "stock"]
 
@@ -24,6 +24,10 @@ class NodeSection:
         "engine", Choice[Io]("engine", "stock"), test="tests/integration/test_transports.py",
         meaning="How sockets are served. `engine`: all in one batch, which is faster; Linux only, elsewhere it is as `stock`. "
                 "`stock`: by Twisted's own transports.")
+    hook_timeout: float = row(
+        "5s", DURATION, live=True, minimum="100ms", maximum="1h", test="tests/adapters/test_hooking.py",
+        meaning="How long a function at a hook may wait; then it counts as failed. A CONNECT that waits has to be over within "
+                "`mqtt.client.idle_timeout` all the same.")
     plugins: str = row(
         "", Text("names of plug-ins", r"[\w.-]*(?:[ ,]+[\w.-]+)*"),
         meaning="Plug-ins of installed packages that are loaded (entry points of the group emqtwist.plugins), in this "

@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 
 from emqtwist.core import causes
+from emqtwist.core.hooks import Stop
 from emqtwist.mqtt import constants as c
 from emqtwist.mqtt.encoder import encode
 from emqtwist.mqtt.packets import Auth, Connect, Pingreq, Puback, Publish, Pubrec, Will
@@ -108,8 +109,16 @@ def refused_by_client() -> World:
     return world
 
 
+def stopped_by_hook() -> World:
+    world = World()
+    world.connect("bob").subscribe("a")
+    world.broker.hooks.add("message.publish", lambda message: Stop())
+    publish(world)
+    return world
+
+
 DROPS = [no_subscribers, queue_full, queue_full_refused, qos0_not_stored, expired, too_large_for_client, session_ended,
-         retained_too_many, retained_too_large, reserved_topic, refused_by_client]
+         retained_too_many, retained_too_large, reserved_topic, refused_by_client, stopped_by_hook]
 
 
 @pytest.mark.parametrize("cause", causes.DROPS)

@@ -1,0 +1,60 @@
+"""CONNECT where somebody is asked: whether to take it at all, and who the client is. What follows is `core.connecting`."""
+from collections.abc import Callable
+
+from emqtwist.core import metrics
+from emqtwist.core.access import Client
+from emqtwist.core.chain import announce, ask
+from emqtwist.core.connection import Connection
+from emqtwist.core.hooks import CLIENT_AUTHENTICATE, CLIENT_CONNECT, Folded
+from emqtwist.mqtt import constants as c
+from emqtwist.mqtt.errors import MQTTError, NotAuthorized
+from emqtwist.mqtt.packets import Connect
+from emqtwist.mqtt.properties import Properties
+
+
+def admits_anonymous(connection: Connection) -> bool:
+    """Whether a client whom nobody has asked who it is may come in."""
+    anonymous = connection.broker.settings.allow_anonymous
+    return anonymous == "on" or (anonymous == "loopback" and connection.loopback)
+
+
+def is_asked(connection: Connection) -> bool:
+    """Whether functions of others decide who a client without Authentication Method is."""
+    return bool(connection.broker.hooks.at[CLIENT_AUTHENTICATE])
+
+
+class Questioning:
+    """A CONNECT that is decided upon; `admit` is called with it when all agree."""
+
+    __slots__ = ("packet", "answer", "_admit")
+
+    def __init__(self, packet: Connect, answer: Properties, admit: Callable[[Connection, Connect, Properties], None]) -> None:
+        self.packet = packet
+        self.answer = answer
+        self._admit = admit
+
+    def begin(self, connection: Connection) -> None:
+        announce(connection, CLIENT_CONNECT, (self._client(connection),), self._announced)
+
+    def _client(self, connection: Connection) -> Client:
+        return Client(connection.client_id, self.packet.user_name, connection.peer, connection.loopback)
+
+    def _announced(self, connection: Connection, folded: Folded[bool]) -> None:
+        if folded.stopped:
+            connection.refuse(NotAuthorized("a function at the hook client.connect refuses this client"))
+        elif self.answer.authentication_method is None and is_asked(connection):
+            arguments = (self._client(connection), self.packet.password)
+            ask(connection, CLIENT_AUTHENTICATE, arguments, admits_anonymous(connection), self._authenticated)
+        else:
+            self._admit(connection, self.packet, self.answer)
+
+    def _authenticated(self, connection: Connection, accepted: Folded[bool]) -> None:
+        if accepted.value:
+            connection.broker.metrics.authentication(metrics.ACCEPTED)
+            self._admit(connection, self.packet, self.answer)
+            return
+        connection.broker.metrics.authentication(metrics.REFUSED)
+        if self.packet.user_name is None and self.packet.password is None:
+            connection.refuse(NotAuthorized("clients have to say who they are here"))
+        else:
+            connection.refuse(MQTTError("the user name or the password is wrong", c.BAD_USER_NAME_OR_PASSWORD))

@@ -1,0 +1,53 @@
+"""PUBLISH where somebody is asked whether the client may: before its own course, which is `core.publishing`."""
+from typing import cast
+
+from emqtwist.core import publishing
+from emqtwist.core.chain import ask
+from emqtwist.core.connection import Connection
+from emqtwist.core.hooks import CLIENT_AUTHORIZE, PUBLISH, Folded
+from emqtwist.core.session import Session
+from emqtwist.mqtt.errors import NotAuthorized
+from emqtwist.mqtt.packets import AliasedPublish, Publish
+
+
+def screen(connection: Connection, session: Session, packet: Publish) -> None:
+    """Ask, then publish or refuse. One that was passed on already is not asked for again: its flow has to come to its end."""
+    packet = _in_full(connection, packet)
+    if packet.qos == 2 and packet.packet_id in session.received:
+        publishing.publish(connection, session, packet)
+        return
+    screening = _Screening(packet)
+    ask(connection, CLIENT_AUTHORIZE, (connection.client(), PUBLISH, packet.topic_name), True, screening.decided)
+    if connection.pending is not None and not screening.over and packet.qos == 1:
+        screening.waits = True
+        connection.broker.metrics.qos1_unanswered += 1  # until it is
+
+
+def _in_full(connection: Connection, packet: Publish) -> Publish:
+    """The packet with its Topic Name, and without the bytes that would be passed on as they are."""
+    if isinstance(packet, AliasedPublish):
+        aliases = connection.incoming or connection.take_aliases()
+        topic = aliases.resolve(packet.topic_alias, packet.topic_name)
+        return Publish(topic, packet.payload, packet.qos, packet.retain, packet.dup, packet.packet_id, packet.properties)
+    packet.frame = b""
+    return packet
+
+
+class _Screening:
+    """A PUBLISH that is decided upon."""
+
+    __slots__ = ("packet", "waits", "over")
+
+    def __init__(self, packet: Publish) -> None:
+        self.packet = packet
+        self.waits = False
+        self.over = False
+
+    def decided(self, connection: Connection, allowed: Folded[bool]) -> None:
+        self.over = True
+        if allowed.value:
+            publishing.publish(connection, cast(Session, connection.session), self.packet)
+        else:
+            publishing.refuse(connection, self.packet, NotAuthorized("this client may not publish to this topic"))
+        if self.waits:
+            connection.broker.metrics.qos1_unanswered -= 1
