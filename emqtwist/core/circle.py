@@ -32,8 +32,8 @@ class Circle:
 
     def outgrows(self, message: Message) -> bool:
         """Whether `message` alone is more than a session's queue holds."""
-        queue = self.settings.queue
-        return 0 < min(queue.max_bytes, queue.max_stored) < message.size + OVERHEAD
+        largest = self.settings.queue.largest
+        return 0 < largest < len(message.topic) + len(message.payload) + len(message.properties) + OVERHEAD
 
     def lose(self, message: Message, cause: str) -> None:
         """Count a message that was dropped before it was for anybody, or is not retained."""

@@ -13,6 +13,7 @@ from emqtwist.core.message import WillMessage
 from emqtwist.core.pending import Pending, Waiting
 from emqtwist.core.session import Session
 from emqtwist.mqtt import constants as c
+from emqtwist.mqtt.constants import PUBACK
 from emqtwist.mqtt.decoder import Decoder
 from emqtwist.mqtt.encoder import RETURN_CODES, encode_within
 from emqtwist.mqtt.errors import KeepAliveTimeout, MQTTError, NotAuthorized
@@ -109,6 +110,17 @@ class Connection(Link):
             sent = self.send_packet(CLASSES[packet_type](packet_id, reason_code, properties), True)
             if not sent and packet_type == c.PUBACK:
                 self.broker.metrics.qos1_unanswered += 1
+
+    def puback(self, packet_id: int) -> None:
+        """`acknowledge` for most of the messages at QoS 1: they are in good order, and there is nothing to wait for."""
+        journal = self.broker.journal
+        if self.held or (journal is not None and journal.count != self.since):
+            self.acknowledge(c.PUBACK, packet_id)
+            return
+        self.broker.metrics.sent[PUBACK] += 1
+        if not self.out:
+            self.turn.add(self)
+        self.out.append(b"\x40\x02" + packet_id.to_bytes(2, "big"))  # [MQTT-2.2.1-5]
 
     # Waiting.
 

@@ -71,6 +71,9 @@ class Inflight:
     def begin_resend(self) -> list[int]:
         """Every Delivery is to be sent again; the identifiers that wait for PUBCOMP instead."""
         self.sent_at.clear()
+        if not self.held:
+            self.resend.clear()
+            return []
         # [MQTT-4.6.0-1]
         self.resend = dict.fromkeys([packet_id for packet_id in reversed(self.held) if self.held[packet_id] is not None])
         return [packet_id for packet_id, delivery in self.held.items() if delivery is None]

@@ -37,7 +37,7 @@ def publish(connection: Connection, session: Session, packet: Publish) -> None:
         return  # [MQTT-3.3.4-1]
     if qos == 2:
         connection.broker.metrics.qos2_received += 1
-    if isinstance(packet, AliasedPublish):
+    if type(packet) is AliasedPublish:
         aliases = connection.incoming or connection.take_aliases()
         packet.topic_name = aliases.resolve(packet.topic_alias, packet.topic_name)
         if not qos and not packet.retain and packet.properties is None:
@@ -60,7 +60,10 @@ def publish(connection: Connection, session: Session, packet: Publish) -> None:
         return
     if qos == 1:  # [MQTT-3.3.4-1]
         # [MQTT-3.3.4-1] [MQTT-4.3.2-4] [MQTT-4.3.2-5] [MQTT-4.6.0-2]
-        connection.acknowledge(c.PUBACK, packet.packet_id, reason_code)
+        if reason_code:
+            connection.acknowledge(c.PUBACK, packet.packet_id, reason_code)
+        else:
+            connection.puback(packet.packet_id)
     elif qos == 2:
         session.receive(packet.packet_id)  # [MQTT-4.3.3-10]
         connection.acknowledge(c.PUBREC, packet.packet_id, reason_code)  # [MQTT-3.3.4-1] [MQTT-4.3.3-8] [MQTT-4.6.0-3]

@@ -9,6 +9,8 @@ from emqtwist.mqtt.constants import OPTION_NO_LOCAL, OPTION_RETAIN_AS_PUBLISHED
 def fan_out(route: Route, message: Message, circle: Circle) -> None:
     """Deliver to everybody on the route; a receiver that fails costs itself, not the publisher."""
     plain = message.qos == 0 and not message.retain and message.expires_at == NEVER
+    retain = message.retain
+    first_byte = for_options = -1  # the first byte of the PUBLISH under these Subscription Options, the last that were met
     for subscription in route:
         subscriber = subscription.subscriber
         link = subscriber.direct
@@ -20,7 +22,16 @@ def fan_out(route: Route, message: Message, circle: Circle) -> None:
                     link.turn.add(link)
                 link.out.append(message.head)  # [MQTT-4.3.1-1] [MQTT-4.6.0-5] [MQTT-4.6.0-6]
                 continue
-        _deliver(subscription, subscriber, message)
+        options = subscription.options
+        if retain or options & OPTION_NO_LOCAL:
+            _deliver(subscription, subscriber, message)
+            continue
+        if options != for_options:
+            first_byte, for_options = granted(message, options), options
+        try:
+            subscriber.deliver(message, first_byte, subscription.identifiers)  # [MQTT-4.5.0-1]
+        except Exception as error:
+            subscriber.broken(error)
 
 
 def _deliver(subscription: Subscription, subscriber: Subscriber, message: Message) -> None:

@@ -69,8 +69,7 @@ class Session(Subscriber):
 
     def deliver(self, message: Message, first_byte: int, identifiers: tuple[int, ...]) -> None:
         """Send `message` now, or let it wait; `first_byte` is that of its PUBLISH, without DUP."""
-        link = self.link
-        backlog = self.backlog
+        link, backlog, inflight = self.link, self.backlog, self.inflight
         if link is None or link.congested:
             self._wait((message, first_byte, identifiers, 0))  # [MQTT-4.5.0-1] [MQTT3-3.1.2-5]
         elif not first_byte & QOS_BITS:
@@ -80,11 +79,12 @@ class Session(Subscriber):
                 self._send_qos0(link, message, first_byte, identifiers)
             else:
                 self._wait((message, first_byte, identifiers, 0))
-        elif self.inflight.room() <= 0 or (backlog is not None and len(backlog)):  # [MQTT-3.3.4-9] [MQTT-4.9.0-2]
+        # [MQTT-3.3.4-9] [MQTT-4.9.0-2]
+        elif inflight.resend or inflight.window <= len(inflight.held) or (backlog is not None and len(backlog)):
             self._wait((message, first_byte, identifiers, 0))
         elif self.ledger is None:
             self._send(link, (message, first_byte, identifiers, 0))
-        elif self.inflight.taken(self.ledger.next_seq):
+        elif inflight.taken(self.ledger.next_seq):
             self._wait((message, first_byte, identifiers, 0))
         else:
             self._send(link, self.ledger.enter(self.ledger.front, (message, first_byte, identifiers, 0)))
@@ -149,13 +149,18 @@ class Session(Subscriber):
 
     def puback(self, packet_id: int, reason_code: int) -> None:
         """The client has it, or refused it: with an error it is not sent again either [MQTT-4.4.0-2]."""
-        held = self.inflight.held.get(packet_id)
-        if packet_id not in self.inflight.held:
+        inflight = self.inflight
+        held = inflight.held.get(packet_id)
+        if held is None and packet_id not in inflight.held:
             self.circle.metrics.missed[PUBACK] += 1
             return
         if held is None or held[1] & QOS_BITS != QOS_1_BITS:
             raise ProtocolError(f"PUBACK for packet identifier {packet_id}, which was sent with QoS 2")
-        self._finish(packet_id, reason_code)  # [MQTT-4.3.2-3] [MQTT-4.4.0-2]
+        waiting = self.backlog is not None or self.replays or inflight.resend
+        if waiting or reason_code or self.ledger is not None or inflight.retries:
+            self._finish(packet_id, reason_code)  # [MQTT-4.3.2-3] [MQTT-4.4.0-2]
+        else:
+            del inflight.held[packet_id]  # [MQTT-4.3.2-3]
 
     def pubrec(self, packet_id: int, reason_code: int) -> bool:
         """Whether the identifier is in use and PUBREL is owed [MQTT-4.3.3-4]."""
@@ -247,14 +252,24 @@ class Session(Subscriber):
         shape = delivery[1] | self.shape
         if shape != message.shape or message.expires_at != NEVER or delivery[2]:
             message.encode(shape, delivery[2], self.circle.turn.now)
-        if len(message.head) + 2 + len(message.tail) > link.max_packet:  # [MQTT-3.1.2-24]
+        head, tail = message.head, message.tail
+        if len(head) + 2 + len(tail) > link.max_packet:  # [MQTT-3.1.2-24]
             self._drop(message, delivery[3], causes.TOO_LARGE_FOR_CLIENT)  # as if it had been sent [MQTT-3.1.2-25]
+            return
+        metrics = self.circle.metrics
+        if shape & QOS_2_BITS:
+            metrics.qos2_sent += 1
+        packet_id = self.inflight.add(delivery)
+        if self.ledger is not None or self.inflight.retries:
+            self._write(link, delivery, packet_id)
         else:
-            if shape & QOS_2_BITS:
-                self.circle.metrics.qos2_sent += 1
-            self._write(link, delivery, self.inflight.add(delivery))
-            if self.circle.taps:
-                self._tell(MESSAGE_DELIVERED, message)
+            metrics.flights += 1
+            out = link.out
+            if not out:
+                link.turn.add(link)
+            out += (head, packet_id.to_bytes(2, "big"), tail)
+        if self.circle.taps:
+            self._tell(MESSAGE_DELIVERED, message)
 
     def _repeat(self, link: Link, packet_id: int) -> None:
         """Send again what this identifier stands for; DUP is set [MQTT-3.3.1-1]."""

@@ -2,10 +2,10 @@
 
 
 class QueueSettings:
-    """How a session's queue behaves; rows `[mqtt.mqueue]`."""
+    """How a session's queue behaves; rows `[mqtt.mqueue]`. No message larger than `largest` fits in any."""
 
     __slots__ = ("kind", "priorities", "max_length", "max_bytes", "max_stored", "max_memory", "low_watermark", "high_watermark",
-                 "store_qos0", "on_full")
+                 "store_qos0", "on_full", "largest")
 
     def __init__(self, kind: str, priorities: dict[bytes, int], max_length: int, max_bytes: int, max_stored: int,
                  max_memory: int, low_watermark: float, high_watermark: float, store_qos0: bool, on_full: str) -> None:
@@ -19,6 +19,7 @@ class QueueSettings:
         self.high_watermark = high_watermark
         self.store_qos0 = store_qos0
         self.on_full = on_full
+        self.largest = min(max_bytes, max_stored)
 
 
 class Settings:
