@@ -33,6 +33,17 @@ the order of reading, and tests with processes. `make test-full` does so with 40
 looks at it.
 """
 
+FUZZED: Final = """\
+## Under lying clients
+
+`make fuzz SESSIONS=200000 SEED=7` plays so many sessions of each version to a broker process: packets as clients might send
+them, then bits flipped, lengths that lie, packets cut, joined, repeated and out of order; in 5.0 also logins by
+SCRAM-SHA-256, good and bad ones, and AUTH in and out of turn. The broker must not die, hang, log a defect or grow by more than
+16 MB once it is warm, and two well-behaved clients beside it must lose nothing. What it finds is printed with the bytes and
+the command that repeats it, and becomes a test. `make test-full` plays 20,000 sessions of each version, with another seed
+each time.
+"""
+
 
 class Map:
     """The statements with their lines and tests."""
@@ -69,7 +80,8 @@ class Map:
 
 def page(root: Path) -> str:
     found = Map(root)
-    return "\n".join([HEAD, *_count(found), *_open(found), *[line for version in PREFIXES for line in _version(found, version)]])
+    versions = [line for version in PREFIXES for line in _version(found, version)]
+    return "\n".join([HEAD, *_count(found), *_open(found), FUZZED, *versions])
 
 
 def _count(found: Map) -> list[str]:
