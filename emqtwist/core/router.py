@@ -118,7 +118,10 @@ class Router:
         held = self._exact.get(topic)
         if held is None or topic[0] == DOLLAR:
             return None
-        route = self._match(held, topic) if self._wild and self._trie.leads(topic) else _members(held)
+        if isinstance(held, dict) or (self._wild and self._trie.leads(topic)):
+            route = self._match(held, topic)
+        else:
+            route = [held]
         if len(self.cache) < self.cache_size and len(topic) <= REMEMBERED:
             self.cache[topic] = route
         return route
