@@ -164,6 +164,10 @@ class Journal:
             return self.group
         return self.group - 1 if self._done < self.group - 1 else 0
 
+    def has(self, number: int) -> bool:
+        """Whether this group is committed."""
+        return number <= self._done
+
     def hold(self, link: Link, number: int) -> None:
         """`link` holds something back until this group is committed."""
         self._links.append((number, link))

@@ -37,7 +37,7 @@ class Ledger:
     """
 
     __slots__ = ("number", "journal", "front", "next_seq", "last_rank", "last_seq", "released", "doubtful", "repeated",
-                 "begun", "fetching", "has_will", "_ranks")
+                 "begun", "fetching", "has_will", "_ranks", "_last_group")
 
     def __init__(self, number: int, journal: Journal, front: int) -> None:
         self.number = number
@@ -51,6 +51,7 @@ class Ledger:
         self.begun: set[int] = set()
         self.fetching = False
         self.has_will = False
+        self._last_group = 0  # that has a row of those in the store only
         self._ranks: dict[int, int] = {}  # of rows in memory whose rank is not 0
 
     def record(self, kind: int) -> None:
@@ -104,6 +105,7 @@ class Ledger:
     def leave(self, seq: int) -> None:
         """A row just entered is in the store only."""
         self._ranks.pop(seq, None)
+        self._last_group = self.journal.group
 
     def bring_back(self, rank: int, seq: int, state: int, first_byte: int) -> None:
         """A row comes from the store."""
@@ -149,4 +151,4 @@ class Ledger:
         """Ask for the next rows, some `size` bytes of them."""
         if not self.fetching:
             self.fetching = True
-            self.journal.want(Fetch(self.number, self.last_rank, self.last_seq, size))
+            self.journal.want(Fetch(self.number, self.last_rank, self.last_seq, size, self._last_group))

@@ -50,15 +50,16 @@ KINDS: Final[dict[int, tuple[str, tuple[str, ...]]]] = {
 
 
 class Fetch:
-    """Wanted: rows of a session's queue behind (rank, seq), some `limit_bytes` of them."""
+    """Wanted: rows of a session's queue behind (rank, seq), some `limit_bytes` of them, once `group` is committed."""
 
-    __slots__ = ("session", "after_rank", "after_seq", "limit_bytes")
+    __slots__ = ("session", "after_rank", "after_seq", "limit_bytes", "group")
 
-    def __init__(self, session: int, after_rank: int, after_seq: int, limit_bytes: int) -> None:
+    def __init__(self, session: int, after_rank: int, after_seq: int, limit_bytes: int, group: int = 0) -> None:
         self.session = session
         self.after_rank = after_rank
         self.after_seq = after_seq
         self.limit_bytes = limit_bytes
+        self.group = group
 
 
 class Snapshot:

@@ -1,8 +1,9 @@
 """Keeper: carries the journal of a Broker into a store, a group at a time, and pages of queues back.
 
-While one group is under way, what the journal collects meanwhile becomes the next, over all connections. A group that
-cannot be stored is tried again each second, together with what came since: what clients acknowledge frees room. Until
-then the broker refuses what it could not keep.
+While one group is under way, what the journal collects meanwhile becomes the next, over all connections. That collects a
+little longer, in proportion to what a commit takes: messages that are acknowledged meanwhile need not be stored. A group
+that cannot be stored is tried again each second, together with what came since: what clients acknowledge frees room.
+Until then the broker refuses what it could not keep.
 """
 import time
 from collections.abc import Callable
@@ -23,6 +24,8 @@ from emqtwist.services.part import Part
 
 ALARM: Final = "store"
 RETRY: Final = 1.0  # seconds between two attempts
+GATHER: Final = 0.25  # of the time of the last commit: so long a group collects
+MOST_GATHER: Final = 0.002  # seconds
 PATIENCE: Final = 10.0  # seconds for a commit, after which the broker refuses what has to be kept
 Page = tuple[list[tuple[Any, ...]], bool]
 
@@ -61,6 +64,7 @@ class Keeper(Part):
         self._wall = wall
         self._since: float | None = None  # when the group under way was sent
         self._called = False  # a look at the journal is due
+        self._gather = 0.0  # seconds that a group collects
 
     def startService(self) -> None:
         """Go on with what is in hand: a group that the store has already keeps its number, so it is stored once."""
@@ -99,31 +103,29 @@ class Keeper(Part):
         return self._journal.failing != ""
 
     def _wake(self) -> None:
-        """The first record of a group: all that this turn still brings goes with it."""
-        if not self._called and self._since is None:
+        """The first record of a group: what comes until it is sent goes with it. Or a page is wanted."""
+        if not self._called:
             self._called = True
-            self._clock.callLater(0, self.guard, self._look)
+            self._clock.callLater(0 if self._journal.wanted else self._gather, self.guard, self._look)
 
     def _look(self) -> None:
         self._called = False
         self._step()
 
     def _step(self) -> None:
-        """Send the next group, unless one is under way; ask for pages once what they need is stored."""
-        if self._since is not None or not self.running:
+        """Ask for pages once what they need is stored; send the next group, unless one is under way."""
+        if not self.running:
             return
-        work = self._work
-        work.fetches += self._journal.wanted
-        self._journal.wanted = []
-        number = self._journal.group
+        self._ask()
+        if self._since is not None:
+            return
+        work, number = self._work, self._journal.group
         records = self._journal.take()
         if records:
             work.group = [*work.group, *records] if work.group else records
             work.number = number
         if work.group:
             self._send()
-        else:
-            self._ask()
 
     def _send(self) -> None:
         self._since = self._now()
@@ -134,6 +136,7 @@ class Keeper(Part):
         if not self.running:
             return  # another goes on with it
         work = self._work
+        self._gather = min(MOST_GATHER, GATHER * (self._now() - (self._since or 0.0)))
         self._since = None
         self._begin()
         if self._journal.failing:
@@ -142,7 +145,9 @@ class Keeper(Part):
             self.log.info("the store keeps messages again")
         self._journal.committed(work.number)
         work.group = []
-        self._ask()
+        if self._gather and not work.drained:
+            self._wake()
+            return
         self._step()
         if not work.group:
             drained, work.drained = work.drained, []
@@ -165,9 +170,14 @@ class Keeper(Part):
         self._journal.failing = text
 
     def _ask(self) -> None:
-        fetches, self._work.fetches = self._work.fetches, []
-        self._work.asked += fetches
+        work = self._work
+        fetches, work.fetches = work.fetches + self._journal.wanted, []
+        self._journal.wanted = []
         for fetch in fetches:
+            if not self._journal.has(fetch.group):
+                work.fetches.append(fetch)
+                continue
+            work.asked.append(fetch)
             asked = self._store.page(fetch)
             asked.addCallbacks(self._paged, self._unpaged, (fetch,), {}, (fetch,)).addErrback(self._defect)
 

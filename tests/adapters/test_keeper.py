@@ -1,6 +1,7 @@
 """Keeper: groups one after another into the store, pages back, and what a store that fails does to the broker."""
 from typing import Any, cast
 
+import pytest
 from twisted.internet.defer import Deferred
 from twisted.internet.task import Clock
 from twisted.python.failure import Failure
@@ -11,7 +12,7 @@ from emqtwist.core.journal import Journal
 from emqtwist.core.link import Turn
 from emqtwist.core.observer import Observer
 from emqtwist.core.records import Fetch
-from emqtwist.services.keeper import PATIENCE, RETRY, Keeper, Work
+from emqtwist.services.keeper import MOST_GATHER, PATIENCE, RETRY, Keeper, Work
 from emqtwist.storage.errors import Full
 from emqtwist.storage.memory import MemoryStore
 
@@ -51,6 +52,9 @@ class Paper:
         self._records += records
         if first:
             self.wake()
+
+    def has(self, number: int) -> bool:
+        return number <= max(self.told, default=0)
 
     def take(self) -> list[Any]:
         taken, self._records = self._records, []
@@ -220,7 +224,7 @@ def test_the_offset_follows_the_wall_clock() -> None:
 
 def test_a_page_is_asked_for_when_what_came_before_is_stored() -> None:
     place = Place()
-    fetch = Fetch(1, -1, 0, 1000)
+    fetch = Fetch(1, -1, 0, 1000, group=1)
     place.journal.wanted.append(fetch)
     place.add("a")
     assert place.store.fetched == []
@@ -231,6 +235,43 @@ def test_a_page_is_asked_for_when_what_came_before_is_stored() -> None:
     place.store.fetched[0][1].callback((["row"], True))
     assert place.broker.pages == [(1, ["row"], True)]
     assert place.turns > turns
+
+
+def test_a_page_of_what_is_stored_does_not_wait_for_the_group_under_way() -> None:
+    place = Place()
+    place.add("a")
+    place.answer()
+    place.add("b")
+    place.journal.wanted.append(Fetch(1, -1, 0, 1000, group=1))
+    place.journal.wake()
+    place.clock.advance(0)
+    assert len(place.store.fetched) == 1
+
+
+@pytest.mark.parametrize(("took", "collects"), [(0.004, 0.001), (5.0, MOST_GATHER)])
+def test_a_group_collects_for_a_quarter_of_what_the_last_commit_took_within_a_bound(took: float, collects: float) -> None:
+    place = Place()
+    place.add("a")
+    place.clock.advance(took)
+    place.answer()
+    place.clock.advance(MOST_GATHER)
+    place.journal.add("b")
+    place.clock.advance(collects * 0.9)
+    place.journal.add("c")
+    assert len(place.groups) == 1
+    place.clock.advance(collects * 0.2)
+    assert place.groups[1:] == [(2, ["b", "c"])]
+
+
+def test_what_came_during_a_commit_collects_too() -> None:
+    place = Place()
+    place.add("a")
+    place.clock.advance(0.004)
+    place.add("b")
+    place.answer()
+    assert len(place.groups) == 1
+    place.clock.advance(0.001)
+    assert place.groups[1:] == [(2, ["b"])]
 
 
 def test_a_page_needs_no_group() -> None:

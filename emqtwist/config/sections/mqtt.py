@@ -104,7 +104,7 @@ class MqueueSection:
         "1GB", SIZE, live=True, minimum="1KB", test=STORED,
         meaning="Bytes that the queue of a persistent session holds in the store.")
     max_memory: int = row(
-        "256KB", SIZE, live=True, minimum="1KB", test=STORED,
+        "512KB", SIZE, live=True, minimum="1KB", test=STORED,
         meaning="Bytes of such a queue that are in memory too; of type `priority` all are.")
     low_watermark: float = row(
         "20%", PERCENT, live=True, minimum="0%", maximum="100%", test=QUEUES,

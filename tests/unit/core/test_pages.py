@@ -208,3 +208,18 @@ def test_an_identifier_that_is_still_in_use_is_waited_for() -> None:
     assert bob.received() == []
     bob.acknowledge(first)
     assert [(packet.packet_id, packet.payload) for packet in bob.all(Publish)] == [(1, b"waits")]
+
+
+def test_a_page_waits_for_the_last_group_that_brought_a_row_for_it() -> None:
+    world = StoredWorld(SMALL)
+    away(world)
+    fill(world, 50)
+    last = world.journal.group - 1
+    world.connect("alice").publish("elsewhere", b"kept", retain=True)  # a group that has nothing for bob
+    assert world.journal.group > last + 1
+    ledger = world.session("bob").ledger
+    assert ledger is not None
+    ledger.want(100)
+    assert [fetch.group for fetch in world.journal.wanted] == [last]
+    assert world.journal.has(last)
+    assert not world.journal.has(world.journal.group)
