@@ -2,6 +2,7 @@
 
 What a part works on is the Foundation, which outlives it: a part that died leaves it as it is, and the next one goes on.
 """
+from math import inf
 from typing import Final
 
 from emqtwist.app.foundation import Foundation
@@ -30,7 +31,7 @@ def tree(on: Foundation) -> Supervisor:
         Child("systopics", lambda: Periodic("systopics", TICK, on.systopics.heartbeat, clock)),
         Child("listeners", lambda: Supervisor("listeners", [
             _listening(listener) for listener in on.listeners.values()
-        ], clock)),
+        ], clock, intensity=inf)),  # that another program has one port is no reason to close the others
     ], clock)
 
 

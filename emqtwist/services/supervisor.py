@@ -14,7 +14,7 @@ from twisted.internet.interfaces import IDelayedCall, IReactorTime
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
-from emqtwist.services.part import Killed
+from emqtwist.services.part import Killed, Part
 
 Restart = Literal["permanent", "transient", "temporary"]
 Strategy = Literal["one_for_one", "one_for_all", "rest_for_one"]
@@ -62,6 +62,8 @@ class Row:
 class Supervisor(MultiService):
     """A service of services. `intensity` restarts within `period` seconds are borne; one more ends the supervisor itself.
 
+    With an `intensity` of `inf` it never gives up.
+
     Its own `ended` then fires with Exhausted, which the supervisor above takes as any other death; at the root, whoever runs
     the process does. `startService` gives a Deferred that fires when all parts have started, or with the failure of the first
     that could not; those before it are stopped again.
@@ -70,7 +72,7 @@ class Supervisor(MultiService):
     log = Logger()
 
     def __init__(self, name: str, children: Sequence[Child], clock: IReactorTime, strategy: Strategy = "one_for_one",
-                 intensity: int = 10, period: float = 60.0) -> None:
+                 intensity: float = 10, period: float = 60.0) -> None:
         super().__init__()
         self.setName(name)
         self.strategy = strategy
@@ -103,9 +105,12 @@ class Supervisor(MultiService):
         return self._locked(self._stop, [self.rows[name]])
 
     def restart(self, path: str) -> "Deferred[None]":
-        """Stop the part at a path and start a fresh one in its place; KeyError when there is none."""
+        """Stop the part at a path and start a fresh one in its place; KeyError when there is none.
+
+        One that cannot be started fails this, and counts as one that died.
+        """
         above, row = self._at(path)
-        return above._locked(above._renew, [row])
+        return above._locked(above._replace, row)
 
     def find(self, path: str) -> Row:
         """The part at a path, `bridges/berlin`; KeyError when there is none."""
@@ -144,9 +149,16 @@ class Supervisor(MultiService):
             self._starting.cancel()
         return self._locked(self._stop, list(self.rows.values()))
 
-    def kill(self) -> None:
-        """End it as exhaustion would."""
-        self._locked(self._give_up, Failure(Killed(f"{self.name} was killed")))
+    def kill(self, path: str = "") -> None:
+        """End the part at a path as a defect would, KeyError when there is none; without a path, itself as exhaustion would."""
+        if not path:
+            self._locked(self._give_up, Failure(Killed(f"{self.name} was killed")))
+            return
+        above, row = self._at(path)
+        if isinstance(row.service, Part | Supervisor):
+            row.service.kill()
+        else:
+            above._locked(above._died, row, row.service, Failure(Killed(f"{row.child.name} was killed")))
 
     # What happens under the lock.
 
@@ -214,10 +226,19 @@ class Supervisor(MultiService):
         """Stop these, and start fresh ones in their place."""
         await self._stop(rows)
         for row in rows:
-            row.service.disownServiceParent()
+            row.state = "starting"
+            if row.service.parent is not None:  # it has none when none could be made after it
+                row.service.disownServiceParent()
             row.service = self._make(row.child)
             row.service.privilegedStartService()
             await self._start(row)
+
+    async def _replace(self, row: Row) -> None:
+        try:
+            await self._renew([row])
+        except Exception:
+            await self._died(row, row.service, Failure())
+            raise
 
     async def _finished(self, row: Row, service: IService) -> None:
         if row.service is service and self.running:

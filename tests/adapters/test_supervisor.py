@@ -1,8 +1,10 @@
 """Supervisor: parts start in order, those that die are started again, and too many deaths are passed upwards."""
 from collections.abc import Callable, Iterator
+from math import inf
 from typing import Any
 
 import pytest
+from twisted.application.service import Service
 from twisted.internet.defer import Deferred, TimeoutError
 from twisted.internet.task import Clock
 from twisted.python.failure import Failure
@@ -448,4 +450,65 @@ def test_a_killed_part_says_so(stage: Stage) -> None:
     failure = supervisor.rows["a"].failure
     assert failure is not None
     assert failure.getErrorMessage() == "a was killed"
+    assert states(supervisor) == {"a": "running"}
+
+
+def test_a_part_is_killed_by_its_path(stage: Stage) -> None:
+    top = Supervisor("top", [Child("low", lambda: stage.supervisor("a")), stage.child("z")], stage.clock)
+    top.startService()
+    top.kill("low/a")
+    failure = top.find("low/a").failure
+    assert failure is not None
+    assert failure.type is Killed
+    with pytest.raises(KeyError):
+        top.kill("low/b")
+    with pytest.raises(KeyError):
+        top.kill("z/a")
+
+
+def test_a_service_that_knows_no_death_can_be_killed(stage: Stage) -> None:
+    supervisor = Supervisor("top", [Child("plain", Service)], stage.clock)
+    supervisor.startService()
+    before = supervisor.find("plain").service
+    supervisor.kill("plain")
+    assert supervisor.find("plain").service is not before
+    assert states(supervisor) == {"plain": "running"}
+
+
+def test_a_part_that_cannot_even_be_made_again_is_tried_again(stage: Stage) -> None:
+    made = [Worker(stage, "a"), Worker(stage, "a")]
+
+    def make() -> Worker:
+        if not made:
+            raise RuntimeError("cannot be made")
+        return made.pop()
+
+    supervisor = Supervisor("top", [Child("a", make), stage.child("b")], stage.clock)
+    supervisor.startService()
+    die(supervisor, "a")
+    die(supervisor, "a")
+    stage.clock.advance(1)
+    assert states(supervisor) == {"a": "waiting", "b": "running"}
+    made.append(Worker(stage, "a"))
+    stage.clock.advance(5)
+    assert states(supervisor) == {"a": "running", "b": "running"}
+
+
+def test_a_restart_on_request_that_fails_is_told_and_tried_again(stage: Stage) -> None:
+    supervisor = stage.supervisor("a", "b")
+    supervisor.startService()
+    stage.broken_starts["a"] = 2
+    told: list[Failure] = []
+    supervisor.restart("a").addErrback(told.append)
+    assert [failure.getErrorMessage() for failure in told] == ["a cannot start"]
+    stage.clock.advance(1)
+    assert states(supervisor) == {"a": "running", "b": "running"}
+
+
+def test_a_supervisor_without_a_limit_never_gives_up(stage: Stage) -> None:
+    supervisor = Supervisor("top", [stage.child("a")], stage.clock, intensity=inf)
+    supervisor.startService()
+    for _ in range(100):
+        die(supervisor, "a")
+        stage.clock.advance(5)
     assert states(supervisor) == {"a": "running"}
