@@ -2,11 +2,11 @@
 import pytest
 from twisted.scripts.twistd import run
 
-from emqtwist.core.broker import Broker
+from emqtwist.app.foundation import Foundation
 from emqtwist.services import supervisor
 
 
-def tick(broker: Broker) -> None:
+def tick(foundation: Foundation) -> None:
     raise RuntimeError("planted")
 
 
@@ -14,5 +14,5 @@ if __name__ == "__main__":
     from emqtwist.app import tree
     vars(tree)["TICK"] = 0.01
     vars(supervisor).update(FIRST_PAUSE=0.001, LONGEST_PAUSE=0.01)
-    pytest.MonkeyPatch().setattr(Broker, "tick", tick)
+    pytest.MonkeyPatch().setattr(Foundation, "tick", tick)
     run()

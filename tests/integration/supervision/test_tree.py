@@ -24,11 +24,12 @@ from emqtwist.core.journal import Journal
 from emqtwist.core.pool import Key
 from emqtwist.mqtt.packets import Connack, Publish, Will
 from emqtwist.mqtt.properties import Properties
+from emqtwist.services import systopics
 from emqtwist.services.collector import Collector
+from emqtwist.services.keeper import Keeper
 from emqtwist.services.part import Killed
 from emqtwist.services.pools import PoolWorker
 from emqtwist.services.supervisor import Child, Exhausted, Supervisor
-from emqtwist.services.systopics import SysTopics
 from emqtwist.storage.errors import StoreError
 from emqtwist.storage.sqlite.client import SQLiteStore
 from tests.integration.program import run
@@ -118,11 +119,12 @@ async def kill_store(place: Place) -> None:
 
 
 async def kill_keeper(place: Place) -> None:
-    """As it hands a group to the store, and as it hears that another is stored: clients wait for both, and for those behind."""
-    for restarts, owner, name in ((1, SQLiteStore, "commit"), (2, Journal, "committed")):
+    """As it hands a group to the store, as it hears that another is stored, and in its tick: clients wait, others behind them."""
+    for restarts, owner, name in ((1, SQLiteStore, "commit"), (2, Journal, "committed"), (3, Keeper, "tick")):
         await place.break_once(owner, name)
         await place.until_restarted("keeper", restarts)
         await place.traffic.flow()
+    assert place.root.find("ticker").restarts == 0
 
 
 async def kill_ticker(place: Place) -> None:
@@ -144,7 +146,7 @@ async def kill_systopics(place: Place) -> None:
     await join(listener, place.service.port())
     await listener.enter("listener")
     await listener.subscribe(b"$SYS/brokers/+/uptime", 0)
-    await place.break_once(SysTopics, "_publish")
+    await place.break_once(systopics, "uptime")  # of a heartbeat: others publish by the same way
     assert isinstance(await listener.next(), Publish)
     listener.abort()
 
@@ -268,6 +270,14 @@ KILLS: Final[dict[str, Callable[[Place], Awaitable[None]]]] = {
     **{path: partial(kill_worker, path=path) for path in ("sm/0", "server/0", "pubsub/0")},  # the others are as these
 }
 
+# Killed under traffic on a clock, in tests/adapters/test_parts_killed.py: by which test.
+ON_A_CLOCK: Final = {
+    "pooler": "test_a_job_that_kills_the_pooler_costs_nobody_but_who_asked_for_it",
+    "sysmon": "test_the_whole_monitor_that_was_killed_comes_back",
+    **dict.fromkeys(("sysmon/loop", "sysmon/gc", "sysmon/levels", "sysmon/consumers"),
+                    "test_a_part_that_dies_in_its_midst_is_started_again_and_no_client_notices"),
+}
+
 
 @pytest.mark.parametrize("path", KILLS)
 async def test_a_part_dies_in_its_work_and_no_client_notices(path: str, tmp_path: Path) -> None:
@@ -280,9 +290,11 @@ async def test_a_part_dies_in_its_work_and_no_client_notices(path: str, tmp_path
         await place.traffic.flow()
 
 
-def test_each_part_of_the_tree_is_killed_here(tmp_path: Path) -> None:
+def test_each_part_of_the_tree_is_killed_here(tmp_path: Path, checkout: Path) -> None:
     paths = [path for path, _ in Place(tmp_path).root.walk()]
-    assert {re.sub(r"/\d+$", "/0", path) for path in paths} == set(KILLS)
+    assert {re.sub(r"/\d+$", "/0", path) for path in paths} == {*KILLS, *ON_A_CLOCK}
+    text = (checkout / "tests" / "adapters" / "test_parts_killed.py").read_text()
+    assert [name for name in ON_A_CLOCK.values() if f"def {name}(" not in text] == []
     assert len([path for path in paths if re.search(r"/\d+$", path)]) == 24
 
 
