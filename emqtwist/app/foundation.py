@@ -45,7 +45,7 @@ class Foundation:
         self.turns = Turns(self.broker, reactor, now)
         batched = config.node.io == "engine" and can_batch(reactor)
         self.sockets = SocketSet(reactor, self.turns) if batched else None
-        self.systopics = SysTopics(self.turns, config.mqtt.broker, config.node.name, reactor, now)
+        self.systopics = SysTopics(self.turns, config.mqtt.broker, config.node.name, now)
         self.observers.each += [Watermarks(self.broker.alarms), self.systopics]
         self.pool = Pool(config.pooler, self.broker.metrics)
         self.monitor = self._monitor()
@@ -68,7 +68,7 @@ class Foundation:
         self.turns.begin()
         self.broker.tick()
         if self.keeper is not None:
-            self.keeper.tick()
+            self.keeper.guard(self.keeper.tick)  # what fails there is its death, not the ticker's
 
     def _monitor(self) -> Monitor:
         reports = Reports(self.config.sysmon, self.broker.alarms, self.turns.begin, self.systopics.tell, self.now)

@@ -14,6 +14,7 @@ from emqtwist.services.pooler import Pooler
 from emqtwist.services.pools import pool_children
 from emqtwist.services.storing import Storing
 from emqtwist.services.supervisor import Child, Supervisor
+from emqtwist.services.systopics import Telling
 
 TICK: Final = 1.0  # seconds between looks at what fell due
 STORE_PATIENCE: Final = 3600.0  # seconds to open the store: a large one may have to be upgraded, or its log to be read
@@ -28,7 +29,7 @@ def tree(on: Foundation) -> Supervisor:
         Child("pooler", lambda: Pooler(on.pool, clock)),
         Child("sysmon", on.monitor.supervisor),
         Child("ticker", lambda: Periodic("ticker", TICK, on.tick, clock)),
-        Child("systopics", lambda: Periodic("systopics", TICK, on.systopics.heartbeat, clock)),
+        Child("systopics", lambda: Telling(on.systopics, clock)),
         Child("listeners", lambda: Supervisor("listeners", [
             _listening(listener) for listener in on.listeners.values()
         ], clock, intensity=inf)),  # that another program has one port is no reason to close the others

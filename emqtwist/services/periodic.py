@@ -2,6 +2,7 @@
 from collections.abc import Callable
 
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
+from twisted.python.failure import Failure
 
 from emqtwist.services.part import Part
 
@@ -25,6 +26,14 @@ class Periodic(Part):
 
     def stopService(self) -> None:
         super().stopService()
+        self._cancel()
+
+    def die(self, failure: Failure) -> None:
+        """From here on nothing is called, also while the next one has to wait for its start."""
+        self._cancel()
+        super().die(failure)
+
+    def _cancel(self) -> None:
         if self._next is not None and self._next.active():
             self._next.cancel()
         self._next = None

@@ -5,21 +5,25 @@ listens might be the very one that is leaving.
 """
 import json
 import time
+from collections import deque
 from collections.abc import Callable
 from functools import partial
 
-from twisted.internet.interfaces import IReactorTime
+from twisted.internet.interfaces import IDelayedCall, IReactorTime
 
 from emqtwist._version import __version__
 from emqtwist.config.sections.mqtt import BrokerSection
 from emqtwist.core.alarm import Alarm
+from emqtwist.core.link import nobody
 from emqtwist.core.message import NEVER
 from emqtwist.core.metrics import ALIASES
 from emqtwist.core.observer import Observer
 from emqtwist.mqtt.errors import MQTTError
 from emqtwist.net.turns import Turns
+from emqtwist.services.periodic import Periodic
 
 DESCRIPTION = "emqtwist MQTT Broker"
+INTERVAL = 1.0  # seconds between two heartbeats
 NO_ONE = "undefined"  # the user name of who has none, as emqttd writes it
 
 
@@ -37,20 +41,23 @@ def uptime(seconds: float) -> str:
 
 
 class SysTopics(Observer):
-    """Publishes below `$SYS/brokers/{node}/`. `heartbeat` is to be called once a second."""
+    """Publishes below `$SYS/brokers/{node}/`. `heartbeat` is to be called once a second, `tell_events` soon after `wake`.
 
-    def __init__(self, turns: Turns, section: BrokerSection, node: str, clock: IReactorTime, now: Callable[[], float],
+    What happened waits here while there is no part to tell it.
+    """
+
+    def __init__(self, turns: Turns, section: BrokerSection, node: str, now: Callable[[], float],
                  wall: Callable[[], float] = time.time) -> None:
         self.section = section
         self._turns = turns
         self._broker = turns.broker
         self._node = node
         self._root = f"$SYS/brokers/{node}/"
-        self._clock = clock
+        self.wake: Callable[[], object] = nobody
         self._now = now
         self._wall = wall
         self._started = self._last = now()
-        self._events: list[tuple[str, Callable[[], dict[str, object]]]] = []
+        self._events: deque[tuple[str, Callable[[], dict[str, object]]]] = deque()
 
     def heartbeat(self) -> None:
         """The time every second, the rest when `sys_interval` has passed."""
@@ -100,16 +107,23 @@ class SysTopics(Observer):
 
     def _tell(self, topic: str, event: Callable[[], dict[str, object]]) -> None:
         """Tell it in the reactor's next iteration, if somebody listens then."""
-        if not self._events:
-            self._clock.callLater(0, self._tell_events)
         self._events.append((topic, event))
+        if len(self._events) == 1:
+            self.wake()
 
-    def _tell_events(self) -> None:
+    def has_events(self) -> bool:
+        """Whether something happened that is not told yet."""
+        return bool(self._events)
+
+    def tell_events(self) -> None:
+        """What has happened so far. One that fails is told no more; those behind it are, by the next call."""
         self._turns.begin()
-        events, self._events = self._events, []
-        for topic, event in events:
+        for _ in range(len(self._events)):  # and not what these bring about
+            topic, event = self._events.popleft()
             if self._broker.router.route(f"{self._root}{topic}".encode()):
                 self._publish(topic, json.dumps(event()), self.section.presence_qos if topic.startswith("clients/") else 0)
+        if self._events:
+            self.wake()
 
     # How it is published.
 
@@ -128,6 +142,30 @@ class SysTopics(Observer):
         route = broker.router.route(message.topic)
         if route:
             broker.deliver(message, route)
+
+
+class Telling(Periodic):
+    """The part that tells it, each second and when something happened."""
+
+    def __init__(self, systopics: SysTopics, clock: IReactorTime) -> None:
+        super().__init__("systopics", INTERVAL, systopics.heartbeat, clock)
+        self._systopics = systopics
+        self._soon: IDelayedCall | None = None
+
+    def startService(self) -> None:
+        super().startService()
+        self._systopics.wake = self._wake
+        if self._systopics.has_events():
+            self._wake()
+
+    def _wake(self) -> None:
+        self._soon = self._clock.callLater(0, self.guard, self._systopics.tell_events)
+
+    def _cancel(self) -> None:
+        super()._cancel()
+        self._systopics.wake = nobody
+        if self._soon is not None and self._soon.active():
+            self._soon.cancel()
 
 
 def quoted(name: str) -> str:

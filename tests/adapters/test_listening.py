@@ -25,7 +25,8 @@ class Crowded(MemoryReactorClock):
     def listenTCP(self, port: int, *arguments: object, **named: object) -> IListeningPort:
         if port in self.taken:
             raise CannotListenError("127.0.0.1", port, OSError("in use"))
-        return super().listenTCP(port, *arguments, **named)
+        listening: IListeningPort = super().listenTCP(port, *arguments, **named)
+        return listening
 
 
 @pytest.fixture

@@ -69,3 +69,13 @@ def test_it_has_a_name_and_can_be_stopped_twice() -> None:
     service = Periodic("pulse", 1.0, Patient().call, Clock())
     service.stopService()
     assert service.name == "pulse"
+
+
+def test_one_that_is_dead_calls_nothing_before_it_is_stopped() -> None:
+    clock, patient = Clock(), Patient()
+    service = Periodic("pulse", 1.0, patient.call, clock)
+    service.startService()
+    service.ended.addErrback(lambda _: None)
+    service.kill()
+    clock.advance(10)
+    assert patient.calls == 0

@@ -5,6 +5,7 @@ from typing import cast
 
 import pytest
 from twisted.internet.testing import MemoryReactorClock
+from twisted.python.failure import Failure
 
 from emqtwist import BrokerService, __version__
 from emqtwist.config import parse
@@ -223,3 +224,38 @@ def test_the_hooks_of_the_service_are_those_of_its_broker() -> None:
     place.service.hooks.add("client.connected", lambda client: seen.append(client.client_id))
     place.connect("alice")
     assert seen == ["alice"]
+
+
+# The part that tells it.
+
+def test_an_event_that_fails_costs_the_part_and_not_those_behind_it(
+        monkeypatch: pytest.MonkeyPatch, logged_failures: list[Failure]) -> None:
+    place = Place()
+    whole = place.service.systopics._publish
+
+    def broken(*arguments: object) -> None:
+        monkeypatch.setattr(place.service.systopics, "_publish", whole)
+        raise ZeroDivisionError
+
+    monkeypatch.setattr(place.service.systopics, "_publish", broken)
+    for client_id in ("a", "b", "c"):
+        place.connect(client_id)
+    place.settle()
+    assert [name for name, _, _, _ in place.heard if name.endswith("/connected")] == [
+        f"{ROOT}clients/b/connected", f"{ROOT}clients/c/connected"]
+    row = place.service.root.find("systopics")
+    assert (row.state, row.restarts) == ("running", 1)
+    assert logged_failures.pop().type is ZeroDivisionError
+
+
+def test_what_happens_while_the_part_is_down_is_told_when_it_is_back(logged_failures: list[Failure]) -> None:
+    place = Place()
+    for _ in range(2):
+        place.service.root.kill("systopics")
+    assert place.service.root.find("systopics").state == "waiting"
+    place.connect("a")
+    place.settle()
+    assert place.texts("clients/a/connected") == []
+    place.pass_seconds(1)
+    place.settle()
+    assert len(place.texts("clients/a/connected")) == 1
