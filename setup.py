@@ -78,6 +78,7 @@ setup(
     # an import hook instead would hide it. The plug-in's folder has no `__init__.py`, so it is listed by hand.
     package_dir={"": "."},
     packages=[*find_packages(include=["emqtwist", "emqtwist.*"]), "twisted.plugins"],
+    entry_points={"console_scripts": ["emqtwist_ctl = emqtwist.ctl.command:main"]},
     package_data={"emqtwist": ["py.typed"]},
     ext_modules=compiled_modules(),
     zip_safe=False,

@@ -21,6 +21,9 @@ from emqtwist.app.plugins import find, names_of
 from emqtwist.app.service import BrokerService
 from emqtwist.app.store import guarantees, probe
 from emqtwist.config import Address, Config, ConfigError, ListenerSection, TcpListener, live_changes, load
+from emqtwist.ctl.commands import all_commands
+from emqtwist.ctl.registry import Context
+from emqtwist.ctl.server import CtlService
 from emqtwist.services.collector import Collector
 from emqtwist.services.logs import LogWriter, install
 from emqtwist.services.supervisor import Child
@@ -83,6 +86,9 @@ class BrokerProcess(MultiService):
         self.broker.setServiceParent(self)
         self.broker.root.add(Child("collector", lambda: Collector(cast(IReactorTime, reactor))))
         self._writer: LogWriter | None = None
+        config = options.configuration
+        context = Context(self.broker.broker, config.node.name)
+        CtlService(config.ctl.socket, all_commands(), context, reactor).setServiceParent(self)
 
     def setServiceParent(self, parent: IServiceCollection) -> None:
         """twistd gives the application: from here on it logs as the configuration says."""

@@ -2,6 +2,7 @@
 from dataclasses import dataclass
 
 from emqtwist.config.sections.auth import AuthSection
+from emqtwist.config.sections.ctl import CtlSection
 from emqtwist.config.sections.listener import ListenerSection
 from emqtwist.config.sections.log import LogSection
 from emqtwist.config.sections.mqtt import MqttSection
@@ -17,6 +18,7 @@ class Config:
     """All sections; `Config()` is what holds without a file: a broker for programs on this machine."""
 
     node: NodeSection = NodeSection()
+    ctl: CtlSection = CtlSection()
     store: StoreSection = StoreSection()
     log: LogSection = LogSection()
     mqtt: MqttSection = MqttSection()

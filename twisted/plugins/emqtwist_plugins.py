@@ -2,3 +2,4 @@
 from twisted.application.service import ServiceMaker
 
 emqtt = ServiceMaker("emqtt", "emqtwist.app", "An MQTT broker", "emqtt")
+emqtt_ctl = ServiceMaker("emqtt-ctl", "emqtwist.ctl.command", "Commands for a running broker", "emqtt-ctl")

@@ -1,0 +1,1 @@
+"""Control of a running broker: commands behind an AMP server on a Unix socket, and their client."""
