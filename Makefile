@@ -78,6 +78,8 @@ test-pythons:
 docs: $(VENV)/.dev
 	@$(BIN)/python -m emqtwist.config.reference > $(VENV)/configuration.md
 	@mv $(VENV)/configuration.md docs/configuration.md
+	@$(BIN)/python -m emqtwist.ctl.reference > $(VENV)/ctl.md
+	@mv $(VENV)/ctl.md docs/ctl.md
 	@$(BIN)/python -m tests.states.page > $(VENV)/states.md
 	@mv $(VENV)/states.md docs/states.md
 	@$(BIN)/python -m tests.hookpage > $(VENV)/hooks.md

@@ -16,7 +16,7 @@ MYPYC = "mypy>=1.15"
 INTERPRETED = {Path("emqtwist/core/observer.py")}  # adapters inherit from its classes; from compiled ones they could not
 
 PACKAGES = [
-    "twisted>=24.3",
+    "twisted[tls]>=24.3",
     "autobahn>=24.4",
     "zope.interface>=6.0",
     "scramp>=1.5",

@@ -16,6 +16,8 @@ from emqtwist.app import Options
 from emqtwist.config import Config, ConfigError, parse
 from emqtwist.config.table import Table
 from emqtwist.core import causes
+from emqtwist.ctl import reference
+from emqtwist.ctl.commands import all_commands
 from emqtwist.mqtt import constants, errors
 from tests import hookpage
 
@@ -27,7 +29,7 @@ PAGES = [CHECKOUT / "README.md", CHECKOUT / "CHANGELOG.md", *sorted(DOCS.rglob("
 FENCE = re.compile(r"^(?P<run><!-- run -->\n)?```(?P<language>\w*)\n(?P<text>.*?)^```$", re.MULTILINE | re.DOTALL)
 LINK = re.compile(r"\[[^\]]*\]\(([^)\s]+)\)")
 SPAN = re.compile(r"`([^`\n]+)`")
-KEY = re.compile(r"(?:node|store|log|mqtt|retainer|auth|listener)(?:\.[a-z0-9_<>]+)+")
+KEY = re.compile(r"(?:node|ctl|store|log|mqtt|retainer|auth|listener)(?:\.[a-z0-9_<>]+)+")
 DOTTED = re.compile(r"[A-Za-z_]\w*(?:\.[A-Za-z_]\w*)+")
 NOT_OURS = {"*args", "Final", "mypy --strict"}  # what architecture.md names beside the project's own
 ONLY_ANSWERED = {constants.TOPIC_FILTER_INVALID, constants.SHARED_SUBSCRIPTIONS_NOT_SUPPORTED}  # they end no connection
@@ -295,3 +297,12 @@ def test_the_ends_with_a_reason_code_are_those_of_the_code() -> None:
 
 def test_the_page_of_hooks_is_generated_from_their_table() -> None:
     assert (DOCS / "hooks.md").read_text() == hookpage.page()
+
+
+def test_the_page_of_commands_is_generated_from_their_table() -> None:
+    text = (DOCS / "ctl.md").read_text()
+    assert text == reference.text()
+    for command in [each for group in all_commands().groups().values() for each in group]:
+        form = f"{command.name} {command.arguments}".strip()
+        assert f"\n| `{form}` | {command.meaning} | {command.prints} |\n" in text
+        assert command.prints

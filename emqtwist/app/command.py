@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import cast
 
 from twisted.application.service import IServiceCollection, MultiService
+from twisted.internet.defer import Deferred
 from twisted.internet.error import CannotListenError
 from twisted.internet.interfaces import IReactorCore, IReactorFromThreads, IReactorTime
 from twisted.logger import Logger
@@ -16,14 +17,13 @@ from twisted.python.failure import Failure
 from twisted.python.usage import Options as UsageOptions
 from twisted.python.usage import UsageError
 
+from emqtwist.app.control import Control
 from emqtwist.app.methods import located, methods_of
 from emqtwist.app.plugins import find, names_of
 from emqtwist.app.service import BrokerService
 from emqtwist.app.store import guarantees, probe
 from emqtwist.config import Address, Config, ConfigError, ListenerSection, TcpListener, live_changes, load
-from emqtwist.ctl.commands import all_commands
-from emqtwist.ctl.registry import Context
-from emqtwist.ctl.server import CtlService
+from emqtwist.ctl.part import Taken
 from emqtwist.services.collector import Collector
 from emqtwist.services.logs import LogWriter, install
 from emqtwist.services.supervisor import Child
@@ -86,9 +86,7 @@ class BrokerProcess(MultiService):
         self.broker.setServiceParent(self)
         self.broker.root.add(Child("collector", lambda: Collector(cast(IReactorTime, reactor))))
         self._writer: LogWriter | None = None
-        config = options.configuration
-        context = Context(self.broker.broker, config.node.name)
-        CtlService(config.ctl.socket, all_commands(), context, reactor).setServiceParent(self)
+        self.control = Control(self.broker, self.broker.root, self.apply, self.logs, reactor)
 
     def setServiceParent(self, parent: IServiceCollection) -> None:
         """twistd gives the application: from here on it logs as the configuration says."""
@@ -113,6 +111,10 @@ class BrokerProcess(MultiService):
         self.broker.when_ready().addCallbacks(self._ready, self._failed)
         self.broker.ended.addErrback(self._failed)
 
+    def stopService(self) -> Deferred[None]:
+        self.control.close()
+        return cast(Deferred[None], super().stopService())
+
     def _ready(self, _: object) -> None:
         config = self.options.configuration
         self.log.info("{node} keeps messages in {guarantees}", node=config.node.name, guarantees=guarantees(config))
@@ -130,18 +132,26 @@ class BrokerProcess(MultiService):
         if self.broker.keeper is not None:
             folder.give(Path(self.options.configuration.node.data_dir), parent.get("uid"), parent.get("gid"))
 
+    def apply(self, config: Config) -> None:
+        """Use the live keys of `config`; ConfigError when something that it names is bad, and then nothing has changed."""
+        self.broker.reconfigure(config)
+        if self._writer is not None:
+            self._writer.set_levels(self.broker.config.log)
+            self._note_levels()
+
+    def logs(self) -> bool:
+        """Whether it writes the log: twistd's --logger may do that instead."""
+        return self._writer is not None
+
     def reload(self) -> None:
         """Read the configuration again and apply what is live; a bad one changes nothing."""
         try:
             config = self.options.load()
             live, restart = live_changes(self.broker.config, config)
-            self.broker.reconfigure(config)
+            self.apply(config)
         except ConfigError as error:
             self.log.error("the configuration is not reloaded: {problems}", problems=str(error))
             return
-        if self._writer is not None:
-            self._writer.set_levels(self.broker.config.log)
-            self._note_levels()
         self.log.info("configuration reloaded, changed: {live}", live=", ".join(live) or "nothing")
         if restart:
             self.log.warn("these keys need a restart: {restart}", restart=", ".join(restart))
@@ -155,8 +165,12 @@ def makeService(options: Options) -> BrokerProcess:
         process.broker.take_folder()
         probe(options.configuration)
         process.hand_over()
+        process.control.prepare()
     except StoreError as error:
         print(f"emqtwist cannot use {options.configuration.node.data_dir}: {error}", file=sys.stderr)
+        raise SystemExit(1) from None
+    except Taken as error:
+        print(f"emqtwist cannot take commands: {error}", file=sys.stderr)
         raise SystemExit(1) from None
     except CannotListenError as error:
         print(f"emqtwist cannot listen at {error.interface}:{error.port}: {error.socketError.strerror}", file=sys.stderr)

@@ -63,6 +63,14 @@ class Plugins(Generic[B]):
         plugin.unload()
         self.log.info("plug-in {plugin} unloaded", plugin=name)
 
+    def installed(self) -> dict[str, tuple[str, str]]:
+        """Version and description of what installed packages offer, by name."""
+        found: dict[str, tuple[str, str]] = {}
+        for entry in entry_points(group=GROUP):
+            package = entry.dist
+            found[entry.name] = ("", "") if package is None else (package.version, package.metadata["Summary"] or "")
+        return found
+
     def load_installed(self, names: Iterable[str]) -> None:
         """Those of installed packages; ConfigError when one is not there or cannot be made."""
         plugins = {name: find(name) for name in names}

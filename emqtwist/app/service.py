@@ -19,6 +19,7 @@ from emqtwist.config import Config, apply_live
 from emqtwist.core.callback import Callback
 from emqtwist.core.hooks import Hooks
 from emqtwist.core.message import NEVER, Message
+from emqtwist.ctl.commands import all_commands
 from emqtwist.mqtt.properties import Properties, forwarded_properties
 from emqtwist.services.hooking import Asker
 from emqtwist.services.keeper import Keeper
@@ -44,6 +45,7 @@ class BrokerService(Foundation, MultiService):
         MultiService.__init__(self)
         Foundation.__init__(self, config or Config(), reactor, now)
         self.root = tree(self)
+        self.commands = all_commands()
         self.plugins: Plugins[BrokerService] = Plugins(self)
         self.plugins.load_installed(names_of(self.config))
         self._folder: int | None = None  # a descriptor that keeps the data folder for this broker
@@ -76,6 +78,13 @@ class BrokerService(Foundation, MultiService):
     def ended(self) -> "Deferred[None]":
         """Fails with Exhausted when the broker gives up: its parts died too often. It has let all clients go then."""
         return self.root.ended
+
+    @property
+    def state(self) -> str:
+        """`started`, `starting` or `stopping`, as emqttd calls it."""
+        if not self.running:
+            return "stopping"
+        return "started" if self._is_ready else "starting"
 
     def take_folder(self) -> None:
         """Take the data folder now, before the service starts; raises StoreError. Nothing to do without a store."""

@@ -42,7 +42,9 @@ def _storage(on: Foundation) -> list[Child]:
     if store is None or journal is None:
         return []
     return [
-        Child("store", lambda: Storing(store, on.recover), patience=STORE_PATIENCE),
+        Child("store", lambda: Supervisor("store", [
+            Child("process", lambda: Storing(store, on.recover), patience=STORE_PATIENCE),
+        ], on.reactor, intensity=inf), patience=STORE_PATIENCE),  # without it the broker still serves what need not be kept
         Child("keeper", lambda: Keeper(on.broker, journal, store, on.work, on.reactor, on.turns.begin,
                                        on.now)),
     ]

@@ -45,7 +45,17 @@ class Row:
 
     def holds(self, value: object) -> bool:
         """Whether a value that came from no file is one that a file could give."""
-        return self.unit.holds(value) and (self._within(value) or value in self.words.values())
+        return self._word(value) is not None or (self.unit.holds(value) and self._within(value))
+
+    def _word(self, value: object) -> str | None:
+        return next((word for word, meant in self.words.items() if meant == value and type(meant) is type(value)), None)
+
+    def write(self, value: object) -> str:
+        """Text that `read` takes for this value; a secret's does not show it."""
+        if self.secret:
+            return "***" if value else ""
+        word = self._word(value)
+        return self.unit.write(value) if word is None else word
 
     def _within(self, value: object) -> bool:
         if not isinstance(value, (int, float)):

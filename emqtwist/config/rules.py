@@ -16,7 +16,7 @@ class Conflict:
 
 def conflicts(config: Config) -> Iterator[Conflict]:
     """All conflicts within a configuration."""
-    for rule in (watermarks, priorities, public_listeners, listener_addresses, listener_names):
+    for rule in (watermarks, priorities, public_listeners, listener_addresses, listener_names, commands_over_tcp):
         yield from rule(config)
 
 
@@ -57,3 +57,16 @@ def listener_names(config: Config) -> Iterator[Conflict]:
     for first, second in combinations(config.listener.tcp, 2):
         if first.name == second.name:
             yield Conflict((f"listener.tcp.{second.name}.bind",), f"two listeners are called {second.name}")
+
+
+def commands_over_tcp(config: Config) -> Iterator[Conflict]:
+    """Commands come from who knows the secret, and nobody on the way can read or change them."""
+    ctl = config.ctl
+    if bool(ctl.certificate) != bool(ctl.private_key):
+        missing = "ctl.private_key" if ctl.certificate else "ctl.certificate"
+        yield Conflict(("ctl.certificate", "ctl.private_key"), f"{missing} must be set, too")
+    if ctl.bind is not None and not ctl.secret:
+        yield Conflict(("ctl.bind", "ctl.secret"), "commands over TCP need ctl.secret")
+    if ctl.bind is not None and not ctl.bind.is_loopback() and not ctl.certificate:
+        yield Conflict(("ctl.bind", "ctl.certificate"),
+                       "other machines can connect here: ctl.certificate and ctl.private_key must be set")

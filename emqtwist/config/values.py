@@ -35,6 +35,10 @@ class Unit(Generic[T_co]):
         """Whether `read` could have given this value."""
         raise NotImplementedError
 
+    def write(self, value: object) -> str:
+        """Text that `read` takes for this value."""
+        return f"{value:.15g}" if isinstance(value, float) else str(value)
+
 
 class Flag(Unit[bool]):
     name = "flag"
@@ -48,6 +52,9 @@ class Flag(Unit[bool]):
 
     def holds(self, value: object) -> bool:
         return isinstance(value, bool)
+
+    def write(self, value: object) -> str:
+        return "on" if value else "off"
 
 
 class Integer(Unit[int]):
@@ -139,6 +146,10 @@ class Percent(Unit[float]):
 
     def holds(self, value: object) -> bool:
         return NUMBER_UNIT.holds(value)
+
+    def write(self, value: object) -> str:
+        assert isinstance(value, (int, float))
+        return f"{value * 100:.15g}%"
 
 
 class Choice(Unit[S]):
@@ -264,6 +275,10 @@ class Priorities(Unit[tuple[tuple[str, int], ...]]):
 
     def holds(self, value: object) -> bool:
         return isinstance(value, tuple) and all(self._holds_pair(pair) for pair in value)
+
+    def write(self, value: object) -> str:
+        assert isinstance(value, tuple)
+        return ",".join(f"{topic}={priority}" for topic, priority in value)
 
 
 FLAG: Final = Flag()

@@ -4,18 +4,19 @@ from collections.abc import Callable
 from emqtwist.core import causes
 from emqtwist.core.circle import Circle
 from emqtwist.core.ledger import Ledger
-from emqtwist.core.message import QOS_BITS, Delivery
+from emqtwist.core.message import QOS_BITS, Delivery, Message
 from emqtwist.core.mqueue import OVERHEAD, MQueue
 
 
 class Backlog:
     """An MQueue with its rules; `persistent` sessions never drop what was acknowledged unless the rules say so.
 
-    `qos0` counts the waiting QoS 0 messages: later ones must not overtake them. With a `ledger` what waits is stored too, and
+    `qos0` counts the waiting QoS 0 messages: later ones must not overtake them. `entered` counts those that came to wait,
+    `dropped` those that the rules or their expiry took out, or kept out. With a `ledger` what waits is stored too, and
     the queue may be longer than its share of memory.
     """
 
-    __slots__ = ("client_id", "circle", "ledger", "queue", "qos0", "_rules")
+    __slots__ = ("client_id", "circle", "ledger", "queue", "qos0", "entered", "dropped", "_rules")
 
     def __init__(self, client_id: str, circle: Circle, ledger: Ledger | None = None) -> None:
         rules = circle.settings.queue
@@ -25,6 +26,8 @@ class Backlog:
         max_bytes = rules.max_bytes if ledger is None else rules.max_stored
         self.queue = MQueue(rules.kind, rules.priorities, rules.max_length, max_bytes, rules.low_watermark, rules.high_watermark)
         self.qos0 = 0
+        self.entered = 0
+        self.dropped = 0
         self._rules = rules
 
     def __len__(self) -> int:
@@ -51,13 +54,14 @@ class Backlog:
         if queue.full(message.topic, message.size):
             self._forget(queue.drop_expired(self.circle.turn.now), causes.EXPIRED)
             if self._keeps_old(persistent) and queue.full(message.topic, message.size):
-                self.circle.drop(self.client_id, message, causes.QUEUE_FULL)
+                self._drop(message, causes.QUEUE_FULL)
                 return
         if not queue.could_fit(message.topic, message.size):
-            self.circle.drop(self.client_id, message, causes.QUEUE_FULL)
+            self._drop(message, causes.QUEUE_FULL)
             self.refill()  # what is in memory can be dropped the next time
             return
         self._forget(queue.make_room(message.topic, message.size), causes.QUEUE_FULL)
+        self.entered += 1
         if self.ledger is None:
             self.qos0 += not delivery[1] & QOS_BITS
             queue.append(delivery)
@@ -155,11 +159,15 @@ class Backlog:
     def _forget(self, dropped: list[Delivery], cause: str) -> None:
         if dropped:
             for delivery in dropped:
-                self.circle.drop(self.client_id, delivery[0], cause)
+                self._drop(delivery[0], cause)
             if self.ledger is not None:
                 for delivery in dropped:
                     self.ledger.done(delivery[3])
             self.qos0 -= len([one for one in dropped if not one[1] & QOS_BITS])
+
+    def _drop(self, message: Message, cause: str) -> None:
+        self.dropped += 1
+        self.circle.drop(self.client_id, message, cause)
 
     def _note_level(self, above: bool) -> None:
         """Tell when a watermark was crossed; `above` is how it was before."""

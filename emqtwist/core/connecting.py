@@ -321,6 +321,7 @@ class _Entry(Job):
         if session is None:
             return
         connection.state = OPEN  # [MQTT-3.2.0-2]
+        connection.connected_at = broker.turn.now
         answer = self.answer if packet.version == c.MQTT_5_0 else None
         if not connection.send_packet(Connack(self.present, c.SUCCESS, answer)):  # [MQTT-3.1.4-5] [MQTT-3.2.0-1]
             connection.end("packet_too_large", "CONNACK exceeds the client's Maximum Packet Size")

@@ -35,12 +35,13 @@ class Connection(Link):
     `peer` is the address for the log; `loopback` says that it is one of this host's. `will` is that
     of CONNECT until DISCONNECT takes it back. `last_seen` is when the last packet came (monotonic seconds). `halted` says
     that no packet is served: one is `pending`, or the connection is closed. `exchange` is that of enhanced authentication.
-    `since` is how many records the journal had before the packet that is served.
+    `since` is how many records the journal had before the packet that is served. `connected_at` is when CONNECT was accepted,
+    `cause` why the connection ended.
     """
 
     __slots__ = ("broker", "decoder", "peer", "loopback", "state", "session", "client_id", "user_name", "keep_alive",
                  "last_seen", "will", "problem_information", "receive_maximum", "topic_alias_maximum", "incoming", "halted",
-                 "pending", "exchange", "since")
+                 "pending", "exchange", "since", "connected_at", "cause")
 
     def __init__(self, broker: Broker, peer: str, loopback: bool) -> None:
         super().__init__(broker.turn)
@@ -64,6 +65,8 @@ class Connection(Link):
         self.pending: Waiting | None = None
         self.exchange: Exchange | None = None
         self.since = 0
+        self.connected_at = broker.turn.now
+        self.cause = ""
         broker.links[self] = None
 
     def take_aliases(self) -> Incoming:
@@ -174,6 +177,7 @@ class Connection(Link):
             return
         accepted = self.state == OPEN
         self.state = CLOSED
+        self.cause = cause
         self.halted = True
         if self.pending is not None:
             self.pending.cancel()

@@ -9,6 +9,7 @@ from typing import Final
 
 from emqtwist.core import records as r
 from emqtwist.core.journal import Journal
+from emqtwist.core.link import Link
 from emqtwist.core.message import NEVER, QOS_2_BITS, QOS_BITS, Delivery, WillMessage
 from emqtwist.core.records import Fetch
 
@@ -129,6 +130,18 @@ class Ledger:
         self.journal.done(self.number, self._ranks.pop(seq, 0), seq)
 
     # Sending.
+
+    def keeps_up(self) -> bool:
+        """Whether what need not be kept may be stored too: not while the store has no room or is behind."""
+        return not (self.journal.failing or self.journal.crowded())
+
+    def send(self, link: Link, data: bytes) -> None:
+        """Send once all that was recorded is committed."""
+        number = self.journal.barrier()
+        if not number and not link.held:
+            link.send(data)
+        elif link.hold(number, data):
+            self.journal.hold(link, number)
 
     def begin(self, delivery: Delivery) -> None:
         """A row is sent for the first time; at QoS 2 it may expire no more."""

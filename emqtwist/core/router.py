@@ -130,6 +130,10 @@ class Router:
         """How many Topic Filters somebody subscribes to."""
         return len(self._exact) + len(self._wild)
 
+    def holds(self, topic_filter: bytes) -> bool:
+        """Whether somebody subscribes to this Topic Filter."""
+        return topic_filter in self._exact or topic_filter in self._wild
+
     def filters(self) -> list[bytes]:
         """All Topic Filters that somebody subscribes to."""
         return [*self._exact, *self._wild]

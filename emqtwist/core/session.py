@@ -28,11 +28,11 @@ class Session(Subscriber):
     """State of one client; `link` is its connection, None while it is away.
 
     `expiry_interval` is in seconds, 0 when the session ends with its connection. `opener` is the connection that has it, or
-    has asked for it. `ledger` is there when a store keeps the session.
+    has asked for it. `ledger` is there when a store keeps the session. `created_at` is when it began, or came from the store.
     """
 
     __slots__ = ("circle", "user_name", "link", "opener", "expiry_interval", "subscriptions", "inflight", "backlog", "received",
-                 "ledger")
+                 "ledger", "created_at")
 
     def __init__(self, client_id: str, circle: Circle) -> None:
         super().__init__(client_id)
@@ -42,6 +42,7 @@ class Session(Subscriber):
         self.opener: Link | None = None
         self.ledger: Ledger | None = None
         self.expiry_interval = 0.0
+        self.created_at = circle.turn.now
         self.subscriptions: dict[bytes, Subscription] = {}
         self.inflight = Inflight()
         self.backlog: Backlog | None = None  # made when first needed: most sessions never let anything wait
@@ -189,7 +190,8 @@ class Session(Subscriber):
     def send_pubrel(self, packet_id: int) -> None:
         if self.link is not None:
             self.circle.metrics.sent[PUBREL_TYPE] += 1
-            self._send_safe(self.link, PUBREL + packet_id.to_bytes(2, "big"))  # [MQTT-3.3.4-10] [MQTT-4.9.0-3]
+            pubrel = PUBREL + packet_id.to_bytes(2, "big")  # [MQTT-3.3.4-10] [MQTT-4.9.0-3]
+            self.link.send(pubrel) if self.ledger is None else self.ledger.send(self.link, pubrel)
             if self.inflight.retries:
                 self.inflight.note_sent(packet_id, self.circle.turn.now)
 
@@ -202,7 +204,8 @@ class Session(Subscriber):
         self.replays.clear()
 
     def _wait(self, delivery: Delivery) -> None:
-        if not delivery[1] & QOS_BITS and not self._stores_qos0():
+        stores_qos0 = self.circle.settings.queue.store_qos0 and (self.ledger is None or self.ledger.keeps_up())
+        if not delivery[1] & QOS_BITS and not stores_qos0:
             self.circle.drop(self.client_id, delivery[0], causes.QOS_0_NOT_STORED)
             return
         if self.backlog is None:
@@ -319,7 +322,7 @@ class Session(Subscriber):
         self.circle.metrics.flights += 1
         if self.ledger is not None and self._waits_for_commit(delivery):
             self.circle.metrics.parts_more -= 2  # it is one
-            self._send_safe(link, message.head + packet_id.to_bytes(2, "big") + message.tail)
+            self.ledger.send(link, message.head + packet_id.to_bytes(2, "big") + message.tail)
         else:
             if not out:
                 link.turn.add(link)
@@ -386,12 +389,6 @@ class Session(Subscriber):
             backlog.nothing_stored()
         self.pump()
 
-    def _stores_qos0(self) -> bool:
-        """Whether QoS 0 messages may wait: not while the store has no room or does not keep up."""
-        ledger = self.ledger
-        return self.circle.settings.queue.store_qos0 and (
-            ledger is None or not (ledger.journal.failing or ledger.journal.crowded()))
-
     def _drop(self, message: Message, row: int, cause: str) -> None:
         self.circle.drop(self.client_id, message, cause)
         if self.ledger is not None and row:
@@ -400,11 +397,3 @@ class Session(Subscriber):
     def _waits_for_commit(self, delivery: Delivery) -> bool:
         """A QoS 2 message of the store: under another identifier after a crash, it would come twice."""
         return self.ledger is not None and delivery[1] & QOS_BITS == QOS_2_BITS
-
-    def _send_safe(self, link: Link, data: bytes) -> None:
-        """Send once all that was recorded is committed."""
-        number = self.ledger.journal.barrier() if self.ledger is not None else 0
-        if self.ledger is None or (not number and not link.held):
-            link.send(data)
-        elif link.hold(number, data):
-            self.ledger.journal.hold(link, number)

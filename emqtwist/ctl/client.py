@@ -1,50 +1,54 @@
 """The client: sends the words of a command, prints its answer, gives the status."""
-import json
+import os
 import sys
-from collections.abc import Callable, Sequence
-from typing import Any
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
 
-from twisted.internet.endpoints import UNIXClientEndpoint, connectProtocol
-from twisted.internet.error import ConnectError, ConnectionClosed
-from twisted.protocols.amp import AMP
+from twisted.internet.endpoints import (
+    HostnameEndpoint,
+    UNIXClientEndpoint,
+    connectProtocol,
+    wrapClientTLS,
+)
+from twisted.internet.error import ConnectionClosed
+from twisted.internet.interfaces import IStreamClientEndpoint
+from twisted.protocols.amp import AMP, TooLong
 
+from emqtwist.ctl import login
+from emqtwist.ctl.part import shortest
+from emqtwist.ctl.printer import Printer
 from emqtwist.ctl.registry import Refused, WrongWords
-from emqtwist.ctl.wire import Failed, More, Run
+from emqtwist.ctl.wire import Failed, Greet, Login, More, NotAllowed, Run
 
-SOCKET = "./emqtwist.ctl"
+DONE: Final = 0
+FAILED: Final = 1
+WRONG: Final = 2
+NO_BROKER: Final = 3
 
 
-class Printer:
-    """Rows as they come, in one of the forms `lines`, `json`, `table`."""
+@dataclass(frozen=True)
+class Place:
+    """Where the broker takes commands: a socket, or `host` and `port` with the secret; `authority` is for TLS (PEM)."""
 
-    def __init__(self, form: str, write: Callable[[str], object]) -> None:
-        self.form = form
-        self._write = write
-        self._rest = b""
-        self._rows: list[dict[str, object]] = []
-        self._some = False
+    path: Path | None
+    host: str = ""
+    port: int = 0
+    secret: str = ""
+    authority: bytes = b""
 
-    def feed(self, piece: bytes) -> None:
-        *whole, self._rest = (self._rest + piece).split(b"\n")
-        for row in whole:
-            line, columns = json.loads(row)
-            if self.form == "lines":
-                self._write(line + "\n")
-            elif self.form == "json":
-                self._write((",\n " if self._some else "[") + json.dumps(columns))
-            else:
-                self._rows.append(columns)
-            self._some = True
+    def __str__(self) -> str:
+        return str(self.path) if self.path is not None else f"{self.host}:{self.port}"
 
-    def end(self) -> None:
-        if self.form == "json":
-            self._write("]\n" if self._some else "[]\n")
-        elif self._rows:
-            names = list(self._rows[0])
-            table = [names, *([str(row.get(name, "")) for name in names] for row in self._rows)]
-            widths = [max(map(len, column)) for column in zip(*table, strict=True)]
-            for row in table:
-                self._write("  ".join(map(str.ljust, row, widths)).rstrip() + "\n")
+    def endpoint(self, reactor: Any) -> IStreamClientEndpoint:
+        if self.path is not None:
+            return UNIXClientEndpoint(reactor, shortest(self.path))
+        plain = HostnameEndpoint(reactor, self.host, self.port)
+        if not self.authority:
+            return plain
+        from twisted.internet.ssl import Certificate, optionsForClientTLS
+        return wrapClientTLS(optionsForClientTLS(self.host, Certificate.loadPEM(self.authority)), plain)
 
 
 async def ask(amp: AMP, words: Sequence[str], printer: Printer) -> None:
@@ -58,22 +62,57 @@ async def ask(amp: AMP, words: Sequence[str], printer: Printer) -> None:
     printer.end()
 
 
-async def run(reactor: Any, socket: str, words: Sequence[str], form: str) -> int:
-    """0 done, 1 failed, 2 wrong words, 3 no broker."""
+async def log_in(amp: AMP, secret: str) -> None:
+    """Prove to know the secret, and see that the broker does; NotAllowed when one of the two does not."""
+    challenge = (await amp.callRemote(Greet))["challenge"]
+    nonce = login.draw()
+    answer = await amp.callRemote(Login, nonce=nonce, proof=login.proof(secret, login.CLIENT, challenge, nonce))
+    if not login.is_right(answer["proof"], secret, login.BROKER, challenge, nonce):
+        raise NotAllowed("who answers does not know the secret")
+
+
+class NoBroker(Exception):
+    """Nobody answers who is the broker; the message says why."""
+
+
+async def connect(reactor: Any, place: Place) -> AMP:
+    """A connection on which commands are taken; NoBroker or NotAllowed."""
+    try:
+        amp: AMP = await connectProtocol(place.endpoint(reactor), AMP())
+        if place.path is None:
+            await log_in(amp, place.secret)
+    except NotAllowed:
+        raise
+    except Exception as error:  # TLS has many of its own
+        raise NoBroker(str(error)) from None
+    return amp
+
+
+async def run(reactor: Any, place: Place, words: Sequence[str], form: str) -> int:
+    """The status: done, failed, wrong words, or no broker."""
     output, errors = sys.__stdout__, sys.__stderr__  # twistd logs what is written to sys.stdout
     assert output is not None
+    printer = Printer(form, output.write, output.encoding)
     try:
-        amp = await connectProtocol(UNIXClientEndpoint(reactor, socket), AMP())
-        await ask(amp, words, Printer(form, output.write))
-    except WrongWords as error:
-        print(f"Usage:\n{error}", file=errors)
-        return 2
-    except (Refused, Failed) as error:
-        print(error, file=errors)
-        return 1
-    except (ConnectError, ConnectionClosed):
-        print(f"no broker answers at {socket}", file=errors)
-        return 3
-    finally:
+        amp = await connect(reactor, place)
+        await ask(amp, words, printer)
         output.flush()
-    return 0
+    except WrongWords as error:
+        print(error, file=errors)
+        return WRONG
+    except TooLong:
+        print("a word is too long", file=errors)
+        return WRONG
+    except Refused as error:  # emqttd prints it as any other answer, and scripts look for it there
+        print(error, file=output if form == "lines" else errors, flush=True)
+        return FAILED
+    except (Failed, NotAllowed) as error:
+        print(error, file=errors)
+        return FAILED
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), output.fileno())  # nobody reads on: that is no failure to tell of
+        return FAILED
+    except (NoBroker, ConnectionClosed) as error:
+        print(f"no broker answers at {place}: {error}", file=errors)
+        return NO_BROKER
+    return DONE

@@ -1,11 +1,23 @@
 """The table of commands: names, usage, and the functions that answer."""
-import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Coroutine, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
 
-from emqtwist.core.broker import Broker
-from emqtwist.services.supervisor import Supervisor
+from twisted.internet.defer import Deferred
+from twisted.logger import Logger
+
+from emqtwist.ctl.context import Context
+
+RULE: Final = "-" * 80
+HEAD: Final = "Usage: emqtwist_ctl"
+WIDTH: Final = 48  # of the words of a usage line
+LONGEST: Final = 3  # words of a name
 
 Line = tuple[str, dict[str, object]]  # as emqttd prints it; the same in columns
+Step = Line | None  # a line, or a bounded piece of work that has brought none
+Words = Sequence[str]
+Listing = Callable[[Context, Words], Iterable[Step]]
+Waiting = Callable[[Context, Words], "Coroutine[Deferred[Any], Any, Iterable[Step]]"]
 
 
 class WrongWords(Exception):
@@ -16,43 +28,98 @@ class Refused(Exception):
     """The command cannot do it; the message says why."""
 
 
-class Context:
-    """What commands see: the broker, its name, when it began (wall time), the root of its supervisors if there is one."""
+@dataclass(frozen=True)
+class Command:
+    """One form of a command: `arguments` are the words after its name, `prints` is what it answers, for the manual.
 
-    def __init__(self, broker: Broker, node: str, root: Supervisor | None = None) -> None:
-        self.broker = broker
-        self.node = node
-        self.root = root
-        self.began = time.time()
+    A `listing` gives its lines a step at a time, and each step is little work: between some of them the broker serves
+    others. What has to wait for something is `waiting` instead.
+    """
 
+    name: str
+    arguments: str
+    meaning: str
+    prints: str
+    listing: Listing | None
+    waiting: Waiting | None
 
-Function = Callable[[Context, Sequence[str]], Iterable[Line]]
+    @property
+    def usage(self) -> str:
+        return f"{self.name} {self.arguments}".strip().ljust(WIDTH) + f"# {self.meaning}"
+
+    @property
+    def group(self) -> str:
+        return self.name.partition(" ")[0]
 
 
 class Registry:
-    """Commands by their first words: `clients list` is one, and takes what follows as its words."""
+    """Commands by name and number of further words, in the order in which they were added."""
+
+    log = Logger()
 
     def __init__(self) -> None:
-        self._commands: dict[str, tuple[int, str, Function]] = {}
-        self._usage: dict[str, str] = {}
+        self._commands: dict[tuple[str, int], Command] = {}
 
-    def add(self, name: str, arguments: str, meaning: str, function: Function) -> None:
-        """One command; `arguments` are the words that it needs, as `<ClientId>`."""
-        self._commands[name] = len(arguments.split()), meaning, function
-        self._usage[name] = f"{name} {arguments}".strip().ljust(48) + f"# {meaning}"
+    def add(self, name: str, arguments: str, meaning: str, listing: Listing, prints: str = "") -> None:
+        """A command that can go on at once. One that is there already is replaced, which is logged."""
+        self._add(Command(name, arguments, meaning, prints, listing, None))
 
-    def usage(self, group: str = "") -> str:
-        """The usage lines of all commands, or of those that begin with a word."""
-        return "\n".join(line for name, line in self._usage.items() if not group or name.split()[0] == group)
+    def add_waiting(self, name: str, arguments: str, meaning: str, waiting: Waiting, prints: str = "") -> None:
+        """A command that has to wait for something."""
+        self._add(Command(name, arguments, meaning, prints, None, waiting))
 
-    def run(self, context: Context, words: Sequence[str]) -> Iterable[Line]:
-        """The lines of a command's answer; raises WrongWords, Refused, or what its function raises."""
-        for length in (3, 2, 1):
-            found = self._commands.get(" ".join(words[:length]))
-            if found is not None and len(words) >= length and len(words) - length == found[0]:
-                return found[2](context, words[length:])
-        raise WrongWords(self.usage(words[0] if words else "") or self.usage())
+    def remove(self, name: str) -> None:
+        """Take away all forms of a command; KeyError when there is none."""
+        keys = [key for key in self._commands if key[0] == name]
+        if not keys:
+            raise KeyError(name)
+        for key in keys:
+            del self._commands[key]
+
+    def _add(self, command: Command) -> None:
+        key = command.name, len(command.arguments.split())
+        if key in self._commands:
+            self.log.warn("the command {command} is replaced", command=command.name)
+        self._commands[key] = command
+
+    def groups(self) -> dict[str, list[Command]]:
+        """All commands by their first word."""
+        found: dict[str, list[Command]] = {}
+        for command in self._commands.values():
+            found.setdefault(command.group, []).append(command)
+        return found
+
+    def usage(self) -> list[str]:
+        """The lines of `help`."""
+        lines = [HEAD]
+        for commands in self.groups().values():
+            lines += [RULE, *(command.usage for command in commands)]
+        return lines
+
+    def find(self, words: Words) -> tuple[Command, Words]:
+        """The command that takes these words, and those after its name; WrongWords when there is none."""
+        for length in range(min(LONGEST, len(words)), 0, -1):
+            found = self._commands.get((" ".join(words[:length]), len(words) - length))
+            if found is not None:
+                return found, words[length:]
+        group = self.groups().get(words[0] if words else "")
+        if group is None:
+            raise WrongWords("\n".join([*self.usage(), "cmd_not_found"]))
+        raise WrongWords("\n".join(command.usage for command in group))
+
+    async def open(self, context: Context, words: Words) -> Iterator[Step]:
+        """The steps of a command; raises WrongWords, Refused, or what its function raises."""
+        command, rest = self.find(words or ("help",))
+        if command.waiting is not None:
+            return iter(await command.waiting(context, rest))
+        assert command.listing is not None
+        return iter(command.listing(context, rest))
 
 
 def plain(text: str) -> Line:
     return text, {"line": text}
+
+
+def pair(key: str, value: object, width: int, before: str = "") -> Line:
+    """`key : value` as emqttd prints it, the key padded to `width`."""
+    return f"{before}{key:<{width}}: {value}", {"key": before.strip() + key, "value": value}

@@ -1,64 +1,155 @@
-"""The server: a Unix socket for the broker's owner alone."""
+"""The broker's side of a connection that brings commands."""
 import json
-import os
 from collections.abc import Iterator
-from itertools import islice
-from typing import Any
+from typing import Final
 
-from twisted.application.service import Service
-from twisted.internet.error import CannotListenError
+from twisted.internet.defer import Deferred
+from twisted.internet.interfaces import IAddress, IDelayedCall, ITransport
 from twisted.internet.protocol import Factory, connectionDone
 from twisted.logger import Logger
 from twisted.protocols.amp import AMP
 from twisted.python.failure import Failure
 
-from emqtwist.ctl.registry import Context, Line, Refused, Registry, WrongWords
-from emqtwist.ctl.wire import Failed, More, Run
+from emqtwist.ctl import login
+from emqtwist.ctl.context import Context
+from emqtwist.ctl.registry import Refused, Registry, Step, WrongWords
+from emqtwist.ctl.wire import Failed, Greet, Login, More, NotAllowed, Run
+from emqtwist.net.address import describe
 
-ROWS = 100  # of one page: some hundred microseconds, then the reactor serves others
-PIECE = 60_000  # bytes; an AMP value holds 65,535
+STEPS: Final = 100  # of one page: some hundred microseconds, then the reactor serves others
+PIECE: Final = 60_000  # bytes; an AMP value holds 65,535
+PATIENCE: Final = 5.0  # seconds that a stranger has to prove what it knows
+STRANGERS: Final = 4096  # bytes that it may send until then
 
 
-class CtlServer(AMP):
-    """One client; it has one listing open at a time, which goes with its connection."""
+class CtlProtocol(AMP):
+    """One client. It has one listing open at a time, which goes with its connection.
+
+    With a `secret` it is a stranger until it has proved to know that.
+    """
 
     log = Logger()
 
-    def __init__(self, registry: Registry, context: Context) -> None:
+    def __init__(self, factory: "CtlFactory", secret: str) -> None:
         super().__init__()
-        self._registry = registry
-        self._context = context
-        self.rows: Iterator[Line] = iter(())
+        self._factory = factory
+        self._secret = secret
+        self._challenge = login.draw() if secret else b""
+        self._stranger = bool(secret)
+        self._received = 0
+        self._overdue: IDelayedCall | None = None
+        self._opened = 0
+        self._steps: Iterator[Step] = iter(())
         self._rest = b""
 
+    @property
+    def rows(self) -> Iterator[Step]:
+        """What is left of the listing."""
+        return self._steps
+
+    # Strangers.
+
+    def connectionMade(self) -> None:
+        super().connectionMade()
+        self._factory.connections[self] = None
+        if self._stranger:
+            self._overdue = self._factory.context.clock.callLater(PATIENCE, self.drop)
+
+    def dataReceived(self, data: bytes) -> None:
+        if self._stranger:
+            self._received += len(data)
+            if self._received > STRANGERS:
+                self.drop()
+                return
+        super().dataReceived(data)
+
+    def _peer(self) -> str:
+        transport: ITransport | None = self.transport
+        return "" if transport is None else describe(transport.getPeer())
+
+    def drop(self) -> None:
+        """Close the connection."""
+        transport: ITransport | None = self.transport
+        if transport is not None:
+            transport.loseConnection()
+
+    @Greet.responder
+    def greet(self) -> dict[str, object]:
+        return {"challenge": self._challenge}
+
+    @Login.responder
+    def login(self, nonce: bytes, proof: bytes) -> dict[str, object]:
+        if not self._secret or not login.is_right(proof, self._secret, login.CLIENT, self._challenge, nonce):
+            self.log.warn("somebody at {peer} does not know the secret", peer=self._peer())
+            self._factory.context.clock.callLater(0, self.drop)  # once it is told
+            raise NotAllowed("the secret is not that of the broker")
+        self._stranger = False
+        self._stop_waiting()
+        return {"proof": login.proof(self._secret, login.BROKER, self._challenge, nonce)}
+
+    def _stop_waiting(self) -> None:
+        if self._overdue is not None and self._overdue.active():
+            self._overdue.cancel()
+
+    def _check_known(self) -> None:
+        if self._stranger:
+            raise NotAllowed("prove to know the secret first")
+
+    # Commands.
+
     @Run.responder
-    def run(self, words: list[str]) -> dict[str, object]:
-        self._rest = b""
+    def run(self, words: list[str]) -> "Deferred[dict[str, object]]":
+        return Deferred.fromCoroutine(self._run(words))
+
+    async def _run(self, words: list[str]) -> dict[str, object]:
+        self._check_known()
+        self._steps, self._rest = iter(()), b""
+        self._opened += 1
+        number = self._opened
+        self._factory.context.begin()
         try:
-            self.rows = iter(self._registry.run(self._context, words))
+            steps = await self._factory.registry.open(self._factory.context, words)
         except (WrongWords, Refused):
             raise
         except Exception as error:
             raise self._failed(error) from None
+        if number != self._opened:
+            raise Refused("a later command has taken its place")
+        self._steps = steps
         return {}
 
     @More.responder
     def more(self) -> dict[str, object]:
+        self._check_known()
+        self._factory.context.begin()
         last = False
-        if len(self._rest) < PIECE:
-            try:
-                page = list(islice(self.rows, ROWS))
-            except Refused:
-                raise
-            except Exception as error:
-                raise self._failed(error) from None
-            self._rest += b"".join(json.dumps(row).encode() + b"\n" for row in page)
-            last = len(page) < ROWS
+        try:
+            last = self._fill()
+        except Refused:
+            raise
+        except Exception as error:
+            raise self._failed(error) from None
         piece, self._rest = self._rest[:PIECE], self._rest[PIECE:]
         return {"piece": piece, "last": last and not self._rest}
 
+    def _fill(self) -> bool:
+        """Take some steps; whether there are no more."""
+        for _ in range(STEPS):
+            if len(self._rest) >= PIECE:
+                return False
+            try:
+                line = next(self._steps)
+            except StopIteration:
+                return True
+            if line is not None:
+                self._rest += json.dumps(line).encode() + b"\n"
+        return False
+
     def connectionLost(self, reason: Failure = connectionDone) -> None:
-        self.rows, self._rest = iter(()), b""
+        self._stop_waiting()
+        self._opened += 1
+        self._steps, self._rest = iter(()), b""
+        self._factory.connections.pop(self, None)
         super().connectionLost(reason)
 
     def _failed(self, error: Exception) -> Failed:
@@ -67,39 +158,33 @@ class CtlServer(AMP):
 
 
 class CtlFactory(Factory):
+    """Makes a CtlProtocol for each client; those that are connected outlive the port that they came through."""
+
     noisy = False
 
     def __init__(self, registry: Registry, context: Context) -> None:
-        self._registry = registry
-        self._context = context
+        self.registry = registry
+        self.context = context
+        self.connections: dict[CtlProtocol, None] = {}
 
-    def buildProtocol(self, address: object) -> CtlServer:
-        return CtlServer(self._registry, self._context)
+    def buildProtocol(self, address: IAddress | None) -> CtlProtocol:
+        """For whom the system has let in already: the owner of a socket."""
+        return CtlProtocol(self, "")
+
+    def close(self) -> None:
+        """Close all connections."""
+        for protocol in list(self.connections):
+            protocol.drop()
 
 
-class CtlService(Service):
-    """Listens at a path. Where another broker does so already, or nothing can lie, the log says so and this one runs without."""
+class Gate(Factory):
+    """Makes a CtlProtocol for each stranger who has to prove to know `secret`."""
 
-    log = Logger()
+    noisy = False
 
-    def __init__(self, path: str, registry: Registry, context: Context, reactor: Any) -> None:
-        self.setName("ctl")
-        self._path = os.path.abspath(path)
-        self._factory = CtlFactory(registry, context)
-        self._reactor = reactor
-        self._port: Any = None
+    def __init__(self, factory: CtlFactory, secret: str) -> None:
+        self._factory = factory
+        self._secret = secret
 
-    def startService(self) -> None:
-        super().startService()
-        mask = os.umask(0o177)  # from its first moment the socket is its owner's alone
-        try:
-            self._port = self._reactor.listenUNIX(self._path, self._factory, mode=0o600, wantPID=True)
-        except (CannotListenError, OSError) as error:
-            self.log.warn("no commands are taken at {path}: {reason}", path=self._path, reason=str(error))
-        finally:
-            os.umask(mask)
-
-    def stopService(self) -> Any:
-        super().stopService()
-        port, self._port = self._port, None
-        return None if port is None else port.stopListening()
+    def buildProtocol(self, address: IAddress | None) -> CtlProtocol:
+        return CtlProtocol(self._factory, self._secret)

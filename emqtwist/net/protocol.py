@@ -10,6 +10,7 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
+from emqtwist.core.causes import NORMAL
 from emqtwist.core.connection import Connection
 from emqtwist.core.link import nobody
 from emqtwist.core.receive import proceed, receive
@@ -151,6 +152,7 @@ class MQTTFactory(ServerFactory):
         self.protocol = cast(Any, MQTTProtocol)
         self.protocols: dict[MQTTProtocol, None] = {}
         self.deaf: Callable[[], object] = nobody  # called when the factory has lost its port
+        self.ends: dict[str, int] = {}  # cause -> how many connections, DISCONNECT apart
         self._empty: list[Deferred[None]] = []
         self._closing: dict[MQTTProtocol, None] = {}  # the one with the earliest `closes_by` first
         self._look: IDelayedCall | None = None  # when that is due
@@ -168,6 +170,9 @@ class MQTTFactory(ServerFactory):
     def gone(self, protocol: MQTTProtocol) -> None:
         """`protocol` has lost its connection."""
         self.protocols.pop(protocol, None)
+        cause = protocol.connection.cause
+        if cause != NORMAL:
+            self.ends[cause] = self.ends.get(cause, 0) + 1
         if protocol.closes_by is not None:
             self._closing.pop(protocol, None)
             if not self._closing and self._look is not None:

@@ -34,6 +34,7 @@ from emqtwist.config import LogSection
 Formatter = Callable[[LogEvent], str]
 
 PACKAGE: Final = "emqtwist."
+WORDY: Final = "twisted.protocols.amp"  # says twice of each connection that it is there and that it is gone
 LEGACY: Final = frozenset(("message", "time", "system", "format", "isError", "why", "failure"))  # of twisted.python.log
 PLAIN: Final = (str, bytes, int, float, type(None))
 CONTROLS: Final = {code: f"\\x{code:02x}" for code in [*range(32), *range(127, 160)] if chr(code) not in "\n\t"}
@@ -146,6 +147,7 @@ class LogWriter:
         """Filter by these levels from now on."""
         self._levels.defaultLogLevel = LogLevel.lookupByName(section.level)
         self._levels.clearLogLevels()
+        self._levels.setLogLevelForNamespace(WORDY, LogLevel.warn)
         for part, level in section.levels:
             self._levels.setLogLevelForNamespace(PACKAGE + part, LogLevel.lookupByName(level))
 

@@ -8,7 +8,7 @@ from tests.properties.journal.history import JournalHistory
 
 JOURNAL_BUGS: Final = [
     Bug("an acknowledgement is not held", "core.connection:Connection.promise", "if journal is None:", "if True:"),
-    Bug("PUBREL and QoS 2 PUBLISH are not held", "core.session:Session._send_safe", "if self.ledger is None or", "if True or"),
+    Bug("PUBREL and QoS 2 PUBLISH are not held", "core.ledger:Ledger.send", "if not number and", "if True or"),
     Bug("a QoS 2 PUBLISH is not held", "core.session:Session._waits_for_commit", "self.ledger is not None and", "False and"),
     Bug("the identifier is not that of the row", "core.inflight:Inflight.add", "if delivery[3]:", "if False:"),
     Bug("RECEIVED is not recorded", "core.session:Session.receive", "if self.ledger is not None:", "if False:"),

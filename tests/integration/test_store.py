@@ -152,7 +152,7 @@ def test_a_store_process_that_is_killed_is_replaced(run_broker: RunBroker) -> No
     keep(broker, b"1")
     store, = broker.program.children()
     os.kill(store, signal.SIGKILL)
-    broker.program.next("store of emqtwist died: the store process ended")
+    broker.program.next("process of store died: the store process ended")
     with RawClient(broker.port) as publisher:
         publisher.connect("publisher")
         publisher.send(Publish(b"a", b"2", 1, packet_id=1))

@@ -1,17 +1,35 @@
 """All commands, in the order of `help`."""
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 
-from emqtwist.ctl.commands import clients, node, routes, sessions, supervisor
-from emqtwist.ctl.registry import Context, Line, Registry, plain
+from emqtwist.ctl.commands import (
+    alarms,
+    clients,
+    config,
+    hooks,
+    listeners,
+    node,
+    plugins,
+    routes,
+    sessions,
+    store,
+    subscriptions,
+    supervisor,
+    vm,
+)
+from emqtwist.ctl.context import Context
+from emqtwist.ctl.registry import Line, Registry, Words, plain
+
+GROUPS = (node, clients, sessions, routes, subscriptions, hooks, plugins, alarms, listeners, supervisor, vm, config, store)
 
 
 def all_commands() -> Registry:
+    """A table with every command; plug-ins add theirs to it."""
     registry = Registry()
 
-    def usage(context: Context, words: Sequence[str]) -> Iterable[Line]:
-        return map(plain, registry.usage().splitlines())
+    def usage(context: Context, words: Words) -> Iterable[Line]:
+        return map(plain, registry.usage())
 
-    registry.add("help", "", "Show what there is", usage)
-    for group in (node, clients, sessions, routes, supervisor):
+    registry.add("help", "", "Show what commands there are", usage, "the usage lines of all commands")
+    for group in GROUPS:
         group.add(registry)
     return registry

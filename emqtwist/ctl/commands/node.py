@@ -1,34 +1,64 @@
-"""status, broker, metrics: the broker as a whole."""
+"""status, broker, metrics, stats: the broker as a whole."""
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 
 from emqtwist._version import __version__
-from emqtwist.ctl.registry import Context, Line, Registry, plain
+from emqtwist.core.metrics import ALIASES
+from emqtwist.ctl.context import Context
+from emqtwist.ctl.registry import Line, Registry, Words, pair, plain
+from emqtwist.services.systopics import DESCRIPTION, uptime
 
 
-def status(context: Context, words: Sequence[str]) -> Iterator[Line]:
-    yield plain(f"Node '{context.node}' is started")
-    yield plain(f"emqtwist {__version__} is running")
+def status(context: Context, words: Words) -> Iterator[Line]:
+    state = context.service.state
+    yield plain(f"Node '{context.node}' is {state}")
+    yield plain(f"emqtwist {__version__} is running" if state == "started" else "emqtwist is not running")
 
 
-def broker(context: Context, words: Sequence[str]) -> Iterator[Line]:
-    now = time.time()
-    facts = {"sysdescr": "emqtwist", "version": __version__, "uptime": f"{int(now - context.began)} seconds",
-             "datetime": time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(now))}
-    for key, value in facts.items():
-        yield f"{key:<10}: {value}", {"key": key, "value": value}
+def broker(context: Context, words: Words) -> Iterator[Line]:
+    yield pair("sysdescr", DESCRIPTION, 10)
+    yield pair("version", __version__, 10)
+    yield pair("uptime", uptime(context.uptime), 10)
+    yield pair("datetime", time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(context.wall())), 10)
 
 
-def metrics(context: Context, words: Sequence[str]) -> Iterator[Line]:
-    counted = context.broker.metrics
-    values = {"connects": counted.connects}
-    values |= {f"drops/{cause}": count for cause, count in counted.drops.items()}
-    values |= {f"ends/{cause}": count for cause, count in counted.ends.items()}
+def stats(context: Context, words: Words) -> Iterator[Line]:
+    for name, value in sorted(context.broker.count().gauges().items()):
+        yield pair(name, value, 20)
+
+
+def broker_metrics(context: Context, words: Words) -> Iterator[Line]:
+    metrics = context.broker.metrics
+    known = set(ALIASES.values())
+    values = metrics.by_alias(len(context.broker.retained))
+    values |= {name: value for name, value in metrics.counters().items() if name not in known}
     for name, value in sorted(values.items()):
-        yield f"{name:<24}: {value}", {"metric": name, "value": value}
+        yield pair(name, value, 24)
+
+
+def pubsub(context: Context, words: Words) -> Iterator[Line]:
+    """Of each worker that writes the tables; emqttd's sizes of Erlang processes have no like here."""
+    for worker in context.broker.pools.pubsub.workers:
+        columns: dict[str, object] = {"worker": worker.name, "status": "running" if worker.up else "down",
+                                      "message_queue_len": worker.queued}
+        yield f"pubsub: {worker.name}", columns
+        for name in ("status", "message_queue_len"):
+            yield f"  {name:<18}: {columns[name]}", {}
+
+
+def metrics(context: Context, words: Words) -> Iterator[Line]:
+    for name, value in context.broker.metrics.counters().items():
+        yield pair(name, value, 24)
 
 
 def add(registry: Registry) -> None:
-    registry.add("status", "", "Whether the broker runs", status)
-    registry.add("broker", "", "Version, uptime and time of the broker", broker)
-    registry.add("metrics", "", "What the broker counts", metrics)
+    registry.add("status", "", "Show whether the broker runs", status,
+                 "`Node '<node>' is started`, `emqtwist <version> is running`")
+    registry.add("broker", "", "Show version, uptime and time", broker, "a line each, as `version   : 1.0`")
+    registry.add("broker stats", "", "Show the gauges and their maxima", stats, "as `clients/count       : 7`")
+    registry.add("broker metrics", "", "Show the counters, under emqttd's names where it has them", broker_metrics,
+                 "as `packets/connect         : 7`")
+    registry.add("broker pubsub", "", "Show the workers that write the tables of subscriptions", pubsub,
+                 "`pubsub: <worker>`, and below each its status and how many jobs wait, as `  status            : running`")
+    registry.add("metrics", "", "Show the counters under the broker's own names", metrics, "as `connect_received        : 7`")
+    registry.add("stats", "", "Show the gauges and their maxima", stats, "as `broker stats`")

@@ -1,40 +1,40 @@
 """routes and topics: which Topic Filters lead where."""
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 
-from emqtwist.ctl.registry import Context, Line, Refused, Registry, plain
-
-
-def _filters(context: Context) -> Iterator[str]:
-    seen: dict[bytes, None] = {}
-    by_id = context.broker.sessions.by_id
-    for client_id in list(by_id):
-        for topic_filter in list(by_id[client_id].subscriptions) if client_id in by_id else []:
-            if topic_filter not in seen:
-                seen[topic_filter] = None
-                yield topic_filter.decode(errors="replace")
+from emqtwist.ctl.context import Context
+from emqtwist.ctl.registry import Line, Registry, Step, Words
+from emqtwist.ctl.walking import in_order
 
 
 def _route(context: Context, topic: str) -> Line:
     return f"{topic} -> {context.node}", {"topic": topic, "node": context.node}
 
 
-def routes(context: Context, words: Sequence[str]) -> Iterator[Line]:
-    return (_route(context, topic) for topic in _filters(context))
+def _filters(context: Context) -> Iterator[str | None]:
+    """Every Topic Filter that somebody subscribes to, without what stands before shared ones."""
+    router = context.broker.router
+    for topic_filter in in_order(router.filters()):
+        yield None if topic_filter is None or not router.holds(topic_filter) else topic_filter.decode(errors="replace")
 
 
-def topics(context: Context, words: Sequence[str]) -> Iterator[Line]:
-    return (plain(topic) for topic in _filters(context))
+def routes(context: Context, words: Words) -> Iterator[Step]:
+    for topic in _filters(context):
+        yield None if topic is None else _route(context, topic)
 
 
-def show(context: Context, words: Sequence[str]) -> Iterator[Line]:
-    topic = words[0]
-    if not any(topic.encode() in session.subscriptions for session in context.broker.sessions.by_id.values()):
-        raise Refused("Not Found.")
-    yield _route(context, topic)
+def topics(context: Context, words: Words) -> Iterator[Step]:
+    for topic in _filters(context):
+        yield None if topic is None else (topic, {"topic": topic})
+
+
+def show(context: Context, words: Words) -> Iterator[Line]:
+    """Nothing when nobody subscribes to it, as in emqttd."""
+    if context.broker.router.holds(words[0].encode()):
+        yield _route(context, words[0])
 
 
 def add(registry: Registry) -> None:
-    registry.add("routes list", "", "List the routes of clients' subscriptions", routes)
-    registry.add("routes show", "<Topic>", "Show a route", show)
-    registry.add("topics list", "", "List the Topic Filters of clients", topics)
-    registry.add("topics show", "<Topic>", "Show a Topic Filter", show)
+    registry.add("routes list", "", "List the routes", routes, "`<topic> -> <node>`")
+    registry.add("routes show", "<Topic>", "Show the routes of a Topic Filter", show, "the same, or nothing")
+    registry.add("topics list", "", "List the Topic Filters that are subscribed to", topics, "one in a line")
+    registry.add("topics show", "<Topic>", "Show where a Topic Filter leads", show, "`<topic> -> <node>`, or nothing")

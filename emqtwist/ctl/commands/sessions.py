@@ -1,65 +1,82 @@
-"""sessions and subscriptions: what the broker keeps for each client."""
-from collections.abc import Callable, Iterator, Sequence
+"""sessions: what the broker keeps for each client."""
+from collections.abc import Callable, Iterator
+from heapq import heappush, heappushpop
 
 from emqtwist.core.session import Session
-from emqtwist.ctl.registry import Context, Line, Refused, Registry
-from emqtwist.mqtt.constants import OPTION_QOS
+from emqtwist.ctl.commands.clients import word
+from emqtwist.ctl.context import Context
+from emqtwist.ctl.registry import Line, Listing, Refused, Registry, Step, Words
+from emqtwist.ctl.walking import in_order
+from emqtwist.services.systopics import NO_ONE
+
+LINE = ("`Session(<id>, clean_sess=<bool>, subscriptions=<n>, max_inflight=<n>, inflight=<n>, mqueue_len=<n>, "
+        "mqueue_dropped=<n>, awaiting_rel=<n>, deliver_msg=undefined, enqueue_msg=<n>, created_at=<unix seconds>)`; "
+        "deliveries are not counted for each session")
+TOP = 10
+MOST = 1000
 
 
-def _line(session: Session) -> Line:
-    waiting = 0 if session.backlog is None else len(session.backlog.queue)
+def _line(context: Context, session: Session) -> Line:
+    backlog = session.backlog
+    clean = session.expiry_interval <= 0
     columns: dict[str, object] = {
-        "subscriptions": len(session.subscriptions), "max_inflight": session.inflight.window,
-        "inflight": len(session.inflight.held), "mqueue_len": waiting, "awaiting_rel": len(session.received)}
-    values = ", ".join(f"{key}={value}" for key, value in columns.items())
-    return f"Session({session.client_id}, {values})", {"client_id": session.client_id, **columns}
+        "client_id": session.client_id, "clean_sess": clean, "subscriptions": len(session.subscriptions),
+        "max_inflight": session.inflight.window, "inflight": len(session.inflight.held), "mqueue_len": session.queued(),
+        "mqueue_dropped": 0 if backlog is None else backlog.dropped, "awaiting_rel": len(session.received),
+        "deliver_msg": None, "enqueue_msg": 0 if backlog is None else backlog.entered,
+        "created_at": context.unix(session.created_at)}
+    shown = {**columns, "clean_sess": word(clean), "deliver_msg": NO_ONE}
+    del shown["client_id"]
+    return f"Session({session.client_id}, {', '.join(f'{key}={value}' for key, value in shown.items())})", columns
 
 
-def _listed(wanted: Callable[[Session], bool]) -> Callable[[Context, Sequence[str]], Iterator[Line]]:
-    def listed(context: Context, words: Sequence[str]) -> Iterator[Line]:
+def _listed(wanted: Callable[[Session], bool]) -> Listing:
+    def listed(context: Context, words: Words) -> Iterator[Step]:
         by_id = context.broker.sessions.by_id
-        for client_id in list(by_id):
-            session = by_id.get(client_id)
-            if session is not None and wanted(session):
-                yield _line(session)
+        for client_id in in_order(list(by_id)):
+            session = None if client_id is None else by_id.get(client_id)
+            yield None if session is None or not wanted(session) else _line(context, session)
     return listed
 
 
-def _session(context: Context, client_id: str) -> Session:
-    session = context.broker.sessions.by_id.get(client_id)
+def show(context: Context, words: Words) -> Iterator[Line]:
+    session = context.broker.sessions.by_id.get(words[0])
     if session is None:
         raise Refused("Not Found.")
-    return session
+    yield _line(context, session)
 
 
-def show(context: Context, words: Sequence[str]) -> Iterator[Line]:
-    yield _line(_session(context, words[0]))
-
-
-def _subscriptions(session: Session) -> Iterator[Line]:
-    for topic_filter, subscription in list(session.subscriptions.items()):
-        text = topic_filter.decode(errors="replace")
-        yield (f"{session.client_id} -> {text}",
-               {"client_id": session.client_id, "topic": text, "qos": subscription.options & OPTION_QOS})
-
-
-def subscriptions(context: Context, words: Sequence[str]) -> Iterator[Line]:
+def top(context: Context, words: Words) -> Iterator[Step]:
+    """Most messages under way or waiting first; of equals, the one that comes first in order."""
+    count = _count(words[0] if words else str(TOP))
     by_id = context.broker.sessions.by_id
-    for client_id in list(by_id):
-        if client_id in by_id:
-            yield from _subscriptions(by_id[client_id])
+    most: list[tuple[int, int, str]] = []
+    for place, client_id in enumerate(list(by_id)):
+        session = by_id.get(client_id)
+        if session is not None:
+            entry = session.load(), -place, client_id
+            if len(most) < count:
+                heappush(most, entry)
+            else:
+                heappushpop(most, entry)
+        yield None
+    for _, _, client_id in sorted(most, reverse=True):
+        session = by_id.get(client_id)
+        yield None if session is None else _line(context, session)
 
 
-def subscriptions_show(context: Context, words: Sequence[str]) -> Iterator[Line]:
-    yield from _subscriptions(_session(context, words[0]))
+def _count(text: str) -> int:
+    if not text.isdecimal() or not 1 <= int(text) <= MOST:
+        raise Refused(f"Count should be from 1 to {MOST}")
+    return int(text)
 
 
 def add(registry: Registry) -> None:
-    registry.add("sessions list", "", "List all sessions", _listed(lambda session: True))
-    registry.add("sessions list persistent", "", "List the sessions that outlive a connection",
-                 _listed(lambda session: session.expiry_interval > 0))
-    registry.add("sessions list transient", "", "List the sessions that do not",
-                 _listed(lambda session: session.expiry_interval <= 0))
-    registry.add("sessions show", "<ClientId>", "Show a session", show)
-    registry.add("subscriptions list", "", "List all subscriptions", subscriptions)
-    registry.add("subscriptions show", "<ClientId>", "Show the subscriptions of a client", subscriptions_show)
+    registry.add("sessions list", "", "List all sessions", _listed(lambda session: True), LINE)
+    registry.add("sessions list persistent", "", "List the sessions that outlive their connection",
+                 _listed(lambda session: session.expiry_interval > 0), "the same")
+    registry.add("sessions list transient", "", "List the sessions that end with their connection",
+                 _listed(lambda session: session.expiry_interval <= 0), "the same")
+    registry.add("sessions show", "<ClientId>", "Show a session", show, "the same, or `Not Found.`")
+    registry.add("sessions top", "", f"Show the {TOP} sessions with most messages under way or waiting", top, "the same")
+    registry.add("sessions top", "<Count>", "Show that many of them", top, "the same")

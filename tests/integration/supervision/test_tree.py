@@ -13,7 +13,7 @@ from typing import Any, Final, cast
 
 import pytest
 from twisted.internet import reactor
-from twisted.internet.defer import Deferred
+from twisted.internet.defer import Deferred, fail
 from twisted.internet.error import ConnectError, ConnectionLost
 from twisted.python.failure import Failure
 
@@ -24,7 +24,7 @@ from emqtwist.core.journal import Journal
 from emqtwist.core.pool import Key
 from emqtwist.mqtt.packets import Connack, Publish, Will
 from emqtwist.mqtt.properties import Properties
-from emqtwist.services import systopics
+from emqtwist.services import supervisor, systopics
 from emqtwist.services.collector import Collector
 from emqtwist.services.keeper import Keeper
 from emqtwist.services.part import Killed
@@ -116,6 +116,12 @@ async def kill_store(place: Place) -> None:
     assert pid is not None
     os.kill(pid, signal.SIGKILL)
     await until(lambda: store.pid not in (None, pid))
+
+
+async def kill_storage(place: Place) -> None:
+    """The whole row, with a group under way."""
+    await until(lambda: place.service.work.group)
+    place.root.kill("store")
 
 
 async def kill_keeper(place: Place) -> None:
@@ -264,7 +270,7 @@ async def kill_collector(place: Place) -> None:
 
 
 KILLS: Final[dict[str, Callable[[Place], Awaitable[None]]]] = {
-    "store": kill_store, "keeper": kill_keeper, "ticker": kill_ticker, "systopics": kill_systopics,
+    "store": kill_storage, "store/process": kill_store, "keeper": kill_keeper, "ticker": kill_ticker, "systopics": kill_systopics,
     "listeners": kill_listeners, LISTENER: kill_listener, "collector": kill_collector,
     **{path: partial(kill_pool, path=path) for path in ("sm", "server", "pubsub")},
     **{path: partial(kill_worker, path=path) for path in ("sm/0", "server/0", "pubsub/0")},  # the others are as these
@@ -296,6 +302,22 @@ def test_each_part_of_the_tree_is_killed_here(tmp_path: Path, checkout: Path) ->
     text = (checkout / "tests" / "adapters" / "test_parts_killed.py").read_text()
     assert [name for name in ON_A_CLOCK.values() if f"def {name}(" not in text] == []
     assert len([path for path in paths if re.search(r"/\d+$", path)]) == 24
+
+
+async def test_a_store_that_cannot_be_opened_for_long_costs_nobody_the_connection(
+        tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(supervisor, "FIRST_PAUSE", 0.001)
+    monkeypatch.setattr(supervisor, "LONGEST_PAUSE", 0.01)
+    async with place_at(tmp_path) as place:
+        whole, failures = SQLiteStore.start, iter(range(30))
+
+        def start(store: SQLiteStore) -> object:
+            return fail(StoreError("planted")) if next(failures, None) is not None else whole(store)
+
+        monkeypatch.setattr(SQLiteStore, "start", start)
+        await kill_store(place)
+        assert next(failures, None) is None
+        await place.traffic.flow()
 
 
 def test_twistd_ends_with_a_status_when_the_broker_gives_up(tmp_path: Path) -> None:

@@ -9,7 +9,7 @@ import pytest
 
 from emqtwist.config import Config, load, validate
 from emqtwist.config.reference import text
-from emqtwist.config.rows import METADATA, Row
+from emqtwist.config.rows import METADATA, Free, Row
 from emqtwist.config.sections.log import parts
 from emqtwist.config.table import Table
 
@@ -76,7 +76,8 @@ def test_parts_are_the_modules_there_are(checkout: Path) -> None:
 
 def test_a_row_without_a_live_mark_waits_for_a_restart() -> None:
     assert sorted(dotted for dotted, row in ROWS.items() if not row.live) == [
-        "ctl.socket", "listener.tcp.backlog", "listener.tcp.bind", "listener.tcp.nodelay", "log.file", "log.file_count",
+        "ctl.bind", "ctl.certificate", "ctl.private_key", "ctl.secret", "ctl.socket",
+        "listener.tcp.backlog", "listener.tcp.bind", "listener.tcp.nodelay", "log.file", "log.file_count",
         "log.file_size", "log.format", "log.syslog", "log.syslog_facility", "log.syslog_prefix", "mqtt.allow_anonymous",
         "mqtt.pubsub.route_cache", "node.data_dir", "node.io", "node.name", "node.plugins", "store.durability",
         "store.max_size", "store.sync_interval", "store.type"]
@@ -103,3 +104,20 @@ def test_the_example_loads_and_holds_every_key_with_its_default(checkout: Path) 
         if dotted != "log.level.part":
             assert f"\n{dotted.rpartition('.')[2]} =" in path.read_text().replace("\n# ", "\n"), dotted
             assert isinstance(row, Row)
+
+
+@pytest.mark.parametrize("dotted", [
+    dotted for dotted, row in ROWS.items() if row.default is not None and not isinstance(row, Free)])
+def test_a_value_is_written_so_that_it_is_read_again(dotted: str) -> None:
+    row = ROWS[dotted]
+    for value in (row.read(row.default or ""), *row.words.values()):
+        assert row.secret or row.read(row.write(value)) == value
+
+
+@pytest.mark.parametrize(("dotted", "text", "written"), [
+    ("mqtt.mqueue.priority", "a=1,b=2", "a=1,b=2"), ("mqtt.mqueue.high_watermark", "12.5%", "12.5%"),
+    ("mqtt.session.expiry_interval", "1h30m", "5400"), ("mqtt.session.expiry_interval", "never", "never"),
+    ("mqtt.keepalive_backoff", "0.75", "0.75"), ("ctl.bind", "[::1]:1882", "[::1]:1882"), ("ctl.bind", "off", "off"),
+    ("mqtt.retain_available", "no", "off"), ("ctl.secret", "sixteen characters", "***"), ("ctl.secret", "", "")])
+def test_values_are_written_as_an_operator_would(dotted: str, text: str, written: str) -> None:
+    assert ROWS[dotted].write(ROWS[dotted].read(text)) == written

@@ -102,3 +102,27 @@ def test_a_program_may_go_without_listeners_but_not_call_two_alike() -> None:
     twins = tuple(TcpListener(name="a", bind=Address("127.0.0.1", port)) for port in (1, 2))
     with pytest.raises(ConfigError, match="two listeners are called a"):
         validate(Config(listener=ListenerSection(tcp=twins)))
+
+
+@pytest.mark.parametrize(("lines", "told"), [
+    ("bind = 127.0.0.1:1882", "commands over TCP need ctl.secret"),
+    ("bind = 1882\nsecret = sixteen characters",
+     "other machines can connect here: ctl.certificate and ctl.private_key must be set"),
+    ("certificate = a.pem", "ctl.private_key must be set, too"),
+    ("private_key = a.pem", "ctl.certificate must be set, too"),
+])
+def test_commands_over_tcp_need_a_secret_and_beyond_loopback_tls(lines: str, told: str) -> None:
+    [message] = messages(f"[ctl]\n{lines}")
+    assert message.endswith(told)
+
+
+def test_a_secret_for_commands_is_long() -> None:
+    [message] = messages("[ctl]\nsecret = too short")
+    assert "at least 16 characters" in message
+    assert "too short" not in message
+
+
+def test_commands_over_tcp_are_taken_with_both() -> None:
+    config = parse("[ctl]\nbind = 1882\nsecret = sixteen characters\ncertificate = a.pem\nprivate_key = b.pem")
+    assert config.ctl.bind == Address("0.0.0.0", 1882)
+    validate(config)

@@ -1,0 +1,79 @@
+"""What commands see of the broker that they are for."""
+import time
+from collections.abc import Callable, Mapping
+from typing import Protocol
+
+from twisted.internet.interfaces import IReactorTime
+
+from emqtwist.config import Config
+from emqtwist.core.broker import Broker
+from emqtwist.interfaces import IStore
+from emqtwist.net.listeners import Listener
+from emqtwist.net.turns import Turns
+from emqtwist.services.supervisor import Supervisor
+
+
+class Plugins(Protocol):
+    """What `app.plugins.Plugins` offers."""
+
+    @property
+    def loaded(self) -> Mapping[str, object]: ...
+    def installed(self) -> Mapping[str, tuple[str, str]]: ...
+    def load_installed(self, names: list[str]) -> None: ...
+    def unload(self, name: str) -> None: ...
+
+
+class Served(Protocol):
+    """What a BrokerService offers to commands."""
+
+    @property
+    def broker(self) -> Broker: ...
+    @property
+    def turns(self) -> Turns: ...
+    @property
+    def config(self) -> Config: ...
+    @property
+    def state(self) -> str: ...
+    @property
+    def listeners(self) -> Mapping[str, Listener]: ...
+    @property
+    def plugins(self) -> Plugins: ...
+    @property
+    def store(self) -> IStore | None: ...
+
+
+class Context:
+    """One broker: `service` with its `root` of supervisors, `apply` to use another configuration in what is live.
+
+    `logs` says whether the broker writes its log itself, so that its levels count.
+    """
+
+    def __init__(self, service: Served, root: Supervisor, apply: Callable[[Config], None], clock: IReactorTime,
+                 logs: Callable[[], bool], wall: Callable[[], float] = time.time) -> None:
+        self.service = service
+        self.root = root
+        self.apply = apply
+        self.clock = clock
+        self.logs = logs
+        self.wall = wall
+        self._began = clock.seconds()
+
+    @property
+    def broker(self) -> Broker:
+        return self.service.broker
+
+    @property
+    def node(self) -> str:
+        return self.service.config.node.name
+
+    @property
+    def uptime(self) -> float:
+        return self.clock.seconds() - self._began
+
+    def begin(self) -> None:
+        """Before anything is asked of the broker: tell it the time."""
+        self.service.turns.begin()
+
+    def unix(self, at: float) -> int:
+        """Unix seconds of a moment on the broker's clock."""
+        return int(self.wall() - (self.broker.turn.now - at))

@@ -1,0 +1,181 @@
+"""What commands tell of clients, sessions, subscriptions and routes is what the traffic was, in emqttd's lines."""
+import json
+
+import pytest
+
+from emqtwist.ctl.registry import Refused
+from emqtwist.mqtt import constants as c
+from emqtwist.mqtt.packets import Connack, Connect, Disconnect, Puback, Publish, Suback, Subscribe, Will
+from tests.desks import Desk
+from tests.peers import every_version
+
+
+def refusal(desk: Desk, *words: str) -> str:
+    error = desk.error(*words)
+    assert isinstance(error, Refused)
+    return str(error)
+
+
+def test_clients_are_listed_in_order_with_what_their_connect_said() -> None:
+    desk = Desk()
+    desk.client("b", c.MQTT_3_1_1, clean_start=False)
+    desk.reactor.advance(10)
+    caller = desk.client("a")
+    assert desk.lines("clients", "list") == [
+        "Client(a, clean_sess=true, username=undefined, peername=127.0.0.1:50000, connected_at=5010)",
+        "Client(b, clean_sess=false, username=undefined, peername=127.0.0.1:50000, connected_at=5000)"]
+    assert desk.lines("clients", "show", "a") == desk.lines("clients", "list")[:1]
+    caller.send(Disconnect(0))
+    assert [row["client_id"] for row in json.loads(desk.ask("clients", "list", form="json"))] == ["b"]
+    assert refusal(desk, "clients", "show", "a") == "Not Found."
+
+
+def test_a_client_shows_its_user_name() -> None:
+    desk = Desk()
+    caller = desk.client("x")
+    caller.protocol.connection.user_name = "alice"
+    assert "username=alice," in desk.ask("clients", "show", "x")
+    assert json.loads(desk.ask("clients", "show", "x", form="json"))[0]["username"] == "alice"
+
+
+@every_version
+def test_a_kick_ends_the_connection_under_a_cause_of_its_own(version: int) -> None:
+    desk = Desk()
+    caller = desk.client("x", version)
+    assert desk.ask("clients", "kick", "x") == ""
+    told = caller.received()
+    assert [packet.reason_code for packet in told if isinstance(packet, Disconnect)] == (
+        [c.ADMINISTRATIVE_ACTION] if version == c.MQTT_5_0 else [])
+    assert caller.closing
+    assert desk.service.broker.metrics.ends == {"administrative_action": 1}
+    assert desk.lines("clients", "list") == []
+    assert refusal(desk, "clients", "kick", "x") == "Not Found."
+    caller.hang_up()
+    assert "  shutdown_count  : [{administrative_action,1}]" in desk.lines("listeners")
+
+
+def test_a_kick_leaves_a_persistent_session_and_publishes_the_will() -> None:
+    desk = Desk()
+    reader = desk.client("reader")
+    reader.send(Subscribe(1, [(b"will", 0)]))
+    reader.one(Suback)
+    caller = desk.client("x", c.MQTT_3_1_1, clean_start=False)
+    caller.hang_up()
+    caller = desk.client("x", c.MQTT_3_1_1, clean_start=False)
+    caller.protocol.connection.end("normal", "it comes again with a Will")
+    again = type(caller)(desk.service.listeners["default"].factory, desk.reactor, version=c.MQTT_3_1_1)
+    again.send(Connect(c.MQTT_3_1_1, "x", False, will=Will(b"will", b"gone")))
+    again.one(Connack)
+    desk.ask("clients", "kick", "x")
+    assert reader.one(Publish).payload == b"gone"
+    assert desk.lines("sessions", "list", "persistent")[0].startswith("Session(x, clean_sess=false")
+
+
+def test_sessions_show_what_is_under_way_and_what_waits() -> None:
+    desk = Desk("mqtt.session.max_inflight = 2", "mqtt.mqueue.max_length = 2", "mqtt.mqueue.on_full = drop_oldest")
+    reader, writer = desk.client("reader"), desk.client("writer")
+    desk.reactor.advance(7)
+    reader.send(Subscribe(1, [(b"a", 1), (b"b", 1)]))
+    for number in range(1, 6):
+        writer.send(Publish(b"a", b"x", 1, packet_id=number))
+    writer.send(Publish(b"b", b"x", 2, packet_id=9))
+    assert desk.lines("sessions", "show", "reader") == [
+        "Session(reader, clean_sess=true, subscriptions=2, max_inflight=2, inflight=2, mqueue_len=2, mqueue_dropped=2, "
+        "awaiting_rel=0, deliver_msg=undefined, enqueue_msg=4, created_at=5000)"]
+    assert "awaiting_rel=1" in desk.ask("sessions", "show", "writer")
+    first = [packet for packet in reader.received() if isinstance(packet, Publish)][0]
+    reader.send(Puback(first.packet_id))
+    assert "inflight=2, mqueue_len=1, " in desk.ask("sessions", "show", "reader")
+    assert refusal(desk, "sessions", "show", "nobody") == "Not Found."
+
+
+def test_persistent_sessions_are_told_from_transient_ones() -> None:
+    desk = Desk()
+    desk.client("two", c.MQTT_3_1_1, clean_start=False)
+    desk.client("one")
+
+    def names(*words: str) -> list[str]:
+        return [row["client_id"] for row in json.loads(desk.ask("sessions", "list", *words, form="json"))]
+
+    assert names() == ["one", "two"]
+    assert names("persistent") == ["two"]
+    assert names("transient") == ["one"]
+
+
+def test_the_sessions_with_most_messages_come_first() -> None:
+    desk = Desk()
+    writer = desk.client("writer")
+    for count, name in enumerate(("none", "one", "two", "three")):
+        reader = desk.client(name)
+        reader.send(Subscribe(1, [(name.encode(), 1)]))
+        for _ in range(count):
+            writer.send(Publish(name.encode(), b"x", 1, packet_id=1))
+    names = [row["client_id"] for row in json.loads(desk.ask("sessions", "top", form="json"))]
+    assert names == ["three", "two", "one", "writer", "none"]
+    assert [line.split(",")[0] for line in desk.lines("sessions", "top", "2")] == ["Session(three", "Session(two"]
+    assert refusal(desk, "sessions", "top", "0") == refusal(desk, "sessions", "top", "many") == "Count should be from 1 to 1000"
+
+
+def test_subscriptions_and_routes_are_those_that_clients_made() -> None:
+    desk = Desk()
+    desk.client("a").send(Subscribe(1, [(b"t/+", 1), (b"$share/g/t", 2 | c.OPTION_RETAIN_AS_PUBLISHED)]))
+    desk.client("b").send(Subscribe(1, [(b"t/+", 0 | c.OPTION_NO_LOCAL)]))
+    assert desk.lines("subscriptions", "list") == ["a -> t/+", "a -> $share/g/t", "b -> t/+"]
+    assert desk.lines("subscriptions", "show", "a") == [
+        "a -> t/+", "  qos     : 1", "a -> $share/g/t", "  qos     : 2", "  share   : g", "  rap     : true"]
+    assert json.loads(desk.ask("subscriptions", "show", "b", form="json")) == [
+        {"client_id": "b", "topic": "t/+", "qos": 0, "no_local": True}]
+    assert desk.lines("routes", "list") == ["t -> emqtwist@127.0.0.1", "t/+ -> emqtwist@127.0.0.1"]
+    assert desk.lines("topics", "list") == ["t", "t/+"]
+    assert desk.lines("routes", "show", "t/+") == desk.lines("topics", "show", "t/+") == ["t/+ -> emqtwist@127.0.0.1"]
+    assert desk.lines("routes", "show", "t/1") == desk.lines("topics", "show", "t/1") == []
+    assert refusal(desk, "subscriptions", "show", "nobody") == "Not Found."
+
+
+def test_a_subscription_that_was_added_counts_until_it_is_deleted() -> None:
+    desk = Desk()
+    caller, writer = desk.client("x"), desk.client("writer")
+    writer.send(Publish(b"kept/1", b"old", retain=True))
+    made: list[tuple[object, ...]] = []
+    desk.service.hooks.add("client.subscribe", lambda *arguments: made.append(arguments))
+    desk.service.hooks.add("session.subscribed", lambda *arguments: made.append(arguments))
+    assert desk.lines("subscriptions", "add", "x", "kept/+", "1") == ["ok"]
+    assert made == [("x", None, b"kept/+", 1)]  # nobody was asked
+    assert caller.one(Publish).payload == b"old"
+    writer.send(Publish(b"kept/2", b"new", 1, packet_id=1))
+    assert caller.one(Publish).qos == 1
+    assert desk.lines("subscriptions", "add", "x", "$queue/kept/+", "0") == ["ok"]
+    assert desk.lines("subscriptions", "list") == ["x -> kept/+", "x -> $queue/kept/+"]
+    assert desk.lines("subscriptions", "del", "x", "kept/+") == desk.lines("subscriptions", "del", "x", "$queue/kept/+") == ["ok"]
+    writer.send(Publish(b"kept/3", b"late"))
+    assert caller.received() == []
+
+
+@pytest.mark.parametrize(("words", "told"), [
+    (("add", "nobody", "t", "0"), "Error: Session not found!"),
+    (("del", "nobody", "t"), "Error: Session not found!"),
+    (("add", "x", "t", "3"), "QoS should be 0, 1, 2"),
+    (("add", "x", "t/#/u", "0"), "Error: "),
+    (("add", "x", "$exclusive/t", "0"), "Error: another client has subscribed to this topic exclusively"),
+])
+def test_a_subscription_that_cannot_be_made_is_refused(words: tuple[str, ...], told: str) -> None:
+    desk = Desk()
+    desk.client("x")
+    desk.client("y")
+    desk.ask("subscriptions", "add", "y", "$exclusive/t", "0")
+    assert refusal(desk, "subscriptions", *words).startswith(told)
+    assert desk.lines("subscriptions", "list") == ["y -> $exclusive/t"]
+
+
+def test_listeners_show_their_connections_and_why_they_ended() -> None:
+    desk = Desk("listener.tcp.default.bind = 127.0.0.1:2883", "listener.tcp.other.bind = 127.0.0.1:2884")
+    desk.client("a")
+    desk.client("b").hang_up()
+    left = desk.client("c")
+    left.send(Disconnect(0))
+    left.hang_up()
+    shown = [
+        "listener on mqtt:tcp:127.0.0.1:2883", "  acceptors       : 1", "  max_clients     : infinity",
+        "  current_clients : 1", "  shutdown_count  : [{connection_lost,1}]"]
+    assert desk.lines("listeners")[:5] == desk.lines("listeners", "list")[:5] == shown
+    assert json.loads(desk.ask("listeners", form="json"))[1]["current_clients"] == 0

@@ -1,0 +1,248 @@
+"""What commands tell of the broker as a whole, and what they change."""
+import json
+import os
+import re
+import sys
+from pathlib import Path
+
+import pytest
+from twisted.python.failure import Failure
+
+from emqtwist.core.alarm import ERROR
+from emqtwist.core.hooks import FAILURES
+from emqtwist.core.metrics import ALIASES
+from emqtwist.ctl.registry import Refused, WrongWords
+from emqtwist.mqtt.packets import Publish, Subscribe
+from emqtwist.services.part import Part
+from emqtwist.services.supervisor import Child
+from tests.adapters.test_plugins import MODULE, NAMES
+from tests.desks import Desk
+
+
+def numbers(desk: Desk, *words: str) -> dict[str, int]:
+    return {row["key"]: row["value"] for row in json.loads(desk.ask(*words, form="json"))}
+
+
+def refusal(desk: Desk, *words: str) -> str:
+    error = desk.error(*words)
+    assert isinstance(error, Refused)
+    return str(error)
+
+
+def test_status_and_broker_tell_how_it_is() -> None:
+    desk = Desk()
+    assert desk.lines("status")[0] == "Node 'emqtwist@127.0.0.1' is started"
+    assert re.fullmatch(r"emqtwist \S+ is running", desk.lines("status")[1])
+    desk.reactor.advance(61)
+    sysdescr, version, uptime, datetime = desk.lines("broker")
+    assert sysdescr == "sysdescr  : emqtwist MQTT Broker"
+    assert version.startswith("version   : ")
+    assert uptime == "uptime    : 1 minutes, 1 seconds"
+    assert re.fullmatch(r"datetime  : \d{4}-\d\d-\d\d \d\d:\d\d:\d\d", datetime)
+    desk.service.stopService()
+    assert desk.lines("status") == ["Node 'emqtwist@127.0.0.1' is stopping", "emqtwist is not running"]
+
+
+def test_gauges_are_those_of_the_traffic() -> None:
+    desk = Desk()
+    desk.client("a").send(Subscribe(1, [(b"t/+", 1), (b"u", 0)]), Publish(b"kept", b"x", retain=True))
+    desk.client("b").send(Subscribe(1, [(b"t/+", 0)]))
+    desk.client("c").hang_up()
+    expected = {"clients/count": 2, "clients/max": 3, "sessions/count": 2, "sessions/max": 3, "topics/count": 2,
+                "routes/count": 2, "subscriptions/count": 3, "subscribers/count": 3, "retained/count": 1}
+    found = numbers(desk, "broker", "stats")
+    assert len(found) == 14
+    assert list(found) == sorted(found)
+    assert {name: found[name] for name in expected} == expected
+    assert "clients/count       : 2" in desk.lines("broker", "stats")
+    assert desk.ask("stats") == desk.ask("broker", "stats")
+
+
+def test_counters_are_those_of_the_traffic() -> None:
+    desk = Desk()
+    desk.client("a").send(Subscribe(1, [(b"t", 1)]))
+    desk.client("b").send(Publish(b"t", b"x", 1, packet_id=1), Publish(b"nobody", b"x"))
+    found = numbers(desk, "broker", "metrics")
+    assert set(ALIASES) < set(found)
+    assert list(found) == sorted(found)
+    expected = {"packets/connect": 2, "packets/connack": 2, "packets/subscribe": 1, "packets/suback": 1, "packets/puback/sent": 1,
+                "messages/qos1/received": 1, "messages/qos1/sent": 1, "messages/qos0/received": 1, "messages/dropped": 1,
+                "packets/received": 5, "authentication_anonymous": 2}
+    assert {name: found[name] for name in expected} == expected
+    assert "packets/connect         : 2" in desk.lines("broker", "metrics")
+    own = numbers(desk, "metrics")
+    assert (own["connect_received"], own["qos1_sent"], own["dropped_no_subscribers"]) == (2, 1, 1)
+
+
+def test_vm_tells_of_this_process() -> None:
+    desk = Desk()
+    parts = [desk.lines("vm", part) for part in ("load", "memory", "process", "io")]
+    names = [[line.split(":")[0] for line in part] for part in parts]
+    assert names == [["cpu/load1               ", "cpu/load5               ", "cpu/load15              "],
+                     ["memory/total            ", "memory/peak             ", "memory/code             "],
+                     ["process/limit           ", "process/count           "],
+                     ["io/max_fds              ", "io/active_fds           "]]
+    assert [line.split(":")[0] for line in desk.lines("vm")] == [name for part in names for name in part]
+    assert len(desk.lines("vm", "all")) == len(desk.lines("vm"))
+    before = numbers(desk, "vm", "io")["io/active_fds"]
+    opened = os.open(os.devnull, os.O_RDONLY)
+    assert numbers(desk, "vm", "io")["io/active_fds"] == before + 1
+    os.close(opened)
+    memory = numbers(desk, "vm", "memory")
+    assert memory["memory/peak"] >= memory["memory/total"] > memory["memory/code"] > 0
+
+
+def test_hooks_are_listed_in_the_order_of_their_calls(logged_failures: list[Failure]) -> None:
+    def late(*arguments: object) -> None:
+        raise ValueError("of ours")
+
+    def early(*arguments: object) -> None:
+        pass
+
+    desk = Desk()
+    desk.service.hooks.add("client.connected", late, 5, "t")
+    desk.service.hooks.add("client.connected", early, -1)
+    desk.client("x")
+    lines = desk.lines("hooks", "list")
+    assert re.fullmatch(r"client.connected -> \S+early, priority=-1, failures=0", lines[0])
+    assert re.fullmatch(r"client.connected -> \S+late:t, priority=5, failures=1", lines[1])
+    assert logged_failures.pop().type is ValueError
+    for number in range(FAILURES):
+        desk.client(f"x{number}")
+    assert json.loads(desk.ask("hooks", "list", form="json"))[1]["failures"] == FAILURES + 1
+    assert desk.lines("alarms", "list")[0].startswith("Alarm(hook_failing/client.connected/")
+
+
+def test_alarms_are_listed_until_they_are_cleared_and_remembered() -> None:
+    desk = Desk()
+    desk.service.turns.begin()
+    desk.service.broker.alarms.raise_("fire", ERROR, "it burns", "the whole of it")
+    desk.reactor.advance(5)
+    told = "severity=error, title=it burns, summary=the whole of it, raised_at=5000"
+    assert desk.lines("alarms", "list") == [f"Alarm(fire, {told})"]
+    assert desk.lines("alarms", "history") == []
+    assert desk.lines("alarms", "clear", "fire") == ["ok"]
+    assert desk.lines("alarms", "list") == []
+    assert desk.lines("alarms", "history") == [f"Alarm(fire, {told}, cleared_at=5005)"]
+    assert refusal(desk, "alarms", "clear", "fire") == "Not Found."
+
+
+# Plug-ins.
+
+def test_plugins_are_loaded_and_unloaded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, logged_failures: list[Failure]) -> None:
+    (tmp_path / "pieces.py").write_text(MODULE)
+    package = tmp_path / "pieces-1.5.dist-info"
+    package.mkdir()
+    (package / "METADATA").write_text("Metadata-Version: 2.1\nName: pieces\nVersion: 1.5\nSummary: what it does\n")
+    entries = "\n".join(f"{name} = pieces:{target}" for name, target in NAMES.items())
+    (package / "entry_points.txt").write_text(f"[emqtwist.plugins]\n{entries}\n")
+    monkeypatch.syspath_prepend(str(tmp_path))
+    monkeypatch.delitem(sys.modules, "pieces", raising=False)
+    desk = Desk()
+
+    def shown() -> list[str]:
+        return [line for line in desk.lines("plugins", "list") if "(one," in line]
+
+    assert shown() == ["Plugin(one, version=1.5, description=what it does, active=false)"]
+    assert desk.lines("plugins", "load", "one") == ["Start apps: [one]", "Plugin one loaded successfully."]
+    assert shown() == ["Plugin(one, version=1.5, description=what it does, active=true)"]
+    assert refusal(desk, "plugins", "load", "one") == "load plugin error: already_started"
+    assert refusal(desk, "plugins", "load", "none") == "load plugin error: not_found"
+    assert refusal(desk, "plugins", "load", "broken").startswith("load plugin error: {broken,")
+    assert logged_failures.pop().check(Exception)
+    assert desk.lines("plugins", "unload", "one") == ["Plugin one unloaded successfully."]
+    assert sys.modules["pieces"].events == [("load", "one"), ("unload", "one")]
+    assert refusal(desk, "plugins", "unload", "one") == "unload plugin error: not_started"
+    assert refusal(desk, "plugins", "unload", "none") == "unload plugin error: not_found"
+
+
+def test_a_plugin_adds_commands_of_its_own() -> None:
+    class Greeter:
+        def load(self, broker: object) -> None:
+            desk.service.commands.add("greet", "<Name>", "Greet somebody", lambda context, words: [(f"hello {words[0]}", {})])
+
+        def unload(self) -> None:
+            desk.service.commands.remove("greet")
+
+    desk = Desk()
+    desk.service.plugins.load("greeter", Greeter())
+    assert desk.lines("greet", "you") == ["hello you"]
+    assert "greet <Name>                                    # Greet somebody" in desk.lines("help")
+    desk.service.plugins.unload("greeter")
+    assert isinstance(desk.error("greet", "you"), WrongWords)
+
+
+# The tree of parts.
+
+def test_the_tree_shows_every_part_and_what_became_of_it() -> None:
+    desk = Desk()
+    made: list[Part] = []
+
+    def make() -> Part:
+        made.append(Part())
+        return made[-1]
+
+    desk.root.add(Child("a", make))
+    desk.reactor.advance(9)
+    assert desk.lines("supervisor", "tree") == ["a: running, restarts=0, uptime=9"]
+    assert desk.lines("supervisor", "kill", "a") == ["ok"]
+    assert desk.lines("supervisor", "tree") == ["a: running, restarts=1, uptime=0, last failure: a was killed"]
+    assert desk.lines("supervisor", "restart", "a") == ["ok"]
+    assert len(made) == 3
+    assert [part.running for part in made] == [0, 0, 1]
+    assert refusal(desk, "supervisor", "kill", "b") == refusal(desk, "supervisor", "restart", "a/b") == "Not Found."
+
+
+# The configuration.
+
+def test_a_live_key_is_changed_and_shown() -> None:
+    desk = Desk()
+    assert desk.lines("config", "show", "mqtt.session.max_inflight") == ["mqtt.session.max_inflight = 1000"]
+    assert desk.lines("config", "set", "mqtt.session.max_inflight", "7") == ["ok"]
+    assert desk.service.broker.settings.max_inflight == 7
+    desk.client("x")
+    assert "max_inflight=7," in desk.ask("sessions", "show", "x")
+    assert desk.lines("config", "show", "mqtt.session.max_inflight") == ["mqtt.session.max_inflight = 7"]
+    assert "mqtt.session.max_inflight = 7" in desk.lines("config", "show")
+    assert desk.ask("set", "mqtt.mqueue.high_watermark=70%") == " successfully\n"
+    columns = f"{'mqtt.mqueue.high_watermark':<40}{'70%':<20}{'percent':<20}emqtwist"
+    assert desk.lines("show", "mqtt.mqueue.high_watermark") == [columns]
+    assert columns in desk.lines("set")
+    assert not any(line.startswith("node.name") for line in desk.lines("set"))
+
+
+@pytest.mark.parametrize(("key", "value", "told"), [
+    ("node.name", "x@y", "node.name needs a restart: write it into the configuration file"),
+    ("mqtt.session.max_inflght", "7", "there is no key mqtt.session.max_inflght; did you mean mqtt.session.max_inflight?"),
+    ("mqtt.session.max_inflight", "many",
+     "mqtt.session.max_inflight: not a whole number; allowed is a whole number, from 1 to 65535"),
+    ("mqtt.mqueue.low_watermark", "90%", "mqtt.mqueue.low_watermark must be below mqtt.mqueue.high_watermark"),
+    ("auth.scram.file", "/nowhere", "cannot be read: No such file or directory"),
+])
+def test_a_value_that_is_not_good_changes_nothing(key: str, value: str, told: str) -> None:
+    desk = Desk()
+    before = desk.service.config
+    assert refusal(desk, "config", "set", key, value) == told
+    assert desk.service.config == before
+
+
+def test_a_secret_is_not_shown() -> None:
+    desk = Desk("ctl.secret = sixteen characters at least")
+    assert desk.lines("config", "show", "ctl.secret") == ["ctl.secret = ***"]
+    assert "sixteen" not in desk.ask("config", "show", form="json")
+
+
+def test_levels_of_the_log_are_set_for_all_or_for_a_part() -> None:
+    desk = Desk()
+    assert desk.lines("log", "level") == ["default: info"]
+    assert desk.lines("log", "level", "warn") == desk.lines("log", "level", "net.protocol", "debug") == ["ok"]
+    assert desk.lines("log", "level") == ["default: warn", "net.protocol: debug"]
+    assert (desk.applied[-1].log.level, desk.applied[-1].log.levels) == ("warn", (("net.protocol", "debug"),))
+    assert refusal(desk, "log", "level", "loud").startswith("log.level: not one of the choices")
+    assert refusal(desk, "log", "level", "no.part", "debug").startswith("there is no key log.level.no.part")
+    assert "--logger" in refusal(Desk(logs=False), "log", "level", "debug")
+
+
+def test_a_broker_without_a_store_says_so() -> None:
+    for words in (("info",), ("check",), ("backup", "x")):
+        assert refusal(Desk(), "store", *words) == "this broker keeps nothing: its store is the memory"
