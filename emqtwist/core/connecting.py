@@ -245,7 +245,7 @@ class _Entry(Job):
         self.connection = connection
         self.packet = packet
         self.answer = answer
-        self.present = False
+        self.present = False  # [MQTT-3.2.2-3]
         self.will: WillMessage | None = None
         self._ending: End | None = None
 
@@ -265,7 +265,7 @@ class _Entry(Job):
         elif self.packet.clean_start or old.expiry_interval <= 0:
             self._end(_discard(connection, old, self.packet.clean_start))
         else:
-            self.present = True  # [MQTT-3.2.2-2] [MQTT-3.2.2-3]
+            self.present = True  # [MQTT-3.2.2-2]
             self._open(old)  # [MQTT-3.1.2-5]
 
     def _end(self, end: End) -> None:

@@ -17,7 +17,7 @@ JOURNAL_BUGS: Final = [
     Bug("a message is not stored again in a later group", "core.journal:Journal.queue",
         "if number not in self._messages:", "if not number:"),
     Bug("SUBACK comes before the commit", "core.subscribing:_answer", "send_packet(packet, True)", "send_packet(packet)"),
-    Bug("UNSUBSCRIBED is not recorded", "core.sessions:Sessions.unsubscribe", "if session.ledger is not None:", "if False:"),
+    Bug("UNSUBSCRIBED is not recorded", "core.sessions:Sessions.unsubscribed", "if session.ledger is not None:", "if False:"),
     Bug("a Will is not recorded", "core.ledger:Ledger.will", "self.journal.add(", "len("),
     Bug("WILL_DUE is not recorded", "core.ledger:Ledger.will_due", "self.journal.add(", "len("),
     Bug("WILL_GONE is not recorded", "core.ledger:Ledger.no_will", "self.record(r.WILL_GONE)", "pass"),

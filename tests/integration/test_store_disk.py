@@ -110,7 +110,7 @@ def test_a_full_disk_refuses_what_it_cannot_keep_until_there_is_room(broker: Run
         os.kill(child, 9)  # what is there now is what a crash would leave
     copy = tmp_path / "copy"
     copy.mkdir()
-    for file in data.iterdir():
+    for file in filter(Path.is_file, data.iterdir()):
         shutil.copyfile(file, copy / file.name)
     assert check(copy / "store.db") == []
     assert kept(broker, 3) == [b"1", b"2", bytes(100_000)]
