@@ -51,7 +51,8 @@ class Listener:
             if self._sockets is None:
                 self._port = self._reactor.listenTCP(self._number, self.factory, backlog, host)
             else:
-                self._port = listen_tcp(self._number, self.factory, backlog, host, self._sockets)
+                self._port = listen_tcp(self._number, self.factory, backlog, host, self._sockets,
+                                        (self.section.nodelay, True))
             self._number = self.port
             if self._held:
                 cast(Port, self._port).stopReading()

@@ -87,6 +87,7 @@ class SocketSet:
     def remove(self, member: Member) -> None:
         """Its descriptor is about to be closed; it waits for nothing any more."""
         self.members.pop(member.fd, None)
+        self.writing.discard(member.fd)
         if not self.members and self._epoll is not None:
             self.reactor.removeReader(self)
             self._epoll.close()

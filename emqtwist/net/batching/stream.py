@@ -41,14 +41,16 @@ NOBODY = Protocol()  # in place of a protocol that has lost its connection
 class Stream:
     """Carries bytes between a connected, non-blocking socket and a Protocol.
 
-    `bufferSize` is how many unsent bytes pause a streaming producer. There is no `startTLS`.
+    `bufferSize` is how many unsent bytes pause a streaming producer. `options` are TCP_NODELAY and SO_KEEPALIVE as the socket
+    has them. There is no `startTLS`.
     """
 
     __slots__ = ("fd", "socket", "protocol", "bufferSize", "connected", "disconnecting", "disconnected", "producer",
                  "streamingProducer", "producerPaused", "unsent", "_set", "_peer", "_waiting", "_watched", "_half_closing",
-                 "_half_closed", "_reason")
+                 "_half_closed", "_reason", "_options")
 
-    def __init__(self, connected: socket.socket, peer: Address, protocol: Protocol, sockets: SocketSet) -> None:
+    def __init__(self, connected: socket.socket, peer: Address, protocol: Protocol, sockets: SocketSet,
+                 options: tuple[bool, bool] = (False, False)) -> None:
         self.fd = connected.fileno()
         self.socket = connected
         self.protocol = protocol
@@ -67,6 +69,7 @@ class Stream:
         self._half_closing = False
         self._half_closed = False
         self._reason: Failure | None = None  # why it closes when the batch is over
+        self._options = options
         sockets.add(self)
         self._watch(READ)
 
@@ -105,7 +108,7 @@ class Stream:
             return
         self.disconnected = True
         self.connected = False
-        self._watch(0)
+        self._watched = 0  # closing takes it out of the epoll set
         self._set.remove(self)
         self.socket.close()
         self._waiting = None
@@ -133,8 +136,8 @@ class Stream:
 
     def _read_ended(self) -> None:
         """The peer sends no more. Most protocols end with that; one that can go on sending may."""
-        self._watch(self._watched & ~READ)
         if IHalfCloseableProtocol.providedBy(self.protocol):
+            self._watch(self._watched & ~READ)
             cast(IHalfCloseableProtocol, self.protocol).readConnectionLost()
         else:
             self.connectionLost(Failure(ConnectionDone()))
@@ -265,9 +268,10 @@ class Stream:
         if not self.connected or self.disconnecting:
             return
         self.disconnecting = True
-        self.pauseProducing()
         if self._half_closed or (self._waiting is None and (self.producer is None or self.streamingProducer)):
             self._close_soon(Failure(ConnectionDone()))
+        else:
+            self.pauseProducing()
 
     def abortConnection(self) -> None:
         """Close without sending what waits; the peer sees a reset."""
@@ -298,12 +302,12 @@ class Stream:
         if self._reason is None:
             self._set.part(self)
         self._reason = reason
-        self._watch(0)
+        self._watched = 0  # what comes before it is closed is nothing to it; closing takes it out of the epoll set
 
     # The socket.
 
     def _watch(self, events: int) -> None:
-        if events != self._watched:
+        if events != self._watched and self._reason is None:
             before, self._watched = self._watched, events
             self._set.watch(self.fd, before, events)
 
@@ -323,13 +327,19 @@ class Stream:
         return bool(self.socket.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY))
 
     def setTcpNoDelay(self, enabled: bool) -> None:
-        self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, enabled)
+        no_delay, keep_alive = self._options
+        if no_delay != enabled:
+            self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, enabled)
+            self._options = bool(enabled), keep_alive
 
     def getTcpKeepAlive(self) -> bool:
         return bool(self.socket.getsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE))
 
     def setTcpKeepAlive(self, enabled: bool) -> None:
-        self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, enabled)
+        no_delay, keep_alive = self._options
+        if keep_alive != enabled:
+            self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, enabled)
+            self._options = no_delay, bool(enabled)
 
     def logPrefix(self) -> str:
         return type(self.protocol).__name__

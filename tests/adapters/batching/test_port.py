@@ -43,7 +43,7 @@ class Entrance(Room):
         super().__init__()
         self.factory = Factory()
         self.interface = interface
-        listening = listen_tcp(0, self.factory, 50, interface, self.sockets)
+        listening = listen_tcp(0, self.factory, 50, interface, self.sockets, (True, True))
         assert isinstance(listening, Port)
         self.port = listening
 
@@ -205,3 +205,14 @@ def test_the_end_of_the_reactor_closes_the_port(entrance: Entrance) -> None:
     entrance.reactor.turn()  # what was to close it finds it closed
     with pytest.raises(ConnectionRefusedError):
         socket.create_connection(("127.0.0.1", number))
+
+
+def test_connections_inherit_the_options_and_may_change_them(entrance: Entrance) -> None:
+    entrance.call()
+    entrance.reactor.turn()
+    stream = entrance.factory.made[0].stream
+    assert (stream.getTcpNoDelay(), stream.getTcpKeepAlive()) == (True, True)
+    for enabled in (True, False, True):
+        stream.setTcpNoDelay(enabled)
+        stream.setTcpKeepAlive(enabled)
+        assert (stream.getTcpNoDelay(), stream.getTcpKeepAlive()) == (enabled, enabled)

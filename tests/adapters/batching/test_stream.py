@@ -352,3 +352,23 @@ def test_the_options_of_the_socket(room: Room) -> None:
     stream.abortConnection()
     room.reactor.turn()
     assert (stream.fileno(), stream.logPrefix()) == (-1, "Protocol")
+
+
+@pytest.mark.parametrize("failing", [False, True])
+def test_who_is_closing_hears_of_nothing_more(room: Room, failing: bool) -> None:
+    protocol, far = room.connect()
+    stream = protocol.stream
+    if failing:
+        far.close()
+        stream.write(b"x")  # fails
+    else:
+        stream.loseConnection()
+        far.send(b"late")
+    stream.resumeProducing()
+    stream.pauseProducing()
+    stream.resumeProducing()
+    room.sockets.doRead()
+    assert protocol.data == b""
+    room.reactor.turn()
+    assert protocol.ended == ("ConnectionLost" if failing else "ConnectionDone")
+    assert stream.fd not in room.sockets.members
