@@ -248,7 +248,7 @@ class Supervisor(MultiService):
                 row.state = "ended"
 
     async def _died(self, row: Row, service: IService, failure: Failure) -> None:
-        if row.service is not service or not self.running:
+        if not self._is_meant(row, service):
             return
         self._note(row, failure)
         if row.child.restart == "temporary":
@@ -263,8 +263,12 @@ class Supervisor(MultiService):
             pause = min(LONGEST_PAUSE, FIRST_PAUSE * 2.0 ** min(row.attempts - 2, 10))
             row.pause = self._clock.callLater(pause, self._locked, self._again, row, service)
 
+    def _is_meant(self, row: Row, service: IService) -> bool:
+        """Whether a death concerns a part still: it was not replaced, nor stopped or removed, while that waited its turn."""
+        return row.service is service and row.state != "stopped" and bool(self.running)
+
     async def _again(self, row: Row, service: IService) -> None:
-        if row.service is not service or not self.running:
+        if not self._is_meant(row, service):
             return
         row.restarts += 1
         try:

@@ -291,6 +291,22 @@ def test_a_death_while_another_is_served_waits_its_turn(stage: Stage) -> None:
     assert stage.took() == "+a -b +b"
 
 
+@pytest.mark.parametrize("gone", ["stop", "remove"])
+def test_a_restart_that_is_due_while_its_part_is_stopped_does_not_bring_it_back(stage: Stage, gone: str) -> None:
+    supervisor = stage.supervisor("a", "b", intensity=100)
+    supervisor.startService()
+    stage.broken_starts["a"] = 1
+    die(supervisor, "a")
+    stage.stopping["b"] = Deferred()
+    supervisor.restart("b")
+    getattr(supervisor, gone)("a")
+    stage.clock.advance(1.0)
+    stage.took()
+    stage.stopping.pop("b").callback(None)
+    assert stage.took() == "+b -a"
+    assert states(supervisor).get("a", "stopped") == "stopped"
+
+
 def test_a_death_of_one_that_was_replaced_meanwhile_counts_no_more(stage: Stage) -> None:
     supervisor = stage.supervisor("a", "b", strategy="one_for_all")
     supervisor.startService()
