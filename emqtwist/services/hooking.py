@@ -2,7 +2,7 @@
 from collections.abc import Awaitable, Callable
 from typing import Any
 
-from twisted.internet.defer import Deferred
+from twisted.internet.defer import Deferred, TimeoutError
 from twisted.internet.interfaces import IReactorTime
 from twisted.python.failure import Failure
 
@@ -21,14 +21,26 @@ class Asker:
     def ask(self, *arguments: object) -> Pending[Answer]:
         pending: Pending[Answer] = Pending()
 
+        patience = self._patience()
+        asked: Deferred[Any] = Deferred.fromCoroutine(self._await(arguments))
+
+        def late() -> None:  # who goes on in spite of that is not waited for
+            pending.resume(Answer(None, TimeoutError(patience, "Deferred")))
+            asked.cancel()
+
+        due = self._clock.callLater(patience, late)
+
         def gave(value: object) -> None:
             pending.resume(Answer(value))
 
         def failed(reason: Failure) -> None:
             pending.resume(Answer(None, _error(reason)))
 
-        asked: Deferred[Any] = Deferred.fromCoroutine(self._await(arguments))
-        asked.addTimeout(self._patience(), self._clock).addCallbacks(gave, failed)
+        def over(_: None) -> None:
+            if due.active():
+                due.cancel()
+
+        asked.addCallbacks(gave, failed).addCallback(over)
         return pending
 
     async def _await(self, arguments: tuple[object, ...]) -> object:

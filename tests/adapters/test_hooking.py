@@ -1,5 +1,5 @@
 """Functions at hooks that wait: coroutine functions and Deferreds, their failures, and how long they may take."""
-from twisted.internet.defer import Deferred, TimeoutError
+from twisted.internet.defer import CancelledError, Deferred, TimeoutError
 from twisted.internet.testing import MemoryReactorClock
 from twisted.python.failure import Failure
 
@@ -80,3 +80,36 @@ def test_node_hook_timeout(logged_failures: list[Failure]) -> None:
         place.service.reconfigure(parse("node.hook_timeout = 3s"))
     assert [failure.type for failure in logged_failures] == [TimeoutError]  # the first of the row
     logged_failures.clear()
+
+
+def test_who_does_not_let_itself_be_cancelled_is_waited_for_no_longer(logged_failures: list[Failure]) -> None:
+    place = Place("node.hook_timeout = 2s")
+    cancelled: list[bool] = []
+
+    async def stubborn(*arguments: object) -> object:
+        try:
+            await place.later("", "", b"", True)
+        except CancelledError:
+            cancelled.append(True)
+        return await place.later("", "", b"", True)
+
+    place.service.add_waiting_hook("client.authorize", stubborn)
+    place.publish()
+    place.reactor.advance(2)
+    assert place.answered() == c.NOT_AUTHORIZED
+    assert cancelled == [True]
+    place.asked.pop().callback(True)
+    place.reactor.advance(0)
+    assert place.alice.received() == []
+    assert [failure.type for failure in logged_failures] == [TimeoutError]
+    logged_failures.clear()
+
+
+def test_nothing_is_left_of_a_wait_that_is_over() -> None:
+    place = Place()
+    before = len(place.reactor.getDelayedCalls())
+    place.service.add_waiting_hook("client.authorize", place.later)
+    place.publish()
+    place.asked.pop().callback(True)
+    assert place.answered() == c.NO_MATCHING_SUBSCRIBERS
+    assert len(place.reactor.getDelayedCalls()) == before
