@@ -178,7 +178,7 @@ def refuse(connection: Connection, packet: Publish, error: MQTTError) -> None:
     """
     told = connection.version == c.MQTT_5_0
     unanswered = error.reason_code == c.PAYLOAD_FORMAT_INVALID and not packet.qos
-    if unanswered or (error.reason_code == c.QUOTA_EXCEEDED and not told):
+    if unanswered or (error.reason_code == c.QUOTA_EXCEEDED and packet.qos and not told):
         raise error
     if packet.qos == 1:
         connection.acknowledge(c.PUBACK, packet.packet_id, error.reason_code, error.reason)

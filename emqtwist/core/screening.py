@@ -12,15 +12,23 @@ from emqtwist.mqtt.packets import AliasedPublish, Publish
 
 def screen(connection: Connection, session: Session, packet: Publish) -> None:
     """Ask, then publish or refuse. One that was passed on already is not asked for again: its flow has to come to its end."""
+    if packet.qos == 2:
+        connection.broker.metrics.qos2_received += 1
     packet = _in_full(connection, packet)
     if packet.qos == 2 and packet.packet_id in session.received:
-        publishing.publish(connection, session, packet)
+        _publish(connection, session, packet)
         return
     screening = _Screening(packet)
     ask(connection, CLIENT_AUTHORIZE, (connection.client(), PUBLISH, packet.topic_name), True, screening.decided)
-    if connection.pending is not None and not screening.over and packet.qos == 1:
+    if not screening.over and packet.qos == 1:
         screening.waits = True
         connection.broker.metrics.qos1_unanswered += 1  # until it is
+
+
+def _publish(connection: Connection, session: Session, packet: Publish) -> None:
+    if packet.qos == 2:
+        connection.broker.metrics.qos2_received -= 1  # `publish` counts it
+    publishing.publish(connection, session, packet)
 
 
 def _in_full(connection: Connection, packet: Publish) -> Publish:
@@ -46,7 +54,7 @@ class _Screening:
     def decided(self, connection: Connection, allowed: Folded[bool]) -> None:
         self.over = True
         if allowed.value:
-            publishing.publish(connection, cast(Session, connection.session), self.packet)
+            _publish(connection, cast(Session, connection.session), self.packet)
         else:
             publishing.refuse(connection, self.packet, NotAuthorized("this client may not publish to this topic"))
         if self.waits:

@@ -1,33 +1,23 @@
 """Functions that wait: the connection keeps what comes, others go on, answers come in any order."""
 import pytest
 
-from emqtwist.core.hooks import FAILURES, Answer, Stop
-from emqtwist.core.pending import Pending
+from emqtwist.core.hooks import FAILURES, Stop
 from emqtwist.mqtt import constants as c
-from emqtwist.mqtt.packets import Connack, Connect, Pingreq, Pingresp, Puback, Publish, Suback, Subscribe, Unsuback, Unsubscribe
+from emqtwist.mqtt.packets import (
+    AliasedPublish,
+    Connack,
+    Connect,
+    Pingreq,
+    Pingresp,
+    Puback,
+    Publish,
+    Suback,
+    Subscribe,
+    Unsuback,
+    Unsubscribe,
+)
+from tests.hookgates import Gate
 from tests.peers import World
-
-
-class Gate:
-    """A function at a hook whose answers come when the test says so."""
-
-    def __init__(self, world: World, name: str, priority: int = 0) -> None:
-        self.world = world
-        self.asked: list[tuple[object, ...]] = []
-        self._waiting: list[Pending[Answer]] = []
-        world.broker.hooks.add(name, self.function, priority, ask=self.ask)
-
-    def function(self) -> None:
-        """Stands for the one that is called."""
-
-    def ask(self, *arguments: object) -> Pending[Answer]:
-        self.asked.append(arguments)
-        self._waiting.append(Pending())
-        return self._waiting[-1]
-
-    def answer(self, value: object = None, error: Exception | None = None) -> None:
-        self._waiting.pop(0).resume(Answer(value, error))
-        self.world.settle()
 
 
 def test_nobody_waits_where_nobody_may() -> None:
@@ -64,16 +54,35 @@ def test_a_client_that_leaves_meanwhile_is_forgotten() -> None:
     assert bob.received() == []
 
 
-def test_the_numbers_stay_right_while_a_publish_waits() -> None:
+@pytest.mark.parametrize("qos", [0, 1, 2])
+def test_the_numbers_stay_right_while_a_publish_waits(qos: int) -> None:
     world = World()
     gate = Gate(world, "client.authorize")
     alice = world.connect("alice")
-    for value in (True, False):
-        alice.send(Publish(b"a", b"1", 1, packet_id=1))
-        assert world.broker.metrics.counters()["qos0_received"] == 0
+
+    def numbers() -> list[int]:
+        counters = world.broker.metrics.counters()
+        return [counters[f"qos{each}_received"] for each in range(3)]
+
+    for count, value in enumerate((True, False), 1):
+        alice.send(Publish(b"a", b"1", qos, packet_id=count if qos else 0))
+        expected = [count if each == qos else 0 for each in range(3)]
+        assert numbers() == expected
         gate.answer(value)
+        assert numbers() == expected
+    alice.send(Publish(b"a", b"1", qos, packet_id=3 if qos else 0))
+    alice.drop()
+    assert numbers() == [3 if each == qos else 0 for each in range(3)]
+
+
+@pytest.mark.parametrize("qos", [0, 1, 2])
+def test_an_unknown_alias_counts_as_what_it_was(qos: int) -> None:
+    world = World()
+    Gate(world, "client.authorize")
+    alice = world.connect("alice")
+    alice.send(AliasedPublish(b"", b"x", qos, False, False, 1 if qos else 0, None, 1))
     counters = world.broker.metrics.counters()
-    assert (counters["qos1_received"], counters["qos0_received"], counters["puback_sent"]) == (2, 0, 2)
+    assert [counters[f"qos{each}_received"] for each in range(3)] == [int(each == qos) for each in range(3)]
 
 
 def test_subscriptions_are_decided_one_after_the_other() -> None:

@@ -6,6 +6,7 @@ from emqtwist.core.message import Message
 from emqtwist.mqtt import constants as c
 from emqtwist.mqtt.packets import AliasedPublish, Puback, Publish, Pubrec, Pubrel, Will
 from tests.peers import World
+from tests.scenes import bob_subscribed
 
 
 def upper(message: Message) -> Message:
@@ -36,6 +37,17 @@ def test_properties_and_expiry_stay_with_a_message_that_is_changed() -> None:
     assert got.payload == b"X"
     assert got.properties is not None
     assert (got.properties.content_type, got.properties.message_expiry_interval) == ("text", 9)
+
+
+def test_no_client_is_closed_for_a_qos_that_a_function_has_chosen() -> None:
+    world = World("mqtt.mqueue.max_length = 1")
+    bob_subscribed(world).drop()
+    world.broker.hooks.add("message.publish", lambda message: message.changed(qos=1))
+    alice = world.connect("alice", version=4)
+    for _ in range(2):
+        alice.publish("a", b"x")
+    assert not alice.closed
+    assert world.drops == {"queue_full_refused": 1}
 
 
 @pytest.mark.parametrize("bad", [Message(b"a/#", b""), Message(b"", b""), b"x", True])
