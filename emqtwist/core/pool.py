@@ -224,6 +224,10 @@ class Pool:
     def worker(self, key: Key) -> Worker:
         return self.workers[hash(key) % len(self.workers)]
 
+    def is_busy(self, key: Key) -> bool:
+        """Whether a job of this key waits."""
+        return key in self.worker(key).lines
+
     def submit(self, job: Job) -> None:
         """Let the worker of its key do it."""
         worker = self.workers[hash(job.key) % len(self.workers)]

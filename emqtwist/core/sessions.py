@@ -107,6 +107,10 @@ class Sessions:
         client_id = session.client_id
         return self.by_id.get(client_id) is session and session.opener is None and client_id not in self._deadlines
 
+    def is_changing(self, session: Session) -> bool:
+        """Whether a subscription may come, or come back, by what is under way."""
+        return self._pools.server.is_busy(session.client_id)
+
     def clean_up(self, session: Session) -> "CleanUp":
         """Have its subscriptions removed."""
         job = CleanUp(self._subscriptions, session)
@@ -198,7 +202,7 @@ class End(Job):
         sessions, session = self._sessions, self._session
         if not sessions.is_over(session):
             return  # it has ended, or its client is back
-        if not session.subscriptions:
+        if not session.subscriptions and not sessions.is_changing(session):
             sessions.end(session)
             return
         self._clean_up = sessions.clean_up(session)

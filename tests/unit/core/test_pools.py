@@ -249,6 +249,21 @@ def test_a_filter_that_cannot_be_unsubscribed_stays() -> None:
     assert scene.broker.router.filters() == [b"traffic"]
 
 
+def test_a_subscription_that_could_not_be_ended_does_not_outlive_its_session() -> None:
+    scene = Scene()
+    alice = scene.world.connect("a")
+    alice.subscribe("t")
+    scene.poison_routes(b"t")
+    scene.pools.pubsub.worker(b"t").stop()
+    alice.send(Unsubscribe(9, [b"t"]))
+    alice.drop()
+    scene.start()
+    assert len(scene.deaths) == 1
+    scene.start()
+    assert list(scene.broker.sessions.by_id) == ["busy"]
+    assert not scene.broker.router.holds(b"t")
+
+
 def test_a_subscriber_whose_own_table_fails_is_told_and_stays_connected() -> None:
     scene = Scene()
     peer = scene.world.connect("a")
