@@ -110,4 +110,4 @@ def _send(connection: Connection, exchange: Exchange, reason_code: int, data: by
     properties.authentication_method = exchange.method  # [MQTT-4.12.0-5]
     properties.authentication_data = data
     if not connection.send_packet(Auth(reason_code, properties)):
-        connection.end("packet_too_large", "AUTH exceeds the client's Maximum Packet Size")
+        connection.end_too_small("AUTH")

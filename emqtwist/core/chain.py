@@ -2,7 +2,7 @@
 from collections.abc import Callable
 from typing import Generic, TypeVar, cast
 
-from emqtwist.core.connection import Connection
+from emqtwist.core.connection import CLOSED, Connection
 from emqtwist.core.hooks import Answer, Folded, Hook
 from emqtwist.core.link import Link
 
@@ -12,7 +12,8 @@ A = TypeVar("A")
 class Chain(Generic[A]):
     """Asks each function in its turn, then calls `done` with the connection and what they made of the accumulator.
 
-    Where none waits that is at once. A connection that ends meanwhile asks nobody any more.
+    Where none waits that is at once. A connection that ends meanwhile, be it by a function that is asked, asks nobody any
+    more, and nothing follows.
     """
 
     __slots__ = ("_hooks", "_next", "_arguments", "_folded", "_has_accumulator", "_done")
@@ -29,7 +30,7 @@ class Chain(Generic[A]):
     def run(self, connection: Connection) -> None:
         """Ask those who have not been asked."""
         hooks = connection.broker.hooks
-        while self._next < len(self._hooks) and not self._folded.stopped:
+        while self._next < len(self._hooks) and not self._folded.stopped and connection.state != CLOSED:
             hook = self._hooks[self._next]
             arguments = (*self._arguments, self._folded.value) if self._has_accumulator else self._arguments
             if hook.ask is not None:
@@ -37,7 +38,8 @@ class Chain(Generic[A]):
                 return
             self._next += 1
             hooks.take(hook, self._folded, hooks.call(hook, arguments))
-        self._done(connection, self._folded)
+        if connection.state != CLOSED:
+            self._done(connection, self._folded)
 
     def _answered(self, link: Link, answer: Answer) -> None:
         connection = cast(Connection, link)

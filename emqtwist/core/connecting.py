@@ -48,14 +48,14 @@ def connect(connection: Connection, packet: Connect) -> None:
     if hooks[CLIENT_CONNECT] or hooks[CLIENT_AUTHENTICATE]:
         Questioning(packet, answer, _admit).begin(connection)
     else:
+        if answer.authentication_method is None:
+            connection.broker.metrics.authentication(metrics.ANONYMOUS)
         _admit(connection, packet, answer)
 
 
 def _admit(connection: Connection, packet: Connect, answer: Properties) -> None:
     """Nobody has anything against the client; where it asked for a method, that has the last word."""
     if answer.authentication_method is None:  # [MQTT-4.12.0-6]
-        if not is_asked(connection):
-            connection.broker.metrics.authentication(metrics.ANONYMOUS)
         _open(connection, packet, answer)
     else:
         _authenticate(connection, packet, answer, answer.authentication_method)
@@ -255,16 +255,16 @@ class _Entry(Job):
             connection.since = broker.journal.count
         old = broker.sessions.by_id.get(connection.client_id)
         if old is None:
-            self._open(broker.sessions.create(connection.client_id))  # [MQTT-3.1.2-6]
+            self._create()
             return
         if old.opener is not None:
             broker.hooks.run(SESSION_TAKENOVER, (connection.client_id,))
             _take_over(connection, cast(Connection, old.opener))
         if old.client_id not in broker.sessions.by_id:
-            self._open(broker.sessions.create(connection.client_id))
+            self._create()
         elif self.packet.clean_start or old.expiry_interval <= 0:
             self._end(_discard(connection, old, self.packet.clean_start))
-        else:
+        elif connection.state != CLOSED:
             self.present = True  # [MQTT-3.2.2-2]
             self._open(old)  # [MQTT-3.1.2-5]
 
@@ -275,12 +275,16 @@ class _Entry(Job):
             self.wait(end.when_over(), self._ended)
         elif end.error is not None:
             self.error = end.error
-        elif self.connection.state != CLOSED:  # or it would be for nobody
-            self._open(self.connection.broker.sessions.create(self.connection.client_id))
+        else:
+            self._create()
 
     def _ended(self, link: Link, decision: bool) -> None:
         if self._ending is not None:
             self._end(self._ending)
+
+    def _create(self) -> None:
+        if self.connection.state != CLOSED:  # or it would be for nobody
+            self._open(self.connection.broker.sessions.create(self.connection.client_id))  # [MQTT-3.1.2-6]
 
     def _open(self, session: Session) -> None:
         """From here on the end of the connection leaves the session."""
@@ -320,24 +324,27 @@ class _Entry(Job):
         broker, packet, session = connection.broker, self.packet, connection.session
         if session is None:
             return
-        connection.state = OPEN  # [MQTT-3.2.0-2]
-        connection.connected_at = broker.turn.now
         answer = self.answer if packet.version == c.MQTT_5_0 else None
         if not connection.send_packet(Connack(self.present, c.SUCCESS, answer)):  # [MQTT-3.1.4-5] [MQTT-3.2.0-1]
-            connection.end("packet_too_large", "CONNACK exceeds the client's Maximum Packet Size")
+            connection.end_too_small("CONNACK")
             return
+        connection.state = OPEN  # [MQTT-3.2.0-2]
+        connection.connected_at = broker.turn.now
         connection.will = self.will  # [MQTT-3.1.2-7]
-        if broker.hooks.at[CLIENT_CONNACK]:
-            broker.hooks.run(CLIENT_CONNACK, (connection.client(), c.SUCCESS))
         session.attach(connection, _window(connection, packet))
         broker.metrics.connects += 1
         broker.observer.connected(connection.client_id, connection.peer, packet.version, self.present)
         broker.stats.arrived(len(broker.sessions.by_id))
         user_name = connection.user_name
         broker.observer.arrived(connection.client_id, user_name, connection.peer, packet.version, packet.clean_start)
-        broker.hooks.run(SESSION_RESUMED if self.present else SESSION_CREATED, (connection.client_id, user_name))
-        broker.hooks.run(CLIENT_CONNECTED, (connection.client(),))
-        session.redeliver()  # [MQTT-3.2.0-1]
+        if broker.hooks.at[CLIENT_CONNACK]:
+            broker.hooks.run(CLIENT_CONNACK, (connection.client(), c.SUCCESS))
+        if connection.state == OPEN:  # nobody has ended it there
+            broker.hooks.run(SESSION_RESUMED if self.present else SESSION_CREATED, (connection.client_id, user_name))
+        if connection.state == OPEN and broker.hooks.at[CLIENT_CONNECTED]:
+            broker.hooks.run(CLIENT_CONNECTED, (connection.client(),))
+        if connection.state == OPEN:
+            session.redeliver()  # [MQTT-3.2.0-1]
 
 
 def _discard(connection: Connection, old: Session, clean_start: bool) -> End:

@@ -128,8 +128,13 @@ class Connection(Link):
     # Waiting.
 
     def wait(self, pending: Pending[D], take: "Callable[[Link, D], None]") -> None:
-        """Go on with `take` once `pending` is decided, which may be so already; serve nothing before that."""
-        if pending.decision is not None:
+        """Go on with `take` once `pending` is decided, which may be so already; serve nothing before that.
+
+        A connection that has ended waits for nothing.
+        """
+        if self.state == CLOSED:
+            pending.cancel()
+        elif pending.decision is not None:
             take(self, pending.decision)
         else:
             pending.hold(self, take)
@@ -156,7 +161,7 @@ class Connection(Link):
 
     def refuse(self, error: MQTTError) -> None:
         """Answer CONNECT with the reason and close [MQTT-3.2.2-7]; before 5.0 not every reason has a return code."""
-        if self.version < c.MQTT_5_0:
+        if self.state != CLOSED and self.version < c.MQTT_5_0:
             self.broker.hooks.run(CLIENT_CONNACK, (self.client(), error.reason_code))
             if error.reason_code in RETURN_CODES:  # [MQTT3-3.2.2-6]
                 # [MQTT3-3.1.2-2] [MQTT3-3.1.3-8] [MQTT3-3.1.3-9] [MQTT3-3.2.2-4]
@@ -164,6 +169,12 @@ class Connection(Link):
             self.end(causes.end_cause(error.reason_code), error.reason)  # [MQTT-3.2.2-7]
         else:
             self.fail(error)
+
+    def end_too_small(self, answer: str) -> None:
+        """End it because an answer exceeds the client's Maximum Packet Size [MQTT-3.1.2-24]."""
+        if self.state == OPENING:
+            self.broker.hooks.run(CLIENT_CONNACK, (self.client(), c.PACKET_TOO_LARGE))
+        self.end(causes.end_cause(c.PACKET_TOO_LARGE), f"{answer} exceeds the client's Maximum Packet Size")
 
     def lost(self, reason: str) -> None:
         """The network connection is gone without DISCONNECT, and nobody takes what was still to be sent."""
@@ -183,6 +194,7 @@ class Connection(Link):
             self.pending.cancel()
             self.pending = None
         self.exchange = None
+        self.close()  # first: a defect in what follows must not leave it open
         del self.broker.links[self]
         self.broker.metrics.end(cause)
         self.broker.observer.disconnected(self.client_id, self.peer, cause, reason)
@@ -194,7 +206,6 @@ class Connection(Link):
             self.broker.stats.clients -= 1
             self.broker.observer.departed(self.client_id, self.user_name, cause)
             self.broker.hooks.run(CLIENT_DISCONNECTED, (self.client(), cause))
-        self.close()
 
     def client(self) -> Client:
         """Who is at the other end, for those outside the broker who are asked or told."""
@@ -218,7 +229,9 @@ class Connection(Link):
         if self.exchange is not None and self.exchange.is_overdue(now, limit):
             self.fail(NotAuthorized(f"authentication has taken more than {limit:g} s"))
         elif self.state == OPENING:
-            if silent >= limit:
+            if silent >= limit and self.version:
+                self.refuse(MQTTError(f"nobody could decide about this CONNECT within {limit:g} s", c.SERVER_UNAVAILABLE))
+            elif silent >= limit:
                 self.end(causes.CONNECT_TIMEOUT, f"no CONNECT within {limit:g} s")
         elif self.halted:
             pass  # what the client may have sent is not read

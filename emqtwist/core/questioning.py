@@ -26,12 +26,13 @@ def is_asked(connection: Connection) -> bool:
 class Questioning:
     """A CONNECT that is decided upon; `admit` is called with it when all agree."""
 
-    __slots__ = ("packet", "answer", "_admit")
+    __slots__ = ("packet", "answer", "_admit", "_asked")
 
     def __init__(self, packet: Connect, answer: Properties, admit: Callable[[Connection, Connect, Properties], None]) -> None:
         self.packet = packet
         self.answer = answer
         self._admit = admit
+        self._asked = False
 
     def begin(self, connection: Connection) -> None:
         announce(connection, CLIENT_CONNECT, (self._client(connection),), self._announced)
@@ -42,7 +43,8 @@ class Questioning:
     def _announced(self, connection: Connection, folded: Folded[bool]) -> None:
         if folded.stopped:
             connection.refuse(NotAuthorized("a function at the hook client.connect refuses this client"))
-        elif self.answer.authentication_method is None and is_asked(connection):
+        elif self.answer.authentication_method is None:
+            self._asked = is_asked(connection)  # as it is now: whoever was to be asked may be gone
             arguments = (self._client(connection), self.packet.password)
             ask(connection, CLIENT_AUTHENTICATE, arguments, admits_anonymous(connection), self._authenticated)
         else:
@@ -50,7 +52,7 @@ class Questioning:
 
     def _authenticated(self, connection: Connection, accepted: Folded[bool]) -> None:
         if accepted.value:
-            connection.broker.metrics.authentication(metrics.ACCEPTED)
+            connection.broker.metrics.authentication(metrics.ACCEPTED if self._asked else metrics.ANONYMOUS)
             self._admit(connection, self.packet, self.answer)
             return
         connection.broker.metrics.authentication(metrics.REFUSED)

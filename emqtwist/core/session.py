@@ -135,6 +135,8 @@ class Session(Subscriber):
             self._repeat(link, packet_id)
         if self.backlog is not None and not inflight.resend:
             self._send_waiting(link, self.backlog)
+            if self.link is not link:
+                return  # a function at a hook has ended the connection
             self.backlog.refill()
         waiting = link.congested or (self.backlog is not None and self.backlog.holds_qos0())
         # QoS 0 must not overtake QoS 0
@@ -213,7 +215,7 @@ class Session(Subscriber):
         self.backlog.put(delivery, self.expiry_interval > 0)
 
     def _send_waiting(self, link: Link, backlog: Backlog) -> None:
-        while backlog.queue and not link.congested:
+        while backlog.queue and not link.congested and self.link is link:
             delivery = backlog.queue.peek()
             message, first_byte, identifiers, row = delivery
             if first_byte & QOS_BITS and (self.inflight.room() <= 0 or self.inflight.taken(row)):

@@ -2,7 +2,7 @@
 from typing import Final, cast
 
 from emqtwist.core import asking
-from emqtwist.core.connection import Connection
+from emqtwist.core.connection import CLOSED, Connection
 from emqtwist.core.hooks import (
     CLIENT_AUTHORIZE,
     CLIENT_SUBSCRIBE,
@@ -58,10 +58,10 @@ def _unmake(connection: Connection, packet: Unsubscribe, filters: list[bytes], s
 
 def _submit(connection: Connection, request: "_Request") -> None:
     connection.broker.pools.server.submit(request)
-    if request.over:
-        request.answer(connection)
-    else:
+    if not request.over:
         connection.wait(request.when_over(), request.done)
+    elif connection.state != CLOSED:  # by a function at session.unsubscribed
+        request.answer(connection)
 
 
 class _Request(Job):
