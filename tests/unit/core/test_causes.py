@@ -1,5 +1,7 @@
 """The closed list of causes: each is counted by a scene below, and nothing else is ever counted."""
+import ast
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -8,8 +10,11 @@ from emqtwist.core import causes
 from emqtwist.core.hooks import Stop
 from emqtwist.mqtt import constants as c
 from emqtwist.mqtt.encoder import encode
+from emqtwist.mqtt.errors import MQTTError
 from emqtwist.mqtt.packets import Auth, Connect, Pingreq, Puback, Publish, Pubrec, Will
+from tests.jobs import Poisoned
 from tests.peers import Peer, World, properties
+from tests.stores import StoredWorld
 
 LASTING = {"clean_start": False, "session_expiry_interval": 1000}
 
@@ -293,13 +298,55 @@ def implementation_specific_error() -> World:
     return world
 
 
+def server_busy() -> World:
+    world = StoredWorld()
+    world.stored = False
+    for _ in range(2):
+        world.peer().send(Connect(5, "alice", properties=properties(session_expiry_interval=100)))
+    return world
+
+
+def server_unavailable() -> World:
+    world = StoredWorld()
+    world.journal.failing = "the disk is full"
+    world.peer().connect("alice", session_expiry_interval=100)
+    return world
+
+
+def unspecified_error() -> World:
+    world = World()
+    world.bear()
+    world.broker.sessions.by_id = Poisoned({}, ["alice"])
+    world.peer().connect("alice")
+    return world
+
+
+def bad_user_name_or_password() -> World:
+    world = World()
+    world.broker.hooks.add("client.authenticate", lambda *arguments: False)
+    world.peer().connect("alice", user_name="alice", password=b"x")
+    return world
+
+
+def administrative_action() -> World:
+    world = World()
+    client(world)
+    world.broker.end_links(MQTTError("somebody wants it so", c.ADMINISTRATIVE_ACTION))
+    return world
+
+
 ENDS: list[Callable[[], World]] = [
     normal, disconnect_with_will, connection_lost, connect_timeout, keep_alive_timeout, session_taken_over,
     server_shutting_down, malformed_packet, protocol_error, unsupported_protocol_version, client_identifier_not_valid,
     not_authorized, bad_authentication_method, topic_name_invalid, receive_maximum_exceeded, topic_alias_invalid,
     packet_too_large, quota_exceeded, payload_format_invalid, retain_not_supported, qos_not_supported,
-    implementation_specific_error, use_another_server, server_moved,
+    implementation_specific_error, use_another_server, server_moved, server_busy, server_unavailable, unspecified_error,
+    bad_user_name_or_password, administrative_action,
 ]
+ONLY_REFUSALS = {  # of one Topic Filter: the connection goes on
+    "topic_filter_invalid", "wildcard_subscriptions_not_supported", "subscription_identifiers_not_supported",
+    "shared_subscriptions_not_supported",
+}
 
 
 @pytest.mark.parametrize("scene", ENDS, ids=lambda scene: scene.__name__)
@@ -311,6 +358,23 @@ def test_each_cause_of_an_end_is_counted_where_it_belongs(scene: Callable[[], Wo
 
 def test_each_end_without_a_reason_code_of_the_standard_has_a_scene() -> None:
     assert causes.ENDS.keys() <= {scene.__name__ for scene in ENDS}
+
+
+def codes_in(source: str) -> set[str]:
+    """The names of the reason codes that this code makes an MQTTError with."""
+    found: set[str] = set()
+    for call in [node for node in ast.walk(ast.parse(source)) if isinstance(node, ast.Call)]:
+        if isinstance(call.func, ast.Name) and call.func.id == "MQTTError":
+            for argument in call.args[1:2]:
+                found.add(argument.attr if isinstance(argument, ast.Attribute) else getattr(argument, "id", "?"))
+    return found
+
+
+def test_each_reason_that_the_broker_gives_has_a_scene(checkout: Path) -> None:
+    names = set().union(*[codes_in(path.read_text()) for path in (checkout / "emqtwist").rglob("*.py")])
+    given = {kind.usual_code for kind in MQTTError.__subclasses__()} | {getattr(c, name) for name in names}
+    assert len(given) > len(MQTTError.__subclasses__())
+    assert {causes.end_cause(code) for code in given} <= {scene.__name__ for scene in ENDS} | ONLY_REFUSALS
 
 
 def test_each_end_is_of_the_closed_list() -> None:

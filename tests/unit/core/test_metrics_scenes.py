@@ -1,0 +1,88 @@
+"""Every number that the broker gives has a scene that moves it, here or where the others of its kind are."""
+from collections.abc import Callable
+
+import pytest
+from twisted.python.failure import Failure
+
+from emqtwist.config import PoolerSection
+from emqtwist.core.access import Step
+from emqtwist.core.metrics import ALIASES
+from emqtwist.services.pooler import Pool, Pooler
+from tests.methods import NAME, Method, auth, more, no, opening, yes
+from tests.peers import World
+from tests.threads import HeldThreads, ThreadedClock
+from tests.unit.core import test_causes, test_metrics, test_stats
+
+Scene = Callable[[World], object]
+
+
+def exchange(*steps: Step) -> Scene:
+    """A client whose method takes these steps."""
+    def scene(world: World) -> None:
+        world.broker.methods[NAME] = Method(*steps)
+        peer = world.peer()
+        peer.send(opening())
+        for _ in steps[1:]:
+            peer.send(auth())
+    return scene
+
+
+def failing_hook(world: World) -> None:
+    world.broker.hooks.add("client.connected", lambda client: 1 / 0)
+    world.connect("bob")
+
+
+def failing_job(world: World) -> None:
+    threads = HeldThreads(1)
+    pool = Pool(PoolerSection(), world.broker.metrics)
+    Pooler(pool, ThreadedClock(), lambda size: threads).startService()
+    pool.async_submit(lambda: 1 / 0)
+    threads.run_all()
+
+
+def told_to_go(world: World) -> None:
+    world.connect("bob")
+    world.broker.shut_down()
+    world.settle()
+
+
+MOVES: dict[str, Scene] = {
+    "auth_received": exchange(more(), yes()),
+    "auth_sent": exchange(more(), yes()),
+    "disconnect_sent": told_to_go,
+    "hook_failures": failing_hook,
+    "job_failures": failing_job,
+    "connects": lambda world: world.connect("bob"),
+    "authentication_accepted": exchange(yes()),
+    "authentication_anonymous": lambda world: world.connect("bob"),
+    "authentication_refused": exchange(no()),
+}
+
+
+@pytest.mark.parametrize("name", MOVES)
+def test_a_counter_without_a_name_of_emqttd_moves_by_what_it_counts(name: str, logged_failures: list[Failure]) -> None:
+    world = World()
+    before = world.broker.metrics.counters()[name]
+    MOVES[name](world)
+    assert world.broker.metrics.counters()[name] == before + 1
+    assert [failure.type for failure in logged_failures] == [ZeroDivisionError] * (name == "job_failures")
+    logged_failures.clear()
+
+
+def test_there_is_no_counter_without_a_scene() -> None:
+    names = set(World().broker.metrics.counters())
+    moved = {ALIASES[alias] for alias in test_metrics.MOVES} | set(MOVES)
+    moved |= {"dropped_" + scene.__name__ for scene in test_causes.DROPS}
+    assert names - moved == set()
+    assert set(MOVES) <= names
+
+
+def test_the_ends_are_counted_under_their_causes_and_nothing_else_comes_up_later() -> None:
+    for scene in test_causes.ENDS:
+        found = set(scene().broker.metrics.counters()) - set(World().broker.metrics.counters())
+        assert found == {"ended_" + scene.__name__}
+
+
+def test_there_is_no_gauge_without_a_scene() -> None:
+    names = {name.partition("/")[0] for name in World().broker.count().gauges()}
+    assert names == set(test_stats.NAMES)
