@@ -205,7 +205,8 @@ class Connection(Link):
         if session is not None and accepted:
             self.broker.stats.clients -= 1
             self.broker.observer.departed(self.client_id, self.user_name, cause)
-            self.broker.hooks.run(CLIENT_DISCONNECTED, (self.client(), cause))
+            if self.broker.hooks.at[CLIENT_DISCONNECTED]:
+                self.broker.hooks.run(CLIENT_DISCONNECTED, (self.client(), cause))
 
     def client(self) -> Client:
         """Who is at the other end, for those outside the broker who are asked or told."""

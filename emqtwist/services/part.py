@@ -36,7 +36,9 @@ class Part(Service):
             self.ended.errback(failure)
 
     def guard(self, function: Callable[..., object], *arguments: object) -> None:
-        """Call a function of this part: what it raises is the part's death."""
+        """Call a function of this part, while it runs: what it raises is the part's death."""
+        if not self.running:
+            return
         try:
             function(*arguments)
         except Exception:

@@ -259,3 +259,17 @@ def test_what_happens_while_the_part_is_down_is_told_when_it_is_back(logged_fail
     place.pass_seconds(1)
     place.settle()
     assert len(place.texts("clients/a/connected")) == 1
+
+
+def test_one_that_was_stopped_tells_nothing_of_what_came_up_while_it_told() -> None:
+    place = Place()
+    alarms = place.service.broker.alarms
+    place.service.subscribe(ROOT + "alarms/+/alert", lambda message: alarms.raise_("second", "error", "", ""))
+    alarms.raise_("first", "error", "", "")
+    place.service.systopics.tell_events()
+    place.service.root.stop("systopics")
+    place.settle()
+    assert (len(place.texts("alarms/first/alert")), place.texts("alarms/second/alert")) == (1, [])
+    place.service.root.restart("systopics")
+    place.settle()
+    assert len(place.texts("alarms/second/alert")) == 1
