@@ -95,6 +95,20 @@ async def test_an_interruption_is_not_told_and_requests_wait_for_the_next_start(
     await store.stop()
 
 
+async def test_who_waits_for_another_start_of_a_store_that_is_stopped_is_told(tmp_path: Path) -> None:
+    store = SQLiteStore(tmp_path, reactor)
+    await store.start()
+    await store.interrupt()
+    again = store.start()
+    pid = store.pid
+    assert pid is not None
+    stopped = store.stop()
+    os.kill(pid, signal.SIGKILL)  # before it has opened anything
+    await stopped
+    with pytest.raises(Stopped):
+        await again
+
+
 async def test_a_group_of_which_the_answer_was_lost_is_stored_once(store: SQLiteStore) -> None:
     await store.start()
     pid = store.pid

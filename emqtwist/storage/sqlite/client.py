@@ -282,6 +282,10 @@ class SQLiteStore:
             self._refused(StoreError("the store process cannot be started, or ends at once"))
 
     def _give_up(self, error: StoreError) -> None:
+        """Nobody waits any more; who waits for the first start is told by whoever gave that up."""
+        if self._loaded and self._started is not None:
+            started, self._started = self._started, None
+            started.errback(error)
         requests, self._requests = self._requests, {}
         for request in requests.values():
             request.answer.errback(error)
