@@ -55,12 +55,13 @@ class Link:
     """Where packets for one client go: a list of bytes that the adapter writes once a turn.
 
     `version` is the protocol level, 0 before CONNECT; `max_packet` the client's Maximum Packet Size; `congested` is set by
-    the adapter while too much waits to be sent; `closing` asks the adapter to close after the flush; `owner` belongs to it;
+    the adapter while too much waits to be sent; `closing` asks the adapter to close after the flush, with `last` parts of what
+    is there; `owner` belongs to it;
     `aliases` are the Topic Aliases towards a client that takes some. `held` are packets that wait for the commit of a group,
     with its number.
     """
 
-    __slots__ = ("turn", "out", "held", "version", "max_packet", "congested", "closing", "owner", "aliases")
+    __slots__ = ("turn", "out", "held", "version", "max_packet", "congested", "closing", "last", "owner", "aliases")
 
     def __init__(self, turn: Turn) -> None:
         self.turn = turn
@@ -70,6 +71,7 @@ class Link:
         self.max_packet = MAX_PACKET
         self.congested = False
         self.closing = False
+        self.last = 0
         self.owner: object = None
         self.aliases: Outgoing | None = None
 
@@ -97,6 +99,8 @@ class Link:
 
     def take(self) -> bytes:
         """All that is to be written now."""
+        if self.closing:
+            self.cut()
         out = self.out
         self.out = []
         data = out[0] if len(out) == 1 else b"".join(out)
@@ -109,9 +113,16 @@ class Link:
         """Close when what has been sent is flushed; nothing follows."""
         if not self.closing:
             self.closing = True
+            self.last = len(self.out)
             self.held = None
             if not self.out:
                 self.turn.add(self)
+
+    def cut(self) -> None:
+        """Leave out what came after the close: it counts as what it answers does, and is not sent [MQTT-3.14.4-1]."""
+        self.turn.parts_sent += max(0, len(self.out) - self.last)
+        del self.out[self.last:]
+        self.last = 0
 
     def fail(self, error: MQTTError) -> None:
         """End the connection because of `error`."""

@@ -97,6 +97,8 @@ class MQTTProtocol(Protocol):
     def _write(self) -> None:
         """After the last bytes close, by force when the peer does not take them."""
         connection = self.connection
+        if connection.closing:
+            connection.cut()
         pieces = connection.out
         if pieces:
             connection.out = []

@@ -95,6 +95,24 @@ def test_a_request_of_who_is_ended_meanwhile_has_no_answer(name: str) -> None:
     assert [type(each) for each in bob.received()] == [Disconnect]
 
 
+@pytest.mark.parametrize("qos", [1, 2])
+@pytest.mark.parametrize("by", ["message.publish", "callback"])
+def test_nothing_follows_the_disconnect_of_a_publisher(by: str, qos: int) -> None:
+    world = World()
+    alice = arrive(world, client_id="alice")
+    alice.subscribe("a", qos=2)
+    if by == "callback":
+        world.broker.subscribe("a", kicker(world), 2)
+    else:
+        world.broker.hooks.add(by, kicker(world))
+    before = world.broker.metrics.counters()
+    alice.publish("a", b"x", qos)
+    kinds = [type(packet) for packet in alice.received()]
+    assert kinds.index(Disconnect) == len(kinds) - 1
+    after = world.broker.metrics.counters()
+    assert after["qos0_sent"] == before["qos0_sent"]
+
+
 def test_who_is_ended_while_somebody_else_is_waited_for_does_not_go_on() -> None:
     world = World()
     world.broker.hooks.add("client.authorize", kicker(world))
