@@ -98,6 +98,19 @@ def test_what_is_written_is_counted() -> None:
         "bytes_sent": size, "packets_sent": 4, "publish_sent": 3, "qos0_sent": 2, "qos1_sent": 1, "puback_sent": 1}
 
 
+@pytest.mark.mqtt5("3.14.4-1")
+def test_nothing_is_written_behind_the_last_packet() -> None:
+    hall = Hall()
+    alice = hall.connect("alice")
+    hall.broker.subscribe("a", lambda message: hall.broker.shut_down(), 0)
+    before = hall.broker.metrics.counters()
+    alice.send(Publish(b"a", b"x", 1, packet_id=7))
+    size = len(alice.wire.value())
+    assert [type(packet) for packet in alice.received()] == [Disconnect]
+    after = hall.broker.metrics.counters()
+    assert (after["bytes_sent"] - before["bytes_sent"], after["qos0_sent"]) == (size, 0)
+
+
 @pytest.mark.mqtt5("4.2-1")
 def test_a_packet_may_come_in_pieces() -> None:
     hall = Hall()
