@@ -119,9 +119,9 @@ class Link:
                 self.turn.add(self)
 
     def cut(self) -> None:
-        """Leave out what came after the close: it counts as what it answers does, and is not sent [MQTT-3.14.4-1]."""
+        """Leave out what came after the close: it counts as what it answers does, and is not sent."""
         self.turn.parts_sent += max(0, len(self.out) - self.last)
-        del self.out[self.last:]
+        del self.out[self.last:]  # [MQTT-3.14.4-1]
         self.last = 0
 
     def fail(self, error: MQTTError) -> None:

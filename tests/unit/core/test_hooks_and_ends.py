@@ -95,6 +95,7 @@ def test_a_request_of_who_is_ended_meanwhile_has_no_answer(name: str) -> None:
     assert [type(each) for each in bob.received()] == [Disconnect]
 
 
+@pytest.mark.mqtt5("3.14.4-1")
 @pytest.mark.parametrize("qos", [1, 2])
 @pytest.mark.parametrize("by", ["message.publish", "callback"])
 def test_nothing_follows_the_disconnect_of_a_publisher(by: str, qos: int) -> None:
