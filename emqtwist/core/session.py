@@ -138,8 +138,7 @@ class Session(Subscriber):
             if self.link is not link:
                 return  # a function at a hook has ended the connection
             self.backlog.refill()
-        waiting = link.congested or (self.backlog is not None and self.backlog.holds_qos0())
-        # QoS 0 must not overtake QoS 0
+        waiting = link.congested or (self.backlog is not None and self.backlog.holds_qos0())  # QoS 0 must not overtake QoS 0
         self.direct = None if waiting or link.aliases is not None or self.circle.taps else link
         if self.replays and self.room() > 0:
             self.circle.feed(self)
