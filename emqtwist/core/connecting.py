@@ -257,9 +257,10 @@ class _Entry(Job):
         if old is None:
             self._create()
             return
-        if old.opener is not None:
+        opener = old.opener
+        if opener is not None:
             broker.hooks.run(SESSION_TAKENOVER, (connection.client_id,))
-            _take_over(connection, cast(Connection, old.opener))
+            _take_over(connection, cast(Connection, opener))
         if old.client_id not in broker.sessions.by_id:
             self._create()
         elif self.packet.clean_start or old.expiry_interval <= 0:

@@ -65,6 +65,20 @@ def test_a_session_whose_client_is_ended_as_it_comes_back_waits_for_it() -> None
     assert world.session("bob").opener is None
 
 
+def test_who_is_to_be_taken_over_may_be_ended_before() -> None:
+    world = World()
+    alice = arrive(world, client_id="alice")
+
+    def end(client_id: str) -> None:
+        alice.connection.fail(ServerBusy("kicked"))
+
+    world.broker.hooks.add("session.takenover", end)
+    again = arrive(world, client_id="alice")
+    assert again.connack is not None
+    assert again.connack.session_present
+    assert world.ends == {"server_busy": 1}
+
+
 @pytest.mark.parametrize("packet", [
     Publish(b"a", b"x", 0), Publish(b"a", b"x", 1, packet_id=1), Publish(b"a", b"x", 2, packet_id=1),
     Subscribe(1, [(b"b", 0), (b"c", 0)]),
