@@ -24,3 +24,7 @@ class Gate:
     def answer(self, value: object = None, error: Exception | None = None) -> None:
         self._waiting.pop(0).resume(Answer(value, error))
         self.world.settle()
+
+    def waits(self) -> bool:
+        """Whether somebody waits for an answer."""
+        return bool(self._waiting)
