@@ -135,9 +135,9 @@ class Session(Subscriber):
             self._repeat(link, packet_id)
         if self.backlog is not None and not inflight.resend:
             self._send_waiting(link, self.backlog)
-            if self.link is not link:
-                return  # a function at a hook has ended the connection
             self.backlog.refill()
+        if self.link is not link:
+            return  # a function at a hook has ended the connection
         waiting = link.congested or (self.backlog is not None and self.backlog.holds_qos0())  # QoS 0 must not overtake QoS 0
         self.direct = None if waiting or link.aliases is not None or self.circle.taps else link
         if self.replays and self.room() > 0:

@@ -10,7 +10,7 @@ from emqtwist.mqtt.packets import Connack, Connect, Disconnect, Packet, Publish,
 from tests.hookgates import Gate
 from tests.jobs import Poisoned
 from tests.methods import NAME, Method, auth, more, no, opening, yes
-from tests.peers import Peer, World
+from tests.peers import Peer, World, properties
 from tests.scenes import arrive, bob_subscribed
 from tests.stores import StoredWorld
 
@@ -154,6 +154,20 @@ def test_what_waits_for_a_client_that_is_ended_by_a_drop_stays() -> None:
     assert (world.session("bob").queued(), world.session("bob").direct) == (2, None)
     world.broker.hooks.delete("delivery.dropped", kick)
     assert [each.payload for each in arrive(world).received() if isinstance(each, Publish)] == [b"1", b"2"]
+
+
+def test_nothing_goes_straight_to_a_connection_that_ended_while_messages_were_repeated() -> None:
+    world = World()
+    bob_subscribed(world)
+    alice = world.connect("alice")
+    for payload in (bytes(100), bytes(101), b"x"):
+        alice.publish("a", payload, 1)
+    alice.disconnect()
+    world.session("bob").opener.fail(ServerBusy("gone"))  # type: ignore[union-attr]
+    world.broker.hooks.add("delivery.dropped", kicker(world))
+    peer = world.peer()
+    peer.send(Connect(5, "bob", False, properties=properties(maximum_packet_size=60, session_expiry_interval=1000)))
+    assert (world.session("bob").link, world.session("bob").direct) == (None, None)
 
 
 def test_what_the_end_of_a_connection_brings_up_does_not_leave_it_open(monkeypatch: pytest.MonkeyPatch) -> None:
