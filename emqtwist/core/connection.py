@@ -115,15 +115,16 @@ class Connection(Link):
                 self.broker.metrics.qos1_unanswered += 1
 
     def puback(self, packet_id: int) -> None:
-        """`acknowledge` for most of the messages at QoS 1: they are in good order, and there is nothing to wait for."""
+        """`acknowledge` for most of the messages at QoS 1: they are in good order."""
         journal = self.broker.journal
-        if self.held or (journal is not None and journal.count != self.since):
-            self.acknowledge(c.PUBACK, packet_id)
-            return
         self.broker.metrics.sent[PUBACK] += 1
+        data = b"\x40\x02" + packet_id.to_bytes(2, "big")  # [MQTT-2.2.1-5]
+        if self.held or (journal is not None and journal.count != self.since):
+            self.promise(data)
+            return
         if not self.out:
             self.turn.add(self)
-        self.out.append(b"\x40\x02" + packet_id.to_bytes(2, "big"))  # [MQTT-2.2.1-5]
+        self.out.append(data)
 
     # Waiting.
 

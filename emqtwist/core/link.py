@@ -58,7 +58,7 @@ class Link:
     the adapter while too much waits to be sent; `closing` asks the adapter to close after the flush, with `last` parts of what
     is there; `owner` belongs to it;
     `aliases` are the Topic Aliases towards a client that takes some. `held` are packets that wait for the commit of a group,
-    with its number.
+    by its number.
     """
 
     __slots__ = ("turn", "out", "held", "version", "max_packet", "congested", "closing", "last", "owner", "aliases")
@@ -66,7 +66,7 @@ class Link:
     def __init__(self, turn: Turn) -> None:
         self.turn = turn
         self.out: list[bytes] = []
-        self.held: deque[tuple[int, bytes]] | None = None
+        self.held: deque[tuple[int, list[bytes]]] | None = None
         self.version = 0
         self.max_packet = MAX_PACKET
         self.congested = False
@@ -85,17 +85,22 @@ class Link:
         held = self.held
         if held is None:
             held = self.held = deque()
-        new = not held or held[-1][0] < number
-        held.append((number if new else held[-1][0], data))
         self.turn.parts_sent += 1  # counted already, and not again at its release
-        return new
+        if held and held[-1][0] >= number:
+            held[-1][1].append(data)
+            return False
+        held.append((number, [data]))
+        return True
 
     def release(self, number: int) -> None:
         """The groups up to `number` are committed."""
         held = self.held
         while held and held[0][0] <= number:
-            self.turn.parts_sent -= 1
-            self.send(held.popleft()[1])
+            packets = held.popleft()[1]
+            self.turn.parts_sent -= len(packets)
+            if not self.out:
+                self.turn.add(self)
+            self.out += packets
 
     def take(self) -> bytes:
         """All that is to be written now."""
