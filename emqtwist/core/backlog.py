@@ -3,9 +3,10 @@ from collections.abc import Callable
 
 from emqtwist.core import causes
 from emqtwist.core.circle import Circle
-from emqtwist.core.ledger import Ledger
+from emqtwist.core.ledger import Ledger, Row
 from emqtwist.core.message import QOS_BITS, Delivery, Message
 from emqtwist.core.mqueue import OVERHEAD, MQueue
+from emqtwist.core.records import STATE_RELEASED
 
 
 class Backlog:
@@ -84,6 +85,13 @@ class Backlog:
         self._note_level(above)
         return delivery
 
+    def take_run(self, most: int, in_use: dict[int, Delivery | None]) -> list[Delivery]:
+        """The next `most` to send, or less: as `MQueue.take_run`."""
+        above = self.queue.above_high
+        run = self.queue.take_run(most, in_use)
+        self._note_level(above)
+        return run
+
     def give_away(self, give: Callable[[Delivery], bool]) -> None:
         """Offer each to `give`, in the order of sending; what that takes waits no longer."""
         above = self.queue.above_high
@@ -114,19 +122,15 @@ class Backlog:
         if self.ledger is not None and self.queue.stored and self.queue.bytes <= self._rules.max_memory // 2:
             self.ledger.want(self._rules.max_memory)
 
-    def bring_back(self, rank: int, state: int, delivery: Delivery) -> None:
-        """A row that was in the store only waits in memory too."""
-        if self.ledger is not None:
-            self.ledger.bring_back(rank, delivery[3], state, delivery[1])
-            self.pass_by(delivery[0].size)
-            self.qos0 += not delivery[1] & QOS_BITS
-            self.queue.append(delivery)
-
-    def pass_by(self, size: int) -> None:
-        """A row of this size is not in the store only any more."""
+    def bring_back(self, rows: list[Row]) -> None:
+        """Rows that were in the store only are in memory too, and wait if there is something to send."""
         queue = self.queue
-        queue.stored = max(0, queue.stored - 1)
-        queue.stored_bytes = max(0, queue.stored_bytes - size - OVERHEAD) if queue.stored else 0
+        waiting = [delivery for _, state, delivery in rows if state != STATE_RELEASED]
+        size = queue.extend(waiting) + OVERHEAD * (len(rows) - len(waiting))
+        queue.stored = max(0, queue.stored - len(rows))
+        queue.stored_bytes = max(0, queue.stored_bytes - size) if queue.stored else 0
+        queue.mark()
+        self.qos0 += len([delivery for delivery in waiting if not delivery[1] & QOS_BITS])
 
     def nothing_stored(self) -> None:
         """The store has no more rows than there are in memory."""
@@ -136,7 +140,7 @@ class Backlog:
     def _store(self, ledger: Ledger, delivery: Delivery) -> None:
         message, queue = delivery[0], self.queue
         rank = queue.rank(message.topic)
-        row = ledger.enter(rank, delivery)
+        row = ledger.enter(rank, message, delivery[1], delivery[2])
         if self._has_place(ledger, rank, message.size):
             ledger.keep(rank, row[3])
             self.qos0 += not delivery[1] & QOS_BITS

@@ -48,7 +48,7 @@ class Inflight:
 
     def taken(self, row: int) -> bool:
         """Whether the identifier of this row is still another's, 65,535 rows before it."""
-        return row > 0 and identifier_of(row) in self.held
+        return row > 0 and (row - 1) % MAX_PACKET_ID + 1 in self.held
 
     def remove(self, packet_id: int) -> None:
         """The flow ended: its identifier and its place in the window are free."""

@@ -81,16 +81,25 @@ class Journal:
             number = message.number = self._last_message
             self._messages[number] = message
             self._size += message.size
-        self._rows[session, seq] = len(self._records)
-        self.add((r.QUEUED, session, rank, seq, number, first_byte, identifiers, 0))
+        records = self._records
+        self._rows[session, seq] = len(records)
+        if self.count == self._taken:  # as `add`, for each message
+            self.wake()
+        self.count += 1
+        records.append((r.QUEUED, session, rank, seq, number, first_byte, identifiers, 0))
 
     def done(self, session: int, rank: int, seq: int) -> None:
-        """A row is not needed any more."""
-        at = self._rows.pop((session, seq), -1)
-        if at < 0:
-            self.add((r.DONE, session, rank, seq))
-        else:
+        """A row is not needed any more. Those that follow each other are one record."""
+        at = self._rows.pop((session, seq), -1) if self._rows else -1
+        if at >= 0:
             self._records[at] = NOTHING
+            return
+        last = self._records[-1] if self._records else NOTHING
+        if last is not NOTHING and last[0] == r.DONE and last[4] == seq - 1 and last[1] == session and last[2] == rank:
+            self.count += 1
+            self._records[-1] = (r.DONE, session, rank, last[3], seq)
+        else:
+            self.add((r.DONE, session, rank, seq, seq))
 
     def mark(self, kind: int, session: int, rank: int, seq: int) -> None:
         """SENT or RELEASED: the row has to be there."""

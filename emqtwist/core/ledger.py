@@ -8,23 +8,17 @@ pages.
 from typing import Final
 
 from emqtwist.core import records as r
+from emqtwist.core.inflight import identifier_of
 from emqtwist.core.journal import Journal
 from emqtwist.core.link import Link
-from emqtwist.core.message import NEVER, QOS_2_BITS, QOS_BITS, Delivery, WillMessage
+from emqtwist.core.message import NEVER, QOS_2_BITS, QOS_BITS, Delivery, Message, WillMessage
 from emqtwist.core.records import Fetch
 
 BEFORE_ALL: Final = -(1 << 31)  # a rank before every other
 
 
-class Row:
-    """A row of a session's queue as it comes from a store; `state` as in `records`."""
-
-    __slots__ = ("rank", "state", "delivery")
-
-    def __init__(self, rank: int, state: int, delivery: Delivery) -> None:
-        self.rank = rank
-        self.state = state
-        self.delivery = delivery
+# A row of a session's queue as it comes from a store: its rank, its state as in `records`, and what is delivered.
+Row = tuple[int, int, Delivery]
 
 
 class Ledger:
@@ -84,9 +78,8 @@ class Ledger:
 
     # Rows.
 
-    def enter(self, rank: int, delivery: Delivery) -> Delivery:
+    def enter(self, rank: int, message: Message, first_byte: int, identifiers: tuple[int, ...]) -> Delivery:
         """A new row."""
-        message, first_byte, identifiers, _ = delivery
         seq = self.next_seq
         self.next_seq = seq + 1
         if rank:
@@ -108,26 +101,31 @@ class Ledger:
         self._ranks.pop(seq, None)
         self._last_group = self.journal.group
 
-    def bring_back(self, rank: int, seq: int, state: int, first_byte: int) -> None:
-        """A row comes from the store."""
-        self.pass_by(rank, seq)
-        if self.doubtful and first_byte & QOS_BITS:
-            self.doubtful -= 1
-            self.repeated.add(seq)
-        if state == r.STATE_SENT:
-            self.begun.add(seq)
-
-    def pass_by(self, rank: int, seq: int) -> None:
-        """A row comes from the store that has nothing to send."""
-        if rank:
-            self._ranks[seq] = rank
-        self.last_rank, self.last_seq = rank, seq
+    def bring_back(self, rows: list[Row]) -> list[int]:
+        """The next rows come from the store. The Packet Identifiers of those that have nothing to send but PUBREL."""
+        owed: list[int] = []
+        for rank, state, (_, first_byte, _, seq) in rows:
+            if rank:
+                self._ranks[seq] = rank
+            if state == r.STATE_RELEASED:
+                owed.append(identifier_of(seq))
+                self.released[owed[-1]] = seq
+            elif self.doubtful and first_byte & QOS_BITS:
+                self.doubtful -= 1
+                self.repeated.add(seq)
+            if state == r.STATE_SENT:
+                self.begun.add(seq)
+        if rows:
+            self.last_rank, self.last_seq = rows[-1][0], rows[-1][2][3]
+        return owed
 
     def done(self, seq: int) -> None:
         """A row is over: its client has it, or it was dropped."""
-        self.repeated.discard(seq)
-        self.begun.discard(seq)
-        self.journal.done(self.number, self._ranks.pop(seq, 0), seq)
+        if self.repeated:
+            self.repeated.discard(seq)
+        if self.begun:
+            self.begun.discard(seq)
+        self.journal.done(self.number, self._ranks.pop(seq, 0) if self._ranks else 0, seq)
 
     # Sending.
 

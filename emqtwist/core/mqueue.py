@@ -9,19 +9,23 @@ from collections.abc import Callable
 from heapq import heapify, heappop, heappush
 from typing import Final
 
-from emqtwist.core.message import NEVER, Delivery, Message
+from emqtwist.core.inflight import identifier_of
+from emqtwist.core.message import NEVER, QOS_1_BITS, QOS_BITS, Delivery, Message
+from emqtwist.mqtt.constants import MAX_PACKET_ID
 
 OVERHEAD: Final = 400  # bytes that a waiting message takes beside its own
 GONE: Final = Message(b"", b"")  # stands in an empty place
+EMPTY: Final[Delivery] = (GONE, 0, (), 0)
 
 
 class Place:
-    """Where a message waits, or GONE; `after` is the next place of its line."""
+    """Where a message waits that takes `size` bytes, or GONE; `after` is the next place of its line."""
 
-    __slots__ = ("delivery", "after")
+    __slots__ = ("delivery", "size", "after")
 
-    def __init__(self, delivery: Delivery) -> None:
+    def __init__(self, delivery: Delivery, size: int) -> None:
         self.delivery = delivery
+        self.size = size
         self.after: Place | None = None
 
 
@@ -112,9 +116,18 @@ class MQueue:
 
     def append(self, delivery: Delivery) -> None:
         """Put `delivery` where it belongs, whether there is room or not."""
-        message = delivery[0]
-        self._append(Place(delivery), message, message.topic, message.size + OVERHEAD)
+        self._append(Place(delivery, delivery[0].size + OVERHEAD))
         self.mark()
+
+    def extend(self, deliveries: list[Delivery]) -> int:
+        """Put all of them where they belong, in this order, whether there is room or not; the bytes that they take.
+
+        A watermark that they cross is for `mark` to notice.
+        """
+        before = self.bytes
+        for delivery in deliveries:
+            self._append(Place(delivery, delivery[0].size + OVERHEAD))
+        return self.bytes - before
 
     def rank(self, topic: bytes) -> int:
         """Where messages of this topic come in the store: lower ones first."""
@@ -129,6 +142,35 @@ class MQueue:
         delivery = self._leave(self._head())
         self.mark()
         return delivery
+
+    def take_run(self, most: int, in_use: dict[int, Delivery | None]) -> list[Delivery]:
+        """Remove up to `most` messages that are sent next, as long as nothing is to be asked about them.
+
+        They have QoS 1, no Subscription Identifiers, they never expire, the Packet Identifiers of their rows are not
+        `in_use`, and there is less than one round of these between them. Of kind `simple` only.
+        """
+        run: list[Delivery] = []
+        if self._by_topic or not self._length or most <= 0:
+            return run
+        rank, size = self._ranks[0], 0
+        places = rank.places
+        round_ends = places[0].delivery[3] + MAX_PACKET_ID
+        while places:
+            place = places[0]
+            delivery = place.delivery
+            message, first_byte, identifiers, row = delivery
+            if message is not GONE:
+                if len(run) >= most or first_byte & QOS_BITS != QOS_1_BITS or identifiers or message.expires_at != NEVER:
+                    break
+                if row and (row >= round_ends or identifier_of(row) in in_use):
+                    break
+                run.append(delivery)
+                size += place.size
+                place.delivery = EMPTY
+            places.popleft()
+        self._shrink(0, rank, len(run), size)
+        self.mark()
+        return run
 
     def drop_expired(self, now: float) -> list[Delivery]:
         """Remove what expired by `now`, in the order of expiry."""
@@ -199,8 +241,9 @@ class MQueue:
             dropped.append(self._leave(self._ranks[min(self._ranks)].places[0]))
         return dropped
 
-    def _append(self, place: Place, message: Message, topic: bytes, size: int) -> None:
-        priority = self._line_up(place, topic) if self._by_topic else 0
+    def _append(self, place: Place) -> None:
+        message, size = place.delivery[0], place.size
+        priority = self._line_up(place, message.topic) if self._by_topic else 0
         rank = self._ranks.get(priority)
         if rank is None:
             rank = self._ranks[priority] = Rank()
@@ -230,17 +273,11 @@ class MQueue:
     def _leave(self, place: Place) -> Delivery:
         """Empty a place; a line or rank without messages goes."""
         delivery = place.delivery
-        message = delivery[0]
-        size = message.size + OVERHEAD
-        place.delivery = (GONE, 0, (), 0)
-        priority = self._leave_line(message.topic) if self._by_topic else 0
+        place.delivery = EMPTY
+        priority = self._leave_line(delivery[0].topic) if self._by_topic else 0
         rank = self._ranks[priority]
-        rank.length -= 1
-        rank.size -= size
-        self._length -= 1
-        self.bytes -= size
+        self._shrink(priority, rank, 1, place.size)
         if not rank.length:
-            del self._ranks[priority]
             return delivery
         places = rank.places
         while places[0].delivery[0] is GONE:
@@ -248,6 +285,15 @@ class MQueue:
         if len(places) > 2 * rank.length + 64:
             self._close_up(rank)
         return delivery
+
+    def _shrink(self, priority: int, rank: Rank, length: int, size: int) -> None:
+        """So many messages, of so many bytes, have left a rank."""
+        rank.length -= length
+        rank.size -= size
+        self._length -= length
+        self.bytes -= size
+        if not rank.length:
+            del self._ranks[priority]
 
     def _leave_line(self, topic: bytes) -> int:
         line = self._lines[topic]

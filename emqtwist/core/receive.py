@@ -58,6 +58,8 @@ def receive(connection: Connection, data: bytes, kept: list[Packet] | None = Non
             if connection.halted:  # [MQTT-3.1.4-6] [MQTT-3.14.4-1]
                 rest = packets[packets.index(packet):]
                 metrics.packets_received -= len(rest)  # they count when they are served
+                if pubacks and connection.session is not None:
+                    connection.session.proceed()
                 _keep(connection, b"", rest)
                 return
             session = connection.session
@@ -73,6 +75,8 @@ def receive(connection: Connection, data: bytes, kept: list[Packet] | None = Non
                 session.puback(packet.packet_id, packet.reason_code)
             else:
                 _serve(connection, session, packet)
+        if pubacks and connection.session is not None:
+            connection.session.proceed()  # once for all: what is sent next is the same
         if connection.decoder.error is not None and not connection.halted:
             _broken(connection, connection.decoder.error)
     except MQTTError as error:

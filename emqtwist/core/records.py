@@ -38,7 +38,7 @@ KINDS: Final[dict[int, tuple[str, tuple[str, ...]]]] = {
     QUEUED: ("QUEUED", ("session", "rank", "seq", "message", "first_byte", "identifiers", "state")),
     SENT: ("SENT", ("session", "rank", "seq")),
     RELEASED: ("RELEASED", ("session", "rank", "seq")),
-    DONE: ("DONE", ("session", "rank", "seq")),
+    DONE: ("DONE", ("session", "rank", "first", "last")),
     RECEIVED: ("RECEIVED", ("session", "packet_id")),
     COMPLETED: ("COMPLETED", ("session", "packet_id")),
     WILL: ("WILL", ("session", "topic", "payload", "qos", "retain", "properties", "publisher", "delay", "lifetime")),

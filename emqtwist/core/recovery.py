@@ -93,5 +93,5 @@ def rows_of(records: list[Record], offset: float) -> list[Row]:
             if group:
                 message = SharedMessage(message, group)
             messages[number] = message
-        rows.append(Row(rank, state, (message, first_byte, tuple(identifiers), seq)))
+        rows.append((rank, state, (message, first_byte, identifiers, seq)))
     return rows

@@ -11,12 +11,13 @@ from emqtwist.core.aliases import Outgoing
 from emqtwist.core.backlog import Backlog
 from emqtwist.core.circle import Circle
 from emqtwist.core.hooks import MESSAGE_ACKED, MESSAGE_DELIVERED
-from emqtwist.core.inflight import Inflight, identifier_of
+from emqtwist.core.inflight import Inflight
 from emqtwist.core.ledger import Ledger, Row
 from emqtwist.core.link import Link
 from emqtwist.core.message import DUP_BIT, MQTT_5_BIT, NEVER, QOS_1_BITS, QOS_2_BITS, QOS_BITS, Delivery, Message
-from emqtwist.core.records import COMPLETED, RECEIVED, STATE_RELEASED
+from emqtwist.core.records import COMPLETED, RECEIVED
 from emqtwist.core.subscriber import Subscriber, Subscription
+from emqtwist.core.window import send_run
 from emqtwist.mqtt.constants import IMPLEMENTATION_SPECIFIC_ERROR, MQTT_5_0, PUBACK, PUBCOMP, PUBREC
 from emqtwist.mqtt.constants import PUBREL as PUBREL_TYPE
 from emqtwist.mqtt.errors import MQTTError, ProtocolError
@@ -88,7 +89,7 @@ class Session(Subscriber):
         elif inflight.taken(self.ledger.next_seq):
             self._wait((message, first_byte, identifiers, 0))
         else:
-            self._send(link, self.ledger.enter(self.ledger.front, (message, first_byte, identifiers, 0)))
+            self._send(link, self.ledger.enter(self.ledger.front, message, first_byte, identifiers))
 
     def room(self) -> int:
         """How many messages could be sent now; 0 while others wait."""
@@ -150,7 +151,7 @@ class Session(Subscriber):
                 self._repeat(self.link, packet_id)
 
     def puback(self, packet_id: int, reason_code: int) -> None:
-        """The client has it, or refused it: with an error it is not sent again either [MQTT-4.4.0-2]."""
+        """The client has it, or refused it: with an error it is not sent again either [MQTT-4.4.0-2]. `proceed` follows."""
         inflight = self.inflight
         held = inflight.held.get(packet_id)
         if held is None and packet_id not in inflight.held:
@@ -158,11 +159,17 @@ class Session(Subscriber):
             return
         if held is None or held[1] & QOS_BITS != QOS_1_BITS:
             raise ProtocolError(f"PUBACK for packet identifier {packet_id}, which was sent with QoS 2")
-        waiting = self.backlog is not None or self.replays or inflight.resend
-        if waiting or reason_code or self.ledger is not None or inflight.retries or self.circle.taps:
+        if reason_code or inflight.resend or inflight.retries or self.circle.taps:
             self._finish(packet_id, reason_code)  # [MQTT-4.3.2-3] [MQTT-4.4.0-2]
         else:
             del inflight.held[packet_id]  # [MQTT-4.3.2-3]
+            if self.ledger is not None:
+                self.ledger.done(held[3])
+
+    def proceed(self) -> None:
+        """After a run of PUBACKs: what waited for them."""
+        if self.backlog is not None or self.replays or self.inflight.resend:
+            self.pump()
 
     def pubrec(self, packet_id: int, reason_code: int) -> bool:
         """Whether the identifier is in use and PUBREL is owed [MQTT-4.3.3-4]."""
@@ -214,6 +221,7 @@ class Session(Subscriber):
         self.backlog.put(delivery, self.expiry_interval > 0)
 
     def _send_waiting(self, link: Link, backlog: Backlog) -> None:
+        send_run(link, backlog, self.inflight, self.shape, self.circle)
         while backlog.queue and not link.congested and self.link is link:
             delivery = backlog.queue.peek()
             message, first_byte, identifiers, row = delivery
@@ -247,7 +255,7 @@ class Session(Subscriber):
         self.circle.hooks.run(hook, (self.client_id, self.user_name, message))
 
     def _send(self, link: Link, delivery: Delivery) -> None:
-        if self.ledger is not None:
+        if self.ledger is not None and delivery[1] & QOS_2_BITS:
             self.ledger.begin(delivery)
         if link.aliases is not None and not self._waits_for_commit(delivery):
             self._send_aliased(link, link.aliases, delivery)
@@ -264,7 +272,7 @@ class Session(Subscriber):
         if shape & QOS_2_BITS:
             metrics.qos2_sent += 1
         packet_id = self.inflight.add(delivery)
-        if self.ledger is not None or self.inflight.retries:
+        if self.inflight.retries or (self.ledger is not None and shape & QOS_2_BITS):
             self._write(link, delivery, packet_id)
         else:
             metrics.flights += 1
@@ -375,17 +383,10 @@ class Session(Subscriber):
         if backlog is None or ledger is None:
             return
         ledger.fetching = False
-        for row in rows:
-            seq = row.delivery[3]
-            if row.state == STATE_RELEASED:
-                ledger.pass_by(row.rank, seq)
-                backlog.pass_by(0)
-                packet_id = identifier_of(seq)
-                ledger.released[packet_id] = seq
-                self.inflight.held[packet_id] = None
-                self.send_pubrel(packet_id)
-            else:
-                backlog.bring_back(row.rank, row.state, row.delivery)
+        for packet_id in ledger.bring_back(rows):
+            self.inflight.held[packet_id] = None
+            self.send_pubrel(packet_id)
+        backlog.bring_back(rows)
         if not rows and not more:
             backlog.nothing_stored()
         self.pump()

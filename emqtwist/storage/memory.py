@@ -159,8 +159,9 @@ class MemoryStore:
     def _released(self, *key: int) -> None:
         self.rows[key][:2] = r.STATE_RELEASED, 0
 
-    def _done(self, *key: int) -> None:
-        del self.rows[key]
+    def _done(self, session: int, rank: int, first: int, last: int) -> None:
+        for seq in range(first, last + 1):
+            del self.rows[session, rank, seq]
 
     def _received(self, session: int, packet_id: int) -> None:
         self._known(session)

@@ -6,6 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
+from emqtwist.core.inflight import identifier_of
 from emqtwist.core.message import NEVER, Delivery, Message
 from emqtwist.core.mqueue import OVERHEAD, MQueue
 
@@ -48,6 +49,7 @@ class Model:
         while self.bytes(self.arrived + [new]) > self.max_bytes:
             dropped.append(min(self.arrived, key=self.priority))
             self.arrived.remove(dropped[-1])
+        self.note_length()
         self.arrived.append(new)
         return dropped
 
@@ -71,10 +73,12 @@ class Machine(RuleBasedStateMachine):
         self.number = 0
         self.now = 0.0
 
-    @rule(topic=TOPICS, size=st.sampled_from([0, 10, 20, 500, 3000]), life=st.integers(0, 5) | st.just(NEVER))
-    def put(self, topic: bytes, size: int, life: float) -> None:
-        self.number += 1
-        new = Message(topic, b"x" * size, expires_at=self.now + life), 0, (self.number,), 0
+    @rule(topic=TOPICS, size=st.sampled_from([0, 10, 20, 500, 3000]), life=st.integers(0, 5) | st.just(NEVER),
+          qos=st.sampled_from([0, 1, 1, 1, 2]), identifiers=st.sampled_from([(), (), (7,)]),
+          skipped=st.sampled_from([0, 0, 65_533]))
+    def put(self, topic: bytes, size: int, life: float, qos: int, identifiers: tuple[int, ...], skipped: int) -> None:
+        self.number += 1 + skipped
+        new = Message(topic, b"x" * size, expires_at=self.now + life), 0x30 | qos << 1, identifiers, self.number
         before = len(self.model.arrived)
         full = self.queue.full(topic, new[0].size)
         dropped = self.queue.put(new)
@@ -90,6 +94,20 @@ class Machine(RuleBasedStateMachine):
         assert self.queue.peek() == expected
         assert self.queue.take() == expected
         self.model.arrived.remove(expected)
+        self.model.note_length()
+
+    @rule(most=st.integers(-1, 5), in_use=st.sets(st.integers(1, 9)))
+    def take_run(self, most: int, in_use: set[int]) -> None:
+        expected: list[Delivery] = []
+        for one in self.model.sending() if not self.model.by_topic else []:
+            message, first_byte, identifiers, row = one
+            if len(expected) >= most or first_byte != 0x32 or identifiers or message.expires_at != NEVER:
+                break
+            if identifier_of(row) in in_use or row - self.model.arrived[0][3] >= 65_535:
+                break
+            expected.append(one)
+        assert self.queue.take_run(most, dict.fromkeys(in_use)) == expected
+        self.model.arrived = [one for one in self.model.arrived if one not in expected]
         self.model.note_length()
 
     @rule(passed=st.integers(0, 3))

@@ -15,19 +15,19 @@ MARSHAL: Final = 2  # the version without references: faster, and every Python r
 
 
 def ranges(keys: Iterable[Key]) -> list[Range]:
-    """Keys that follow each other, put together: acknowledgements mostly come in the order of sending."""
+    """Keys that follow each other, put together."""
+    return joined([(*key, key[2]) for key in keys])
+
+
+def joined(parts: Iterable[Range]) -> list[Range]:
+    """Ranges that follow each other, put together: acknowledgements mostly come in the order of sending."""
     found: list[Range] = []
-    session = rank = first = last = -1
-    for key in sorted(keys):
-        if key[2] == last + 1 and key[0] == session and key[1] == rank:
-            last += 1
-            continue
-        if last >= 0:
-            found.append((session, rank, first, last))
-        session, rank, first = key
-        last = first
-    if last >= 0:
-        found.append((session, rank, first, last))
+    for part in sorted(parts):
+        session, rank, first, last = part
+        if found and found[-1][3] == first - 1 and found[-1][:2] == part[:2]:
+            found[-1] = session, rank, found[-1][2], last
+        else:
+            found.append(part)
     return found
 
 
@@ -41,7 +41,7 @@ class Group:
         self.uses: dict[int, int] = {}  # message -> how many rows of this group need it
         self.rows: dict[Key, Record] = {}
         self.states: dict[Key, int] = {}  # of rows that are stored already
-        self.done: dict[Key, None] = {}  # the same
+        self.done: list[Range] = []  # the same
         self.retained: dict[bytes, Record | None] = {}
         self.last: dict[int, int] = {}  # session -> highest seq, also of rows that came and went
         self.received: dict[tuple[int, int], bool] = {}
@@ -62,13 +62,18 @@ class Group:
         else:
             self.rows[key] = (*row[:7], state)
 
-    def finish(self, key: Key) -> None:
-        row = self.rows.pop(key, None)
-        if row is not None:
-            self._unuse(row[4])
-        else:
-            self.states.pop(key, None)
-            self.done[key] = None
+    def finish(self, part: Range) -> None:
+        session, rank, first, last = part
+        if not self.rows and not self.states:
+            self.done.append(part)
+            return
+        for seq in range(first, last + 1):
+            row = self.rows.pop((session, rank, seq), None)
+            if row is not None:
+                self._unuse(row[4])
+            else:
+                self.states.pop((session, rank, seq), None)
+                self.done.append((session, rank, seq, seq))
 
     def _unuse(self, number: int) -> None:
         if number:

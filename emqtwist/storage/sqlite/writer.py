@@ -9,7 +9,7 @@ from marshal import dumps
 from typing import Final
 
 from emqtwist.core import records as r
-from emqtwist.storage.sqlite.group import MARSHAL, RELEASED, Group, Key, Range, Record, ranges, rest_of, size_of
+from emqtwist.storage.sqlite.group import MARSHAL, RELEASED, Group, Key, Range, Record, joined, ranges, rest_of, size_of
 
 CHUNK: Final = 2000  # rows of ended sessions that are deleted at a time
 BETWEEN: Final = "session = ? AND rank = ? AND seq BETWEEN ? AND ?"
@@ -182,7 +182,7 @@ class Writer:
     def _flush(self) -> None:
         """Write what the group has put together. What frees room comes first."""
         group, self._group = self._group, Group()
-        for part in ranges(group.done):
+        for part in joined(group.done):
             self._delete(part)
         self._change_states(group.states)
         self._insert(group)

@@ -1,4 +1,5 @@
 """Queues longer than their share of memory: what is behind it is in the store only, and comes back in pages."""
+from emqtwist.core import records as r
 from emqtwist.mqtt import constants as c
 from emqtwist.mqtt.packets import Connack, Connect, Puback, Publish
 from tests.peers import Peer, World, properties
@@ -208,6 +209,36 @@ def test_an_identifier_that_is_still_in_use_is_waited_for() -> None:
     assert bob.received() == []
     bob.acknowledge(first)
     assert [(packet.packet_id, packet.payload) for packet in bob.all(Publish)] == [(1, b"waits")]
+
+
+def test_acknowledgements_in_order_are_one_record() -> None:
+    world = StoredWorld()
+    away(world)
+    fill(world, 6)
+    bob = arrive(world)
+    world.stored = False
+    publishes = bob.all(Publish)
+    bob.send(*[Puback(publishes[place].packet_id) for place in (0, 1, 2, 4, 5)])
+    records = world.journal.take()
+    assert [record for record in records if record[0] == r.DONE] == [(r.DONE, 1, 0, 1, 3), (r.DONE, 1, 0, 5, 6)]
+
+
+def test_a_run_ends_before_an_identifier_that_is_in_use() -> None:
+    world = StoredWorld()
+    bob = arrive(world)
+    bob.subscribe("a", qos=1)
+    alice = fill(world, 1)
+    first = bob.one(Publish)
+    session = world.session("bob")
+    assert session.ledger is not None
+    bob.stall()
+    session.ledger.next_seq = 65_535
+    for payload in (b"1", b"2", b"3"):  # the second has the identifier of the first row
+        alice.publish("a", payload, qos=1)
+    bob.relieve()
+    assert bob.payloads() == [b"1"]
+    bob.acknowledge(first)
+    assert bob.payloads() == [b"2", b"3"]
 
 
 def test_a_page_waits_for_the_last_group_that_brought_a_row_for_it() -> None:

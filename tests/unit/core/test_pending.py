@@ -9,7 +9,7 @@ from emqtwist.core.pending import Pending
 from emqtwist.mqtt import constants as c
 from emqtwist.mqtt.encoder import encode
 from emqtwist.mqtt.errors import NotAuthorized
-from emqtwist.mqtt.packets import Connect, Disconnect, Packet, Pingreq, Pingresp, Publish, Subscribe
+from emqtwist.mqtt.packets import Connect, Disconnect, Packet, Pingreq, Pingresp, Puback, Publish, Subscribe
 from tests.methods import NAME, Method, auth, yes
 from tests.peers import World
 
@@ -31,6 +31,10 @@ class Room:
         pending: Pending[int] = Pending()
         self.peer.connection.wait(pending, self.take)
         return pending
+
+    def halt(self, _: object) -> None:
+        """At a hook."""
+        self.wait()
 
     def publish(self, *payloads: bytes) -> None:
         """All in one chunk."""
@@ -227,6 +231,18 @@ def test_bytes_after_the_end_are_not_kept() -> None:
     peer.write(bytes(10_000_000))
     world.settle()
     assert len(peer.received()) == 1
+
+
+def test_what_was_acknowledged_before_lets_others_follow_meanwhile() -> None:
+    room = Room("mqtt.session.max_inflight = 1")
+    room.peer.subscribe("b", qos=1)
+    talker = room.world.connect("b")
+    for payload in (b"1", b"2"):
+        talker.publish("b", payload, qos=1)
+    room.world.broker.hooks.add("message.publish", room.halt)
+    room.peer.send(Puback(room.peer.one(Publish).packet_id), Publish(b"a", b"3"), Pingreq())
+    assert room.peer.connection.halted
+    assert [packet.payload for packet in room.peer.all(Publish)] == [b"3", b"2"]
 
 
 def test_a_decision_that_nobody_waits_for_yet_is_kept() -> None:

@@ -3,7 +3,7 @@ import pytest
 
 from emqtwist.core import causes
 from emqtwist.mqtt import constants as c
-from emqtwist.mqtt.packets import Puback, Pubcomp, Publish, Pubrec, Pubrel
+from emqtwist.mqtt.packets import Pingreq, Puback, Pubcomp, Publish, Pubrec, Pubrel
 from tests.peers import World, every_version
 from tests.scenes import acknowledged, arrive, bob_subscribed, publish
 
@@ -175,6 +175,30 @@ def test_no_more_are_sent_than_may_be_in_flight(version: int, qos: int) -> None:
     third = bob.one(Publish)
     bob.acknowledge(second, third)
     assert [message.payload for message in (first, second, third, *bob.all(Publish))] == [b"1", b"2", b"3", b"4", b"5"]
+
+
+@every_version
+def test_as_many_follow_as_one_chunk_acknowledges(version: int) -> None:
+    world = World("mqtt.session.max_inflight = 3")
+    bob = bob_subscribed(world, version)
+    publish(world, *[b"%d" % number for number in range(9)])
+    first = bob.all(Publish)
+    bob.send(*[Puback(message.packet_id) for message in first[:2]])
+    then = bob.all(Publish)
+    bob.send(*[Puback(message.packet_id) for message in (first[2], *then)], Pingreq())
+    rest = bob.received()
+    assert [message.payload for message in (*first, *then)] == [b"0", b"1", b"2", b"3", b"4"]
+    assert [packet.payload for packet in rest if isinstance(packet, Publish)] == [b"5", b"6", b"7"]
+
+
+def test_what_waits_goes_to_a_client_that_takes_small_packets_only() -> None:
+    world = World()
+    bob = bob_subscribed(world)
+    bob.drop()
+    publish(world, b"1", bytes(100), b"2")
+    bob = arrive(world, maximum_packet_size=50)
+    assert bob.payloads() == [b"1", b"2"]
+    assert world.drops["too_large_for_client"] == 1
 
 
 @pytest.mark.mqtt5("3.3.4-9", "4.9.0-2")

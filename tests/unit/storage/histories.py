@@ -5,6 +5,7 @@ from random import Random
 from typing import Any
 
 from emqtwist.core import records as r
+from emqtwist.storage.sqlite.group import ranges
 
 Record = tuple[Any, ...]
 
@@ -89,11 +90,10 @@ class History:
         return [(r.SENT if self.rows[key] == 1 else r.RELEASED, *key)]
 
     def finish(self) -> list[Record]:
-        records: list[Record] = []
-        for key in sorted(self.rows)[:self.random.randrange(4)]:
+        keys = sorted(self.rows)[:self.random.randrange(4)]
+        for key in keys:
             del self.rows[key]
-            records.append((r.DONE, *key))
-        return records
+        return [(r.DONE, *part) for part in ranges(keys)]
 
     def receive(self) -> list[Record]:
         if not self.sessions:

@@ -134,7 +134,7 @@ def test_what_a_group_frees_makes_room_for_what_it_brings(db: sqlite3.Connection
     writer.write(1, [OPENED, message(1, bytes(100_000)), queued(1, 1, 1)], 0.0)
     pages, = db.execute("PRAGMA page_count").fetchone()
     db.execute(f"PRAGMA max_page_count = {pages}")
-    writer.write(2, [message(2, bytes(100_000)), queued(1, 2, 2), (r.DONE, 1, 0, 1)], 0.0)
+    writer.write(2, [message(2, bytes(100_000)), queued(1, 2, 2), (r.DONE, 1, 0, 1, 1)], 0.0)
     assert [row[1] for row in reader.page(db, 1, -1, 0, 1 << 20)[0]] == [2]
 
 
@@ -146,9 +146,9 @@ def test_a_payload_is_stored_once_for_many_sessions_and_freed_with_the_last(db: 
     writer.write(1, group, 0.0)
     pages, = db.execute("PRAGMA page_count").fetchone()
     assert pages * 4096 < 2_000_000
-    writer.write(2, [(r.DONE, session, 0, 1) for session in sessions[:-1]], 0.0)
+    writer.write(2, [(r.DONE, session, 0, 1, 1) for session in sessions[:-1]], 0.0)
     assert len(reader.page(db, 50, -1, 0, 1)[0][0][6]) == 1_000_000
-    writer.write(3, [(r.DONE, 50, 0, 1)], 0.0)
+    writer.write(3, [(r.DONE, 50, 0, 1, 1)], 0.0)
     assert db.execute("SELECT count(*) FROM message").fetchone() == (0,)
 
 
@@ -157,7 +157,7 @@ def test_a_row_that_came_and_went_is_not_written(db: sqlite3.Connection) -> None
     writer.write(1, [OPENED], 0.0)
     statements: list[str] = []
     db.set_trace_callback(statements.append)
-    writer.write(2, [message(1), queued(1, 1, 1), (r.SENT, 1, 0, 1), (r.DONE, 1, 0, 1)], 0.0)
+    writer.write(2, [message(1), queued(1, 1, 1), (r.SENT, 1, 0, 1), (r.DONE, 1, 0, 1, 1)], 0.0)
     assert [each for each in statements if "INTO" in each] == []
 
 
@@ -184,7 +184,7 @@ def test_a_session_that_ended_gets_no_rows(db: sqlite3.Connection) -> None:
 
 
 def test_a_row_that_came_and_went_has_used_its_number(db: sqlite3.Connection) -> None:
-    Writer(db, "boot").write(1, [OPENED, message(1), queued(1, 7, 1), (r.DONE, 1, 0, 7)], 0.0)
+    Writer(db, "boot").write(1, [OPENED, message(1), queued(1, 7, 1), (r.DONE, 1, 0, 7, 7)], 0.0)
     assert db.execute("SELECT next_seq FROM session").fetchone() == (8,)
 
 
@@ -211,7 +211,7 @@ def test_a_message_is_there_for_rows_behind_the_end_of_a_session(db: sqlite3.Con
     writer.write(1, group, 0.0)
     for session in [*range(1, 1 + rows), *range(3, 3 + rows)]:
         assert reader.page(db, session, -1, 0, 100)[0][0][6] == b"x"
-    writer.write(2, [(r.DONE, session, 0, 1) for session in [*range(1, 1 + rows), *range(3, 3 + rows)]], 0.0)
+    writer.write(2, [(r.DONE, session, 0, 1, 1) for session in [*range(1, 1 + rows), *range(3, 3 + rows)]], 0.0)
     assert db.execute("SELECT (SELECT count(*) FROM message), (SELECT count(*) FROM queue)").fetchone() == (0, 0)
     writer.write(3, [message(2), queued(1, 2, 2)], 0.0)
     assert [row[12] for row in reader.page(db, 1, -1, 0, 100)[0]] == [2]

@@ -1,0 +1,29 @@
+"""Fill the window of a session with what waits, where nothing is to be asked about the messages."""
+from emqtwist.core.backlog import Backlog
+from emqtwist.core.circle import Circle
+from emqtwist.core.inflight import Inflight
+from emqtwist.core.link import Link
+from emqtwist.mqtt.constants import MAX_PACKET
+
+
+def send_run(link: Link, backlog: Backlog, inflight: Inflight, shape: int, circle: Circle) -> None:
+    """Send the messages of QoS 1 at the head of the queue, as far as they are plain and the window has room.
+
+    None if one may differ from the other for the sake of the session or the connection. `shape` is MQTT_5_BIT for a client
+    of 5.0.
+    """
+    if link.congested or link.aliases is not None or link.max_packet < MAX_PACKET or inflight.retries or circle.taps:
+        return
+    if backlog.ledger is not None and backlog.ledger.repeated:
+        return
+    run = backlog.take_run(inflight.room(), inflight.held)
+    if run:
+        circle.metrics.flights += len(run)
+        out, add = link.out, inflight.add
+        if not out:
+            link.turn.add(link)
+        for delivery in run:
+            message = delivery[0]
+            if message.shape != delivery[1] | shape:
+                message.encode(delivery[1] | shape, (), circle.turn.now)
+            out += (message.head, add(delivery).to_bytes(2, "big"), message.tail)
