@@ -116,10 +116,14 @@ class Connection(Link):
 
     def puback(self, packet_id: int) -> None:
         """`acknowledge` for most of the messages at QoS 1: they are in good order."""
-        journal = self.broker.journal
+        journal, held = self.broker.journal, self.held
         self.broker.metrics.sent[PUBACK] += 1
         data = b"\x40\x02" + packet_id.to_bytes(2, "big")  # [MQTT-2.2.1-5]
-        if self.held or (journal is not None and journal.count != self.since):
+        if held and journal is not None and held[-1][0] == journal.group:  # as `promise` would
+            self.turn.parts_sent += 1
+            held[-1][1].append(data)
+            return
+        if held or (journal is not None and journal.count != self.since):
             self.promise(data)
             return
         if not self.out:

@@ -154,10 +154,11 @@ class Journal:
     def _with_messages(self) -> list[Record]:
         """The records that are left, each message before the first row that has it."""
         taken: list[Record] = []
+        queued = r.QUEUED
         for record in self._records:
             if record is NOTHING:
                 continue
-            if record[0] == r.QUEUED:
+            if record[0] == queued:
                 message = self._messages.pop(record[4], None)
                 if message is not None:  # the first row of it
                     taken.append((r.MESSAGE, message.number, message.topic, message.payload, message.qos, message.retain,

@@ -104,13 +104,14 @@ class Ledger:
     def bring_back(self, rows: list[Row]) -> list[int]:
         """The next rows come from the store. The Packet Identifiers of those that have nothing to send but PUBREL."""
         owed: list[int] = []
-        for rank, state, (_, first_byte, _, seq) in rows:
+        for rank, state, delivery in rows:
+            seq = delivery[3]
             if rank:
                 self._ranks[seq] = rank
             if state == r.STATE_RELEASED:
                 owed.append(identifier_of(seq))
                 self.released[owed[-1]] = seq
-            elif self.doubtful and first_byte & QOS_BITS:
+            elif self.doubtful and delivery[1] & QOS_BITS:
                 self.doubtful -= 1
                 self.repeated.add(seq)
             if state == r.STATE_SENT:
