@@ -2,6 +2,7 @@
 import sqlite3
 from collections.abc import Iterator
 from marshal import loads
+from math import inf
 from typing import Any, Final
 
 from emqtwist.storage.sqlite.group import RELEASED
@@ -52,20 +53,24 @@ def page(db: sqlite3.Connection, session: int, after_rank: int, after_seq: int, 
     """
     rows: list[Row] = []
     size = 0
-    for rank, seq, state, first_byte, message, _, identifiers, topic, payload, rest in db.execute(
-            "SELECT rank, seq, state, first_byte, message, size, identifiers, topic, payload, rest FROM queue "
+    known: dict[bytes | None, Row] = {None: (2, 0, b"", None, "", b"")}  # mostly one publisher's: all are alike
+    for rank, seq, state, first_byte, message, identifiers, topic, payload, rest in db.execute(
+            "SELECT rank, seq, state, first_byte, message, identifiers, topic, payload, rest FROM queue "
             "WHERE session = ? AND (rank, seq) > (?, ?) ORDER BY rank, seq", (session, after_rank, after_seq)):
         if size >= limit:
             return rows, True
         if topic is None and state != RELEASED:
             topic, payload, rest = db.execute(
                 "SELECT topic, payload, rest FROM message WHERE message = ?", (message,)).fetchone()
-        qos, retain, properties, expires_at, publisher, group = loads(rest) if rest is not None else (2, 0, b"", None, "", b"")
-        if expires_at == float("inf"):
+        if rest not in known:
+            known[rest] = loads(rest)
+        qos, retain, properties, expires_at, publisher, group = known[rest]
+        if expires_at == inf:
             expires_at = None
-        rows.append((rank, seq, state, first_byte, _unpacked(identifiers), topic or b"", payload or b"", qos, retain,
+        topic, payload = topic or b"", payload or b""
+        rows.append((rank, seq, state, first_byte, _unpacked(identifiers) if identifiers else (), topic, payload, qos, retain,
                      properties, expires_at, publisher, message, group))
-        size += len(rows[-1][5]) + len(rows[-1][6]) + ROW
+        size += len(topic) + len(payload) + ROW
     return rows, False
 
 

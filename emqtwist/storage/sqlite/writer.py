@@ -13,6 +13,7 @@ from emqtwist.storage.sqlite.group import MARSHAL, RELEASED, Group, Key, Range, 
 
 CHUNK: Final = 2000  # rows of ended sessions that are deleted at a time
 BETWEEN: Final = "session = ? AND rank = ? AND seq BETWEEN ? AND ?"
+SHARED: Final = "(topic IS NULL AND message <> 0)"  # the row needs a message that others may need too
 
 
 class Length:
@@ -193,13 +194,12 @@ class Writer:
 
     def _rows(self, part: Range) -> tuple[int, int]:
         """How many rows there are, and their bytes; they no longer need their shared messages."""
-        rows = self._db.execute(f"SELECT size, message, topic IS NULL FROM queue WHERE {BETWEEN}", part).fetchall()
-        size = 0
-        for row_size, message, shared in rows:
-            size += row_size
-            if shared and message:
+        rows, size, shared = self._db.execute(
+            f"SELECT count(*), coalesce(sum(size), 0), coalesce(sum({SHARED}), 0) FROM queue WHERE {BETWEEN}", part).fetchone()
+        if shared:
+            for message, in self._db.execute(f"SELECT message FROM queue WHERE {BETWEEN} AND {SHARED}", part):
                 self._refs[message] -= 1
-        return len(rows), size
+        return rows, size
 
     def _delete(self, part: Range) -> None:
         rows, size = self._rows(part)
