@@ -34,7 +34,7 @@ def joined(parts: Iterable[Range]) -> list[Range]:
 class Group:
     """What is to be written to the queues, retained messages and received identifiers."""
 
-    __slots__ = ("messages", "uses", "rows", "states", "done", "retained", "received", "last")
+    __slots__ = ("messages", "uses", "rows", "states", "done", "retained", "received", "first", "last")
 
     def __init__(self) -> None:
         self.messages: dict[int, Record] = {}
@@ -43,6 +43,7 @@ class Group:
         self.states: dict[Key, int] = {}  # of rows that are stored already
         self.done: list[Range] = []  # the same
         self.retained: dict[bytes, Record | None] = {}
+        self.first: dict[int, int] = {}  # session -> lowest seq of the rows that came
         self.last: dict[int, int] = {}  # session -> highest seq, also of rows that came and went
         self.received: dict[tuple[int, int], bool] = {}
 
@@ -50,6 +51,8 @@ class Group:
         _, session, rank, seq, number, _, _, _ = record
         self.rows[session, rank, seq] = record
         self.uses[number] = self.uses.get(number, 0) + 1
+        if session not in self.first:
+            self.first[session] = seq
         self.last[session] = seq
 
     def state(self, key: Key, state: int) -> None:
@@ -64,7 +67,7 @@ class Group:
 
     def finish(self, part: Range) -> None:
         session, rank, first, last = part
-        if not self.rows and not self.states:
+        if not self.states and last < self.first.get(session, last + 1):  # all of earlier groups
             self.done.append(part)
             return
         for seq in range(first, last + 1):
