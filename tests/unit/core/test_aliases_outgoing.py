@@ -226,6 +226,20 @@ def test_what_waited_is_sent_with_aliases_and_in_order() -> None:
     assert [each.topic_name for each in publishes] == [b"sensors/1", b"", b"", b""]
 
 
+def test_what_waited_for_the_window_is_sent_with_aliases() -> None:
+    world = World()
+    bob = taker(world, qos=1, receive_maximum=1)
+    alice = world.connect("alice")
+    for _ in range(3):
+        alice.publish(TOPIC, b"x", 1)
+    found = []
+    for _ in range(3):
+        publish = bob.one(Publish)
+        found.append(publish.topic_name)
+        bob.acknowledge(publish)
+    assert found == [b"sensors/1", b"", b""]
+
+
 def test_qos_0_does_not_overtake_qos_0_that_waits() -> None:
     world = World()
     bob = taker(world, 1, receive_maximum=1)

@@ -197,6 +197,17 @@ def test_a_message_that_is_in_flight_is_sent_again_to_another_version() -> None:
 # Sent again while the connection lives, an option for 3.x.
 
 @before_5
+def test_what_waited_for_the_window_is_sent_again_after_retry_interval(version: int) -> None:
+    world = World("mqtt.session.retry_interval = 20s", "mqtt.session.max_inflight = 1")
+    bob = bob_subscribed(world, version)
+    publish(world, b"1", b"2")
+    bob.acknowledge(bob.one(Publish))
+    assert not bob.one(Publish).dup
+    world.advance(21)
+    assert bob.one(Publish).dup
+
+
+@before_5
 def test_an_unacknowledged_message_is_sent_again_after_retry_interval(version: int) -> None:
     world = World("mqtt.session.retry_interval = 20s")
     bob = bob_subscribed(world, version)
