@@ -63,13 +63,17 @@ class Options(UsageOptions):
 
     def load(self) -> Config:
         """The configuration as the file is now, with the options that go before it."""
-        config = located(load(self["config"]), os.path.dirname(self["config"])) if self["config"] else Config()
+        config = self.located(load(self["config"])) if self["config"] else Config()
         if config.store.type == "auto":
             config = replace(config, store=replace(config.store, type="sqlite"))
         if self["port"] is None:
             return config
         listener = TcpListener(name="default", bind=Address("127.0.0.1", self["port"]))
         return replace(config, listener=ListenerSection(tcp=(listener,)))
+
+    def located(self, config: Config) -> Config:
+        """`config` with its relative paths made absolute, from the folder of the configuration file."""
+        return located(config, os.path.dirname(self["config"])) if self["config"] else config
 
 
 class BrokerProcess(MultiService):
@@ -134,7 +138,7 @@ class BrokerProcess(MultiService):
 
     def apply(self, config: Config) -> None:
         """Use the live keys of `config`; ConfigError when something that it names is bad, and then nothing has changed."""
-        self.broker.reconfigure(config)
+        self.broker.reconfigure(self.options.located(config))
         if self._writer is not None:
             self._writer.set_levels(self.broker.config.log)
             self._note_levels()

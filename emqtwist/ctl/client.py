@@ -14,7 +14,7 @@ from twisted.internet.endpoints import (
 )
 from twisted.internet.error import ConnectionClosed
 from twisted.internet.interfaces import IStreamClientEndpoint
-from twisted.protocols.amp import AMP, TooLong
+from twisted.protocols.amp import AMP, MAX_VALUE_LENGTH
 
 from emqtwist.ctl import login
 from emqtwist.ctl.part import shortest
@@ -88,26 +88,34 @@ async def connect(reactor: Any, place: Place) -> AMP:
     return amp
 
 
+def fit(words: Sequence[str]) -> bool:
+    """Whether these can be sent: an AMP value holds them, each with its length."""
+    try:
+        return sum(2 + len(word.encode()) for word in words) <= MAX_VALUE_LENGTH
+    except UnicodeEncodeError:
+        return False
+
+
 async def run(reactor: Any, place: Place, words: Sequence[str], form: str) -> int:
     """The status: done, failed, wrong words, or no broker."""
     output, errors = sys.__stdout__, sys.__stderr__  # twistd logs what is written to sys.stdout
     assert output is not None
     printer = Printer(form, output.write, output.encoding)
+    if not fit(words):
+        print("the words are too long, or not UTF-8", file=errors)
+        return WRONG
     try:
         amp = await connect(reactor, place)
         await ask(amp, words, printer)
         output.flush()
     except WrongWords as error:
-        print(error, file=errors)
-        return WRONG
-    except TooLong:
-        print("a word is too long", file=errors)
+        print(printer.escaped(str(error)), file=errors)
         return WRONG
     except Refused as error:  # emqttd prints it as any other answer, and scripts look for it there
-        print(error, file=output if form == "lines" else errors, flush=True)
+        print(printer.escaped(str(error)), file=output if form == "lines" else errors, flush=True)
         return FAILED
     except (Failed, NotAllowed) as error:
-        print(error, file=errors)
+        print(printer.escaped(str(error)), file=errors)
         return FAILED
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), output.fileno())  # nobody reads on: that is no failure to tell of

@@ -2,6 +2,7 @@
 import atexit
 import os
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,10 +13,11 @@ from twisted.logger import ILogObserver, Logger, textFileLogObserver
 from twisted.python.usage import Options as UsageOptions
 from twisted.python.usage import UsageError
 
+from emqtwist._version import __version__
 from emqtwist.config import Address, Config, ConfigError, load
 from emqtwist.config.values import BIND
 from emqtwist.ctl import completion
-from emqtwist.ctl.client import DONE, Place, run
+from emqtwist.ctl.client import DONE, WRONG, Place, run
 from emqtwist.ctl.commands import all_commands
 from emqtwist.ctl.part import socket_path
 
@@ -41,6 +43,19 @@ class Options(UsageOptions):
     optFlags = [["table", None, "Print columns."], ["json", None, "Print JSON."]]
 
     words: tuple[str, ...] = ()
+
+    def opt_version(self) -> None:
+        """Say which version this is."""
+        print(f"emqtwist {__version__}")
+        raise SystemExit(DONE)
+
+    def parseOptions(self, options: Sequence[str] | None = None) -> None:
+        """What is wrong with them ends the process here: twistd would print it as an answer, with status 0."""
+        try:
+            super().parseOptions(options)
+        except UsageError as error:
+            print(error, file=sys.stderr)
+            raise SystemExit(WRONG) from None
 
     def parseArgs(self, *words: str) -> None:
         """The form may be named after the command, too."""
@@ -80,11 +95,17 @@ class Options(UsageOptions):
             raise UsageError("--address is HOST:PORT")
         if not self["secret-file"]:
             raise UsageError("--address needs --secret-file")
-        secret = Path(self["secret-file"]).read_text(encoding="utf-8").removesuffix("\n")
+        secret = self._secret()
         if not self["authority"]:
             self._check_loopback(self["address"])
             return Place(None, host.strip("[]"), int(port), secret)
         return Place(None, host.strip("[]"), int(port), secret, Path(self["authority"]).read_bytes())
+
+    def _secret(self) -> str:
+        try:
+            return Path(self["secret-file"]).read_text(encoding="utf-8").removesuffix("\n")
+        except UnicodeDecodeError:
+            raise UsageError(f"{self['secret-file']}: not UTF-8") from None
 
     def _check_loopback(self, address: str) -> None:
         try:
@@ -92,7 +113,8 @@ class Options(UsageOptions):
         except ValueError:
             where = None
         if where is None or not where.is_loopback():
-            raise UsageError("beyond this machine commands go through TLS: name the certificate with --authority")
+            raise UsageError("beyond this machine (127.0.0.1, [::1]) commands go through TLS: name the certificate with "
+                             "--authority")
 
     async def run(self, reactor: Any) -> int:
         """The command's exit status."""
@@ -136,11 +158,7 @@ def makeService(options: Options) -> Once:
 def main() -> None:
     """The console script."""
     options = Options()
-    try:
-        options.parseOptions(sys.argv[1:])
-    except UsageError as error:
-        print(error, file=sys.stderr)
-        raise SystemExit(2) from None
+    options.parseOptions(sys.argv[1:])
 
     async def ask(reactor: Any) -> None:
         status = await options.run(reactor)

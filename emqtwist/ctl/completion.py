@@ -4,7 +4,7 @@ from typing import Final
 
 from emqtwist.ctl.registry import Registry
 
-OPTIONS: Final = ("--address", "--authority", "--config", "--help", "--json", "--secret-file", "--socket", "--table")
+OPTIONS: Final = ("--address", "--authority", "--config", "--help", "--json", "--secret-file", "--socket", "--table", "--version")
 FILES: Final = ("--authority", "--config", "--secret-file", "--socket")  # a path follows
 SHELLS: Final = ("bash", "zsh")
 LOCAL: Final = ("completion", *(f"completion {shell}" for shell in SHELLS))  # commands that need no broker

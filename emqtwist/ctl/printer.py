@@ -34,6 +34,10 @@ class Printer:
             elif columns:
                 self._kept.append(columns)
 
+    def escaped(self, text: str) -> str:
+        """A text that may have several lines, as it can be printed."""
+        return "\n".join(map(self._printable, text.split("\n")))
+
     def end(self) -> None:
         if self.form == "json":
             self._write("]\n" if self._some else "[]\n")

@@ -18,6 +18,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
+from emqtwist._version import __version__
 from emqtwist.mqtt.constants import ADMINISTRATIVE_ACTION
 from emqtwist.mqtt.packets import Disconnect
 from tests.integration.program import LIMIT, Program, environment, python_script, run
@@ -169,6 +170,20 @@ def test_a_level_of_the_log_is_changed_until_a_reload(tmp_path: Path, start: Cal
     assert ctl("log", "level").stdout == b"default: info\n"
 
 
+def test_a_relative_path_that_is_set_starts_where_one_in_the_file_does(tmp_path: Path, ctl: Ctl) -> None:
+    folder = tmp_path / "etc"
+    folder.mkdir()
+    (folder / "broker.ini").write_text(ANY_PORT)
+    (folder / "users").touch()
+    broker = Program(python_script("twistd"), "-n", "emqtt", "--config", "etc/broker.ini", cwd=tmp_path)
+    try:
+        broker.next("keeps messages in")
+        assert ctl("config", "set", "auth.scram.file", "users").stdout == b"ok\n"
+        assert ctl("config", "show", "auth.scram.file").stdout.decode() == f"auth.scram.file = {folder / 'users'}\n"
+    finally:
+        broker.terminate()
+
+
 def test_a_part_is_killed_and_started_again(start: Callable[[str], Program], ctl: Ctl) -> None:
     broker = start("")
     assert ctl("supervisor", "kill", "ctl").stdout == b"ok\n"
@@ -287,19 +302,37 @@ def test_a_port_that_is_taken_is_told_before_the_start(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(("words", "told"), [
-    (("--address", "10.0.0.1:1", "--secret-file", "secret", "status"), "beyond this machine commands go through TLS"),
+    (("--address", "10.0.0.1:1", "--secret-file", "secret", "status"), "beyond this machine (127.0.0.1, [::1]) commands go through TLS"),
     (("--address", "localhost", "--secret-file", "secret", "status"), "--address is HOST:PORT"),
     (("--address", "127.0.0.1:1", "--secret-file", "none", "status"), "none: No such file or directory"),
     (("--config", "none.ini", "status"), "none.ini: cannot be read"),
     (("--json", "--table", "status"), "--table or --json, not both"),
+    (("--address", "127.0.0.1:1", "--secret-file", "picture", "status"), "picture: not UTF-8"),
     (("completion", "fish"), "completion bash, or completion zsh"),
     (("--no-such-option",), "option --no-such-option not recognized"),
 ])
 def test_options_that_make_no_sense_are_told(ctl: Ctl, tmp_path: Path, words: tuple[str, ...], told: str) -> None:
     (tmp_path / "secret").write_text(SECRET)
+    (tmp_path / "picture").write_bytes(b"\xff\xd8")
     wrong = ctl(*words)
     assert (wrong.returncode, wrong.stdout) == (2, b"")
     assert told in wrong.stderr.decode()
+
+
+@each_client
+def test_both_clients_end_the_same_on_options_and_words_that_make_no_sense(tmp_path: Path, client: list[str | Path]) -> None:
+    wrong = run(*client, "--json", "--table", "status", cwd=tmp_path)
+    assert (wrong.returncode, wrong.stdout, wrong.stderr) == (2, b"", b"--table or --json, not both\n")
+    for word in ("x" * 66_000, b"\xff".decode(errors="surrogateescape")):
+        wrong = run(*client, "clients", "show", word, cwd=tmp_path)
+        assert (wrong.returncode, wrong.stdout) == (2, b"")
+        assert b"the words are too long, or not UTF-8\n" in wrong.stderr
+        assert b"Traceback" not in wrong.stderr
+
+
+def test_it_tells_its_version(ctl: Ctl) -> None:
+    done = ctl("--version")
+    assert (done.returncode, done.stdout.decode()) == (0, f"emqtwist {__version__}\n")
 
 
 # Completion.

@@ -53,6 +53,10 @@ def test_a_client_identifier_can_steer_no_terminal_and_forge_no_line() -> None:
     assert json.loads(printed("json", row)) == [{"client_id": name}]
 
 
+def test_a_refusal_keeps_its_lines_and_steers_no_terminal() -> None:
+    assert Printer("lines", print, "ascii").escaped("no key x\x1b[2J\nor €") == "no key x\\x1b[2J\nor \\u20ac"
+
+
 def test_what_the_terminal_cannot_show_is_escaped() -> None:
     assert printed("lines", ("grün €", {}), encoding="ascii") == "gr\\xfcn \\u20ac\n"
     assert printed("lines", ("grün €", {})) == "grün €\n"
