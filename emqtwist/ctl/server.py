@@ -18,6 +18,7 @@ from emqtwist.net.address import describe
 
 STEPS: Final = 100  # of one page: some hundred microseconds, then the reactor serves others
 PIECE: Final = 60_000  # bytes; an AMP value holds 65,535
+LONGEST: Final = 16_000  # characters of a refusal, each of at most four bytes
 PATIENCE: Final = 5.0  # seconds that a stranger has to prove what it knows
 STRANGERS: Final = 4096  # bytes that it may send until then
 
@@ -109,10 +110,8 @@ class CtlProtocol(AMP):
         self._factory.context.begin()
         try:
             steps = await self._factory.registry.open(self._factory.context, words)
-        except (WrongWords, Refused):
-            raise
         except Exception as error:
-            raise self._failed(error) from None
+            raise self._told(error) from None
         if number != self._opened:
             raise Refused("a later command has taken its place")
         self._steps = steps
@@ -125,10 +124,8 @@ class CtlProtocol(AMP):
         last = False
         try:
             last = self._fill()
-        except Refused:
-            raise
         except Exception as error:
-            raise self._failed(error) from None
+            raise self._told(error) from None
         piece, self._rest = self._rest[:PIECE], self._rest[PIECE:]
         return {"piece": piece, "last": last and not self._rest}
 
@@ -152,7 +149,11 @@ class CtlProtocol(AMP):
         self._factory.connections.pop(self, None)
         super().connectionLost(reason)
 
-    def _failed(self, error: Exception) -> Failed:
+    def _told(self, error: Exception) -> Exception:
+        """What the client is told: a refusal in its own words; of all else the log has the traceback."""
+        for refusal in (WrongWords, Refused):
+            if isinstance(error, refusal):
+                return refusal(str(error)[:LONGEST])
         self.log.failure("a command failed")
         return Failed(f"{type(error).__name__}: {error}"[:1000])
 

@@ -11,7 +11,7 @@ from emqtwist.ctl import login
 from emqtwist.ctl.client import log_in
 from emqtwist.ctl.context import Context
 from emqtwist.ctl.registry import Line, Refused, Step, Words, WrongWords, plain
-from emqtwist.ctl.server import PATIENCE, PIECE, STEPS, STRANGERS, Gate
+from emqtwist.ctl.server import LONGEST, PATIENCE, PIECE, STEPS, STRANGERS, Gate
 from emqtwist.ctl.walking import RUN, in_order
 from emqtwist.ctl.wire import Failed, NotAllowed
 from tests.desks import TEST, Customer, Desk
@@ -189,6 +189,23 @@ def test_what_a_command_raises_is_logged_and_told(logged_failures: list[Failure]
     assert told == ["ValueError: of ours", "KeyError: 'later'", "OSError: in the end"]
     assert [failure.type for failure in logged_failures] == [ValueError, KeyError, OSError]
     logged_failures.clear()
+
+
+def test_a_refusal_of_any_length_is_told() -> None:
+    def refusing(context: Context, words: Words) -> list[Line]:
+        raise Refused("€" * 100_000)
+
+    def late(context: Context, words: Words) -> Iterator[Line]:
+        yield plain("some")
+        raise Refused("€" * 100_000)
+
+    desk = Desk()
+    desk.service.commands.add("refusing", "", "Refuse", refusing)
+    desk.service.commands.add("late", "", "Refuse", late)
+    for name in ("refusing", "late"):
+        error = desk.error(name)
+        assert isinstance(error, Refused)
+        assert str(error) == "€" * LONGEST
 
 
 def test_a_command_that_waits_keeps_no_other_customer_waiting() -> None:
