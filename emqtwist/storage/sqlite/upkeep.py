@@ -20,6 +20,7 @@ def back_up(path: Path, target: Path) -> int:
     if target.exists():
         raise StoreError(f"{target} is there already")
     try:
+        os.close(os.open(part, os.O_WRONLY | os.O_CREAT, 0o600))  # as private as the folder of the store
         source, copy = read_only(path), sqlite3.connect(part, isolation_level=None)
         try:
             source.execute("BEGIN")

@@ -5,6 +5,7 @@ import time
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
+from stat import S_IMODE
 from threading import Thread
 from typing import Any
 
@@ -188,6 +189,7 @@ def test_a_back_up_is_whole_and_can_be_restored_elsewhere(loop: Loop, tmp_path: 
     target, elsewhere = tmp_path / "backup.db", tmp_path / "elsewhere"
     kind, size = loop.ask("backup", str(target))
     assert (kind, size) == (DONE, target.stat().st_size)
+    assert S_IMODE(target.stat().st_mode) == 0o600  # it holds what clients said
     loop.ask("commit", 2, [retained(b"later")])
     assert upkeep.check(target) == []
     upkeep.restore(target, elsewhere)
