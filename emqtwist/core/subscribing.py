@@ -175,7 +175,7 @@ class _Subscribing(_Request):
         if self.allowed is not None and not self.allowed[number]:
             raise NotAuthorized("this client may not subscribe to this")
         _check_available(settings, topic_filter, self.identifiers)
-        current = self.current = subscription_to(session, topic_filter, _options(options, settings), self.identifiers)
+        current = self.current = subscription_to(session, topic_filter, granted_options(options, settings), self.identifiers)
         self.before = session.subscriptions.get(current.name())
         return connection.broker.sessions.subscribe(session, current)
 
@@ -300,7 +300,7 @@ def _check_available(settings: Settings, topic_filter: bytes, identifiers: tuple
         raise MQTTError("subscription identifiers are not supported", c.SUBSCRIPTION_IDENTIFIERS_NOT_SUPPORTED)
 
 
-def _options(options: int, settings: Settings) -> int:
+def granted_options(options: int, settings: Settings) -> int:
     """What is granted of the Subscription Options."""
     if options & c.OPTION_QOS > settings.max_qos:
         options = options & ~c.OPTION_QOS | settings.max_qos  # [MQTT-3.2.2-10]

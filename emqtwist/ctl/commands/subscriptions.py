@@ -7,6 +7,7 @@ from emqtwist.core.message import NO_IDENTIFIERS
 from emqtwist.core.prefixes import Prefixed, canonical, check_filter, subscription_to
 from emqtwist.core.session import Session
 from emqtwist.core.subscriber import Subscription
+from emqtwist.core.subscribing import granted_options
 from emqtwist.ctl.context import Context
 from emqtwist.ctl.registry import Line, Refused, Registry, Step, Words, pair, plain
 from emqtwist.ctl.walking import in_order
@@ -65,7 +66,7 @@ def _session(context: Context, client_id: str) -> Session:
 
 
 def subscribe(context: Context, words: Words) -> list[Line]:
-    """No hook is asked, and no rule. The client is not told; retained messages come."""
+    """With the options that the client itself would be granted. It is not told; retained messages come."""
     client_id, topic, qos = words
     if qos not in ("0", "1", "2"):
         raise Refused("QoS should be 0, 1, 2")
@@ -78,7 +79,7 @@ def subscribe(context: Context, words: Words) -> list[Line]:
             raise QuotaExceeded(f"subscriptions cannot be kept now: {broker.journal.failing}")
     except MQTTError as error:
         raise Refused(f"Error: {error.reason}") from None
-    subscription = subscription_to(session, name, min(int(qos), broker.settings.max_qos), NO_IDENTIFIERS)
+    subscription = subscription_to(session, name, granted_options(int(qos), broker.settings), NO_IDENTIFIERS)
     before = session.subscriptions.get(subscription.name())
     write = broker.sessions.subscribe(session, subscription)
     if not write.over or write.error is not None:
@@ -109,7 +110,8 @@ def add(registry: Registry) -> None:
     registry.add("subscriptions list", "", "List all subscriptions", listed, "`<client id> -> <topic>`")
     registry.add("subscriptions show", "<ClientId>", "Show the subscriptions of a client", show,
                  "the same, and below each its options as `  qos     : 1`; or `Not Found.`")
-    registry.add("subscriptions add", "<ClientId> <Topic> <QoS>", "Subscribe a client, as if it had done so itself", subscribe,
+    registry.add("subscriptions add", "<ClientId> <Topic> <QoS>",
+                 "Subscribe a client by hand: no hook is asked, nor how many it has", subscribe,
                  f"`ok`, `{NO_SESSION}`, `QoS should be 0, 1, 2`, or `Error: ` and what is wrong with the topic")
     registry.add("subscriptions del", "<ClientId> <Topic>", "End a subscription of a client", unsubscribe,
                  f"`ok` or `{NO_SESSION}`")

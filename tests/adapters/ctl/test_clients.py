@@ -151,6 +151,23 @@ def test_a_subscription_that_was_added_counts_until_it_is_deleted() -> None:
     assert caller.received() == []
 
 
+def test_a_subscription_that_was_added_has_the_options_that_its_client_would_be_granted() -> None:
+    desk = Desk("mqtt.session.upgrade_qos = on", "mqtt.session.ignore_loop_deliver = on", "mqtt.max_qos_allowed = 1")
+    caller, writer = desk.client("x"), desk.client("writer")
+    assert desk.lines("subscriptions", "add", "x", "t", "0") == desk.lines("subscriptions", "add", "x", "u", "2") == ["ok"]
+    added = dict(desk.service.broker.sessions.by_id["x"].subscriptions)
+    caller.send(Subscribe(1, [(b"t", 0), (b"u", 2)]))
+    made = desk.service.broker.sessions.by_id["x"].subscriptions
+    assert {name: each.options for name, each in added.items()} == {name: each.options for name, each in made.items()}
+    desk.ask("subscriptions", "del", "x", "t")
+    desk.ask("subscriptions", "add", "x", "t", "0")
+    caller.received()
+    caller.send(Publish(b"t", b"its own"))
+    writer.send(Publish(b"t", b"upgraded", 1, packet_id=1))
+    received = caller.one(Publish)
+    assert (received.payload, received.qos) == (b"upgraded", 1)
+
+
 @pytest.mark.parametrize(("words", "told"), [
     (("add", "nobody", "t", "0"), "Error: Session not found!"),
     (("del", "nobody", "t"), "Error: Session not found!"),
