@@ -10,6 +10,7 @@ from emqtwist.core.broker import Broker
 from emqtwist.interfaces import IStore
 from emqtwist.net.listeners import Listener
 from emqtwist.net.turns import Turns
+from emqtwist.services.pooler import Pool
 from emqtwist.services.supervisor import Supervisor
 
 
@@ -40,6 +41,8 @@ class Served(Protocol):
     def plugins(self) -> Plugins: ...
     @property
     def store(self) -> IStore | None: ...
+    @property
+    def pool(self) -> Pool: ...
 
 
 class Context:

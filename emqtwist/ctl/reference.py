@@ -33,7 +33,7 @@ moment.
 | 0 | it is done |
 | 1 | it cannot be done: the reason is on standard output, as emqttd prints it, with `--table` and `--json` on standard error |
 | 1 | it failed: the error is on standard error, the traceback in the broker's log |
-| 2 | there is no such command: its usage is on standard error |
+| 2 | no command takes these words, or an option is wrong: what would be right is on standard error |
 | 3 | no broker answers: one line on standard error |
 
 **From other machines.** `ctl.bind` and `ctl.secret` let the broker take commands over TCP; beyond loopback it needs
@@ -48,7 +48,8 @@ emqtwist_ctl --address broker.example:1882 --secret-file secret.txt --authority 
 
 **Plug-ins** add commands of their own: `broker.commands.add(name, arguments, meaning, function)`, and `remove(name)`. The
 function is called as `function(context, words)` and gives pairs of a line and a dictionary of its columns. It may give None
-after a piece of work that has brought no line; `context.broker` is the broker.
+after a piece of work that has brought no line; `context.broker` is the broker. Each piece has to be little work, as clients
+wait meanwhile. `add_waiting` is for coroutine functions.
 
 What a command changes holds until the broker stops, but for subscriptions of sessions that the store keeps; a reload
 (SIGHUP) takes back what the configuration file says otherwise.

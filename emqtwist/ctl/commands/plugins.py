@@ -37,7 +37,11 @@ def unload(context: Context, words: Words) -> list[Line]:
     name, plugins = words[0], context.service.plugins
     if name not in plugins.loaded:
         raise Refused(f"unload plugin error: {'not_started' if name in plugins.installed() else 'not_found'}")
-    plugins.unload(name)
+    try:
+        plugins.unload(name)
+    except Exception as error:  # it counts as unloaded
+        log.failure("the plug-in {plugin} failed to unload", plugin=name)
+        raise Refused(f"unload plugin error: {{{name},{error}}}") from None
     return [plain(f"Plugin {name} unloaded successfully.")]
 
 

@@ -11,7 +11,7 @@ from emqtwist.services.systopics import NO_ONE
 
 LINE = ("`Session(<id>, clean_sess=<bool>, subscriptions=<n>, max_inflight=<n>, inflight=<n>, mqueue_len=<n>, "
         "mqueue_dropped=<n>, awaiting_rel=<n>, deliver_msg=undefined, enqueue_msg=<n>, created_at=<unix seconds>)`; "
-        "deliveries are not counted for each session")
+        "deliveries are not counted for each session, and what the store has kept counts as created when the broker started")
 TOP = 10
 MOST = 1000
 

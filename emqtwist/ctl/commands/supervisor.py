@@ -25,7 +25,10 @@ def _found(context: Context, path: str) -> Row:
 
 
 def kill(context: Context, words: Words) -> list[Line]:
-    service = _found(context, words[0]).service
+    row = _found(context, words[0])
+    service = row.service
+    if row.state not in ("running", "starting"):
+        raise Refused(f"{words[0]} does not run: it is {row.state}")
     if not isinstance(service, Part | Supervisor):
         raise Refused(f"{words[0]} cannot be killed, only restarted")
     service.kill()
@@ -42,6 +45,6 @@ def add(registry: Registry) -> None:
     registry.add("supervisor tree", "", "Show every part of the broker", tree,
                  "`<path>: <state>, restarts=<n>, uptime=<seconds>`, and the last failure if there was one")
     registry.add("supervisor kill", "<Path>", "End a part as a defect would, so that it is started again", kill,
-                 "`ok` or `Not Found.`")
+                 "`ok`, `Not Found.`, or that it does not run")
     registry.add_waiting("supervisor restart", "<Path>", "Stop a part, and start a fresh one in its place", restart,
                          "`ok` when it runs, or `Not Found.`")

@@ -1,13 +1,15 @@
 """vm: the process that the broker is, under emqttd's names where Python and Linux know such a thing."""
 import os
 import resource
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 from emqtwist.ctl.context import Context
 from emqtwist.ctl.registry import Line, Registry, Words, pair
+from emqtwist.services.sysmon.machine import Machine
 
 PROC = Path("/proc/self")
+MACHINE = Machine()
 
 
 def _status() -> dict[str, int]:
@@ -43,26 +45,21 @@ def process(context: Context, words: Words) -> Iterator[Line]:
     yield pair("count", _status()["Threads"], 16, "process/")
 
 
-def io(context: Context, words: Words) -> Iterator[Line]:
-    yield pair("max_fds", _limit(resource.RLIMIT_NOFILE), 21, "io/")
-    yield pair("active_fds", len(os.listdir(PROC / "fd")) - 1, 21, "io/")  # one is that of the listing
+async def io(context: Context, words: Words) -> list[Line]:
+    """Where the kernel does not count what is open, a thread does."""
+    count: int = MACHINE.descriptors() or await context.service.pool.submit(MACHINE.listed_descriptors)
+    return [pair("max_fds", _limit(resource.RLIMIT_NOFILE), 21, "io/"), pair("active_fds", count, 21, "io/")]
 
 
-PARTS: dict[str, tuple[Callable[[Context, Words], Iterator[Line]], str, str]] = {
-    "load": (load, "Show the load of the machine", "`cpu/load1`, `cpu/load5`, `cpu/load15`"),
-    "memory": (memory, "Show the memory of the broker, in bytes", "`memory/total`, `memory/peak`, `memory/code`"),
-    "process": (process, "Show the threads of the broker", "`process/limit`, `process/count`"),
-    "io": (io, "Show the open files and sockets of the broker", "`io/max_fds`, `io/active_fds`"),
-}
-
-
-def everything(context: Context, words: Words) -> Iterator[Line]:
-    for function, _, _ in PARTS.values():
-        yield from function(context, words)
+async def everything(context: Context, words: Words) -> list[Line]:
+    return [*load(context, words), *memory(context, words), *process(context, words), *await io(context, words)]
 
 
 def add(registry: Registry) -> None:
-    registry.add("vm", "", "Show all of the following", everything, "as the following")
-    registry.add("vm all", "", "Show all of the following", everything, "as the following")
-    for name, (function, meaning, prints) in PARTS.items():
-        registry.add(f"vm {name}", "", meaning, function, prints)
+    registry.add_waiting("vm", "", "Show all of the following", everything, "as the following")
+    registry.add_waiting("vm all", "", "Show all of the following", everything, "as the following")
+    registry.add("vm load", "", "Show the load of the machine", load, "`cpu/load1`, `cpu/load5`, `cpu/load15`")
+    registry.add("vm memory", "", "Show the memory of the broker, in bytes", memory,
+                 "`memory/total`, `memory/peak`, `memory/code`")
+    registry.add("vm process", "", "Show the threads of the broker", process, "`process/limit`, `process/count`")
+    registry.add_waiting("vm io", "", "Show the open files and sockets of the broker", io, "`io/max_fds`, `io/active_fds`")

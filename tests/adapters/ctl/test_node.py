@@ -2,20 +2,24 @@
 import json
 import os
 import re
+import resource
 import sys
 from pathlib import Path
+from threading import Event, Thread
 
 import pytest
+from twisted.internet.defer import Deferred
 from twisted.python.failure import Failure
 
 from emqtwist.core.alarm import ERROR
 from emqtwist.core.hooks import FAILURES
 from emqtwist.core.metrics import ALIASES
+from emqtwist.ctl.commands import vm
 from emqtwist.ctl.registry import Refused, WrongWords
 from emqtwist.mqtt.packets import Publish, Subscribe
 from emqtwist.services.part import Part
 from emqtwist.services.supervisor import Child
-from tests.adapters.test_plugins import MODULE, NAMES
+from tests.adapters.test_plugins import MODULE, NAMES, Plain
 from tests.desks import Desk
 
 
@@ -92,6 +96,64 @@ def test_vm_tells_of_this_process() -> None:
     assert memory["memory/peak"] >= memory["memory/total"] > memory["memory/code"] > 0
 
 
+def test_vm_tells_limits_threads_and_load_as_the_system_does(monkeypatch: pytest.MonkeyPatch) -> None:
+    desk = Desk()
+    monkeypatch.setattr(os, "getloadavg", lambda: (0.5, 1.256, 100.0))
+    assert [line.split(": ")[1] for line in desk.lines("vm", "load")] == ["0.50", "1.26", "100.00"]
+    limits = {resource.RLIMIT_NPROC: resource.RLIM_INFINITY, resource.RLIMIT_NOFILE: 1234}
+    monkeypatch.setattr(resource, "getrlimit", lambda which: (limits[which], limits[which]))
+    assert numbers(desk, "vm", "process")["process/limit"] == "infinity"
+    assert numbers(desk, "vm", "io")["io/max_fds"] == 1234
+    before, enough = numbers(desk, "vm", "process")["process/count"], Event()
+    thread = Thread(target=enough.wait)
+    thread.start()
+    assert numbers(desk, "vm", "process")["process/count"] == before + 1
+    enough.set()
+    thread.join()
+
+
+def test_vm_lists_descriptors_only_where_the_kernel_does_not_count_them_and_then_in_a_thread(
+        monkeypatch: pytest.MonkeyPatch) -> None:
+    desk = Desk()
+    asked: list[object] = []
+    done: Deferred[int] = Deferred()
+
+    def submit(function: object) -> Deferred[int]:
+        asked.append(function)
+        return done
+
+    monkeypatch.setattr(desk.service.pool, "submit", submit)
+    monkeypatch.setattr(vm.MACHINE, "descriptors", lambda: 77)
+    assert numbers(desk, "vm", "io")["io/active_fds"] == numbers(desk, "vm")["io/active_fds"] == 77
+    assert asked == []
+    monkeypatch.setattr(vm.MACHINE, "descriptors", lambda: 0)
+    customer = desk.customer()
+    _, out = customer.begin("vm", "io", form="json")
+    customer.pump.flush()
+    assert (asked, out) == ([vm.MACHINE.listed_descriptors], [])
+    done.callback(88)
+    customer.pump.flush()
+    assert json.loads("".join(out))[1] == {"key": "io/active_fds", "value": 88}
+
+
+def test_the_workers_of_subscriptions_show_what_waits_for_them() -> None:
+    desk = Desk()
+    workers = desk.service.broker.pools.pubsub.workers
+    for worker in workers:
+        worker.stop()
+    desk.client("x").send(Subscribe(1, [(b"t", 0)]))
+    found = json.loads(desk.ask("broker", "pubsub", form="json"))
+    assert [row["worker"] for row in found] == [worker.name for worker in workers]
+    assert {row["status"] for row in found} == {"down"}
+    assert sorted(row["message_queue_len"] for row in found) == [0] * (len(workers) - 1) + [1]
+    for worker in workers:
+        worker.start()
+    desk.service.turns.flush()
+    assert desk.lines("broker", "pubsub")[:3] == [
+        f"pubsub: {workers[0].name}", "  status            : running", "  message_queue_len : 0"]
+    assert {row["message_queue_len"] for row in json.loads(desk.ask("broker", "pubsub", form="json"))} == {0}
+
+
 def test_hooks_are_listed_in_the_order_of_their_calls(logged_failures: list[Failure]) -> None:
     def late(*arguments: object) -> None:
         raise ValueError("of ours")
@@ -156,6 +218,16 @@ def test_plugins_are_loaded_and_unloaded(tmp_path: Path, monkeypatch: pytest.Mon
     assert refusal(desk, "plugins", "unload", "none") == "unload plugin error: not_found"
 
 
+def test_a_plugin_that_fails_to_unload_is_told_and_is_gone(logged_failures: list[Failure]) -> None:
+    desk = Desk()
+    plugin = Plain()
+    desk.service.plugins.load("plain", plugin)
+    plugin.fails = True
+    assert refusal(desk, "plugins", "unload", "plain") == "unload plugin error: {plain,unload}"
+    assert logged_failures.pop().type is ZeroDivisionError
+    assert refusal(desk, "plugins", "unload", "plain") == "unload plugin error: not_found"
+
+
 def test_a_plugin_adds_commands_of_its_own() -> None:
     class Greeter:
         def load(self, broker: object) -> None:
@@ -191,6 +263,14 @@ def test_the_tree_shows_every_part_and_what_became_of_it() -> None:
     assert len(made) == 3
     assert [part.running for part in made] == [0, 0, 1]
     assert refusal(desk, "supervisor", "kill", "b") == refusal(desk, "supervisor", "restart", "a/b") == "Not Found."
+
+
+def test_a_part_that_does_not_run_cannot_be_killed() -> None:
+    desk = Desk()
+    desk.root.add(Child("b", Part))
+    desk.root.stop("b")
+    assert desk.lines("supervisor", "tree")[-1] == "b: stopped, restarts=0, uptime=0"
+    assert refusal(desk, "supervisor", "kill", "b") == "b does not run: it is stopped"
 
 
 # The configuration.
