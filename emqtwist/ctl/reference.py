@@ -12,8 +12,8 @@ HEAD: Final = """\
 
 `emqtwist_ctl <command>` asks the broker that `twistd emqtt` runs; `twistd -n emqtt-ctl <command>` is the same. In the
 folder that the broker was started in no option is needed. Elsewhere `--socket` names its socket, or `--config` its
-configuration, where `ctl.socket` and `node.data_dir` say where the socket lies. Only the user that the broker runs as, and
-root, can use it.
+configuration, where `ctl.socket` and `node.data_dir` say where the socket lies: relative ones start at the folder that the
+command is called in, as they did for the broker. Only the user that the broker runs as, and root, can use it.
 
 ```sh
 emqtwist_ctl clients list
@@ -46,8 +46,17 @@ emqtwist_ctl --address broker.example:1882 --secret-file secret.txt --authority 
 **Completion.** `eval "$(emqtwist_ctl completion bash)"` in `~/.bashrc`, or `eval "$(emqtwist_ctl completion zsh)"` in
 `~/.zshrc`.
 
-**Plug-ins** add commands of their own: `broker.commands.add(name, arguments, meaning, function)`, and `remove(name)`. The
-function is called as `function(context, words)` and gives pairs of a line and a dictionary of its columns. It may give None
+**Plug-ins** add commands of their own, and take them away with `broker.commands.remove(name)`:
+
+```python
+def greet(context, words):
+    yield f"hello {words[0]}", {"name": words[0]}
+
+
+broker.commands.add("greet", "<Name>", "Greet somebody", greet)
+```
+
+The function is called as `function(context, words)` and gives pairs of a line and a dictionary of its columns. It may give None
 after a piece of work that has brought no line; `context.broker` is the broker. Each piece has to be little work, as clients
 wait meanwhile. `add_waiting` is for coroutine functions.
 
