@@ -30,7 +30,7 @@ def _limit(which: int) -> int | str:
 
 def load(context: Context, words: Words) -> Iterator[Line]:
     for name, value in zip(("load1", "load5", "load15"), os.getloadavg(), strict=True):
-        yield pair(name, f"{value:.2f}", 20, "cpu/")
+        yield pair(name, f"{value:.2f}", 20, "cpu/")[0], {"key": f"cpu/{name}", "value": round(value, 2)}
 
 
 def memory(context: Context, words: Words) -> Iterator[Line]:

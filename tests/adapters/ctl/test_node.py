@@ -100,6 +100,7 @@ def test_vm_tells_limits_threads_and_load_as_the_system_does(monkeypatch: pytest
     desk = Desk()
     monkeypatch.setattr(os, "getloadavg", lambda: (0.5, 1.256, 100.0))
     assert [line.split(": ")[1] for line in desk.lines("vm", "load")] == ["0.50", "1.26", "100.00"]
+    assert list(numbers(desk, "vm", "load").values()) == [0.5, 1.26, 100.0]
     limits = {resource.RLIMIT_NPROC: resource.RLIM_INFINITY, resource.RLIMIT_NOFILE: 1234}
     monkeypatch.setattr(resource, "getrlimit", lambda which: (limits[which], limits[which]))
     assert numbers(desk, "vm", "process")["process/limit"] == "infinity"
