@@ -50,7 +50,7 @@ class Options(UsageOptions):
         raise SystemExit(DONE)
 
     def parseOptions(self, options: Sequence[str] | None = None) -> None:
-        """What is wrong with them ends the process here: twistd would print it as an answer, with status 0."""
+        """What is wrong with them ends the process here: twistd would print it as an answer, among its own options."""
         try:
             super().parseOptions(options)
         except UsageError as error:
