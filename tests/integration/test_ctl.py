@@ -302,7 +302,8 @@ def test_a_port_that_is_taken_is_told_before_the_start(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(("words", "told"), [
-    (("--address", "10.0.0.1:1", "--secret-file", "secret", "status"), "beyond this machine (127.0.0.1, [::1]) commands go through TLS"),
+    (("--address", "10.0.0.1:1", "--secret-file", "secret", "status"),
+     "beyond this machine (127.0.0.1, [::1]) commands go through TLS"),
     (("--address", "localhost", "--secret-file", "secret", "status"), "--address is HOST:PORT"),
     (("--address", "127.0.0.1:1", "--secret-file", "none", "status"), "none: No such file or directory"),
     (("--config", "none.ini", "status"), "none.ini: cannot be read"),

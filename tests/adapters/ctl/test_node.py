@@ -103,7 +103,7 @@ def test_vm_tells_limits_threads_and_load_as_the_system_does(monkeypatch: pytest
     assert list(numbers(desk, "vm", "load").values()) == [0.5, 1.26, 100.0]
     limits = {resource.RLIMIT_NPROC: resource.RLIM_INFINITY, resource.RLIMIT_NOFILE: 1234}
     monkeypatch.setattr(resource, "getrlimit", lambda which: (limits[which], limits[which]))
-    assert numbers(desk, "vm", "process")["process/limit"] == "infinity"
+    assert desk.lines("vm", "process")[0] == "process/limit           : infinity"
     assert numbers(desk, "vm", "io")["io/max_fds"] == 1234
     before, enough = numbers(desk, "vm", "process")["process/count"], Event()
     thread = Thread(target=enough.wait)
