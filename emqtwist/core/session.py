@@ -343,14 +343,12 @@ class Session(Subscriber):
         held = self.inflight.held[packet_id] if self.circle.taps or reason_code >= 0x80 else None
         message = None if held is None else held[0]
         self.forget(packet_id)
-        if message is not None and reason_code < 0x80:
-            self._tell(MESSAGE_ACKED, message)
         if reason_code >= 0x80:
             self.circle.drop(self.client_id, message, causes.REFUSED_BY_CLIENT)  # nobody else of a group gets it [MQTT-4.8.2-6]
+        elif message is not None:
+            self._tell(MESSAGE_ACKED, message)
         if self.backlog is not None or self.inflight.resend or self.replays:
             self.pump()
-
-    # With a store.
 
     def receive(self, packet_id: int) -> None:
         """A QoS 2 message with this identifier was passed on."""
