@@ -245,7 +245,7 @@ class _Entry(Job):
         self.connection = connection
         self.packet = packet
         self.answer = answer
-        self.present = False  # [MQTT-3.2.2-3]
+        self.present = False  # [MQTT-3.2.2-2] [MQTT-3.2.2-3]
         self.will: WillMessage | None = None
         self._ending: End | None = None
 
@@ -266,7 +266,7 @@ class _Entry(Job):
         elif self.packet.clean_start or old.expiry_interval <= 0:
             self._end(_discard(connection, old, self.packet.clean_start))
         elif connection.state != CLOSED:
-            self.present = True  # [MQTT-3.2.2-2]
+            self.present = True  # [MQTT-3.2.2-3]
             self._open(old)  # [MQTT-3.1.2-5]
 
     def _end(self, end: End) -> None:
@@ -350,8 +350,8 @@ class _Entry(Job):
 
 def _discard(connection: Connection, old: Session, clean_start: bool) -> End:
     """Have the session ended that the client had; without Clean Start it should have ended already."""
-    if clean_start:  # [MQTT-3.1.4-4]
-        return connection.broker.discard_session(old)  # [MQTT-3.1.2-4]
+    if clean_start:
+        return connection.broker.discard_session(old)  # [MQTT-3.1.2-4] [MQTT-3.1.4-4]
     return connection.broker.sessions.discard(old)
 
 

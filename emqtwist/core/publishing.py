@@ -59,11 +59,10 @@ def publish(connection: Connection, session: Session, packet: Publish) -> None:
         refuse(connection, packet, refusal)
         return
     if qos == 1:  # [MQTT-3.3.4-1]
-        # [MQTT-3.3.4-1] [MQTT-4.3.2-4] [MQTT-4.3.2-5] [MQTT-4.6.0-2]
         if reason_code:
             connection.acknowledge(c.PUBACK, packet.packet_id, reason_code)
         else:
-            connection.puback(packet.packet_id)
+            connection.puback(packet.packet_id)  # [MQTT-3.3.4-1] [MQTT-4.3.2-4] [MQTT-4.3.2-5] [MQTT-4.6.0-2]
     elif qos == 2:
         session.receive(packet.packet_id)  # [MQTT-4.3.3-10]
         connection.acknowledge(c.PUBREC, packet.packet_id, reason_code)  # [MQTT-3.3.4-1] [MQTT-4.3.3-8] [MQTT-4.6.0-3]

@@ -45,7 +45,7 @@ def _deliver(subscription: Subscription, subscriber: Subscriber, message: Messag
     if message.retain and options & OPTION_RETAIN_AS_PUBLISHED:  # [MQTT-3.3.1-12]
         first_byte |= RETAIN_BIT  # [MQTT-3.3.1-13]
     try:
-        subscriber.deliver(message, first_byte, identifiers)  # [MQTT-4.5.0-1]
+        subscriber.deliver(message, first_byte, identifiers)
     except Exception as error:
         subscriber.broken(error)
 

@@ -160,7 +160,7 @@ class Session(Subscriber):
         if held is None or held[1] & QOS_BITS != QOS_1_BITS:
             raise ProtocolError(f"PUBACK for packet identifier {packet_id}, which was sent with QoS 2")
         if reason_code or inflight.resend or inflight.retries or self.circle.taps:
-            self._finish(packet_id, reason_code)  # [MQTT-4.3.2-3] [MQTT-4.4.0-2]
+            self._finish(packet_id, reason_code)  # [MQTT-4.4.0-2]
         else:
             del inflight.held[packet_id]  # [MQTT-4.3.2-3]
             if self.ledger is not None:

@@ -228,7 +228,7 @@ class _Unsubscribing(_Request):
     def begin(self) -> Write | None:
         topic_filter = self.filters[len(self.reason_codes)]  # [MQTT-3.10.4-6]
         current = self.current = self.session.subscriptions.get(canonical(topic_filter))
-        if current is None:
+        if current is None:  # [MQTT-3.10.4-1]
             self.reason_codes.append(_why_none(topic_filter, self.reasons))  # [MQTT-3.11.3-1]
             return None
         return self.connection.broker.sessions.unsubscribe(self.session, current)  # [MQTT-3.10.4-1]

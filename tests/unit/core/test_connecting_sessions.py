@@ -89,6 +89,7 @@ def test_a_session_that_is_resumed_does_not_expire_meanwhile() -> None:
     world.connect("alice", session_expiry_interval=100).disconnect()
     world.advance(50)
     peer = world.connect("alice", clean_start=False, session_expiry_interval=100)
+    assert "alice" not in world.broker.sessions._deadlines
     world.advance(1000)
     assert not peer.closed
     assert "alice" in world.broker.sessions.by_id

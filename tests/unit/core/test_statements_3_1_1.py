@@ -56,6 +56,7 @@ def test_a_session_lasts_as_long_as_its_connection(version: int) -> None:
     bob.drop()
     world.advance(3599)
     bob = arrive(world, version)
+    assert not world.broker.sessions._deadlines
     world.advance(1e6)
     publish(world, b"x")
     assert bob.payloads() == [b"x"]
