@@ -17,7 +17,7 @@ from twisted.internet.interfaces import IStreamClientEndpoint
 from twisted.protocols.amp import AMP, MAX_VALUE_LENGTH
 
 from emqtwist.ctl import login
-from emqtwist.ctl.part import shortest
+from emqtwist.ctl.part import is_too_long, shortest
 from emqtwist.ctl.printer import Printer
 from emqtwist.ctl.registry import Refused, WrongWords
 from emqtwist.ctl.wire import Failed, Greet, Login, More, NotAllowed, Run
@@ -77,6 +77,8 @@ class NoBroker(Exception):
 
 async def connect(reactor: Any, place: Place) -> AMP:
     """A connection on which commands are taken; NoBroker or NotAllowed."""
+    if place.path is not None and is_too_long(place.path):  # the reactor would raise it where nobody hears
+        raise NoBroker("this path is too long for a socket: call it from a folder nearer to it")
     try:
         amp: AMP = await connectProtocol(place.endpoint(reactor), AMP())
         if place.path is None:

@@ -37,9 +37,14 @@ def shortest(path: Path) -> str:
     return min(os.fspath(path.absolute()), os.path.relpath(path), key=len)
 
 
+def is_too_long(path: Path) -> bool:
+    """Whether the system takes no such path for a socket."""
+    return len(os.fsencode(shortest(path))) > LONGEST
+
+
 def clear(path: Path) -> None:
     """See that a socket can be made at `path`: one that a dead broker has left is deleted. Taken when it is in use."""
-    if len(os.fsencode(shortest(path))) > LONGEST:
+    if is_too_long(path):
         raise Taken(f"{path} is too long for a socket: ctl.socket can name another")
     try:
         mode = path.lstat().st_mode

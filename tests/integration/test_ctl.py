@@ -331,6 +331,14 @@ def test_both_clients_end_the_same_on_options_and_words_that_make_no_sense(tmp_p
         assert b"Traceback" not in wrong.stderr
 
 
+@each_client
+def test_a_path_that_is_too_long_for_a_socket_is_told_at_once(tmp_path: Path, client: list[str | Path]) -> None:
+    far = run(*client, "--socket", "x" * 108, "status", cwd=tmp_path)
+    assert (far.returncode, far.stdout) == (3, b"")
+    assert b": this path is too long for a socket" in far.stderr
+    assert b"Traceback" not in far.stderr
+
+
 def test_it_tells_its_version(ctl: Ctl) -> None:
     done = ctl("--version")
     assert (done.returncode, done.stdout.decode()) == (0, f"emqtwist {__version__}\n")
