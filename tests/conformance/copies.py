@@ -1,5 +1,6 @@
 """A copy of the package and its tests, in which lines are broken and mended again."""
 import os
+import resource
 import shutil
 import subprocess
 import sys
@@ -11,7 +12,9 @@ from tests.conformance.mutations import Mutation
 from tests.conformance.statements import CHECKOUT
 from tests.conformance.traces import Place
 
-TIMEOUT: Final = 60  # seconds; a line that is broken may loop for ever
+TIMEOUT: Final = 60  # seconds; a line that is broken may wait for ever
+BUSY: Final = 20  # seconds of processor time, and bytes of memory: it may also loop for ever, and grow with each round
+MEMORY: Final = 1 << 30
 REPORT: Final = "report.xml"
 OPTIONS: Final = ("-q", "--no-header", "--tb=no", "--assert=plain", "-p", "no:twisted", f"--junitxml={REPORT}",
                   "-o", "junit_family=xunit1")
@@ -33,6 +36,10 @@ class Outcome(NamedTuple):
     cases: frozenset[str]
     failed: frozenset[str]
     noticed: bool
+
+
+class EndlessError(Exception):
+    """A run had to be ended: it waited, or worked, for too long."""
 
 
 class Copy:
@@ -58,7 +65,7 @@ class Copy:
         module.write_text(broken.mutation.source)
         try:
             return self._run(nodes, ("-B",))
-        except subprocess.TimeoutExpired:
+        except EndlessError:
             return self._each(nodes)
         finally:
             module.write_text(whole)
@@ -69,7 +76,7 @@ class Copy:
         for node in nodes:
             try:
                 outcome = self._run({node}, ("-B",))
-            except subprocess.TimeoutExpired:
+            except EndlessError:
                 outcome = Outcome(frozenset((node,)), frozenset((node,)), True)
             cases |= outcome.cases
             failed |= outcome.failed
@@ -80,8 +87,21 @@ class Copy:
         command = [sys.executable, *options, "-m", "pytest", *OPTIONS, *sorted(nodes)]
         environment = {**os.environ, "PYTHONHASHSEED": "0"}
         environment.pop("EMQTWIST_SWEEP", None)
-        run = subprocess.run(command, cwd=self.folder, env=environment, capture_output=True, text=True, timeout=TIMEOUT)
+        try:
+            run = subprocess.run(command, cwd=self.folder, env=environment, capture_output=True, text=True, timeout=TIMEOUT,
+                                 preexec_fn=_bounded)
+        except subprocess.TimeoutExpired:
+            raise EndlessError from None
+        if run.returncode < 0:
+            raise EndlessError
         return _read(self.folder / REPORT, run.returncode != 0)
+
+
+def _bounded() -> None:
+    """In a run's process."""
+    resource.setrlimit(resource.RLIMIT_CPU, (BUSY, BUSY))
+    resource.setrlimit(resource.RLIMIT_AS, (MEMORY, MEMORY))
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
 
 
 def _read(report: Path, noticed: bool) -> Outcome:

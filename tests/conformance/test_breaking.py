@@ -75,13 +75,18 @@ def test_tests_that_fail_before_anything_is_broken_prove_nothing(tmp_path: Path)
         copy.check(set(PING.tests))
 
 
+@pytest.mark.parametrize(("bound", "seconds", "body"), [
+    ("TIMEOUT", 5, "import time\n    time.sleep(600)"),
+    ("BUSY", 5, "while True:\n        pass"),
+    ("TIMEOUT", 60, "all = [0]\n    while True:\n        all += all"),  # which the bound on memory ends
+])
 def test_a_test_that_does_not_end_has_failed_and_the_others_still_count(
-        tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("tests.conformance.copies.TIMEOUT", 5)
+        tmp_path: Path, monkeypatch: pytest.MonkeyPatch, bound: str, seconds: int, body: str) -> None:
+    monkeypatch.setattr(f"tests.conformance.copies.{bound}", seconds)
     copy, broken = Copy(tmp_path), PING.own[0]
     hangs = PING.tests[0].partition("::")[0] + "::test_hangs"
     with (tmp_path / PING.tests[0].partition("::")[0]).open("a") as file:
-        file.write("\n\ndef test_hangs() -> None:\n    while True:\n        pass\n")
+        file.write(f"\n\ndef test_hangs() -> None:\n    {body}\n")
     assert copy.outcome(broken, {hangs, BLIND}).failed == {hangs}
 
 
