@@ -29,6 +29,13 @@ CLASSES: Final[dict[int, type[Acknowledgement]]] = {c.PUBACK: Puback, c.PUBREC: 
 D = TypeVar("D")
 
 
+def _in_connack(code: int) -> int:
+    """`code` as CONNACK can tell it [MQTT-3.2.2-8]."""
+    if code in c.REASON_CODES[c.CONNACK]:
+        return code
+    return c.SERVER_UNAVAILABLE if code == c.SERVER_SHUTTING_DOWN else c.PROTOCOL_ERROR
+
+
 class Connection(Link):
     """One network connection. Bytes come in through `receive.receive`, leave in `out`.
 
@@ -152,12 +159,12 @@ class Connection(Link):
         """Tell the client why, as far as its version can be told, and close [MQTT-4.13.2-1]."""
         if self.state == CLOSED:
             return
+        code = error.reason_code if self.state == OPEN else _in_connack(error.reason_code)  # [MQTT-3.2.2-8]
         if self.state == OPENING and self.version:
-            self.broker.hooks.run(CLIENT_CONNACK, (self.client(), error.reason_code))
+            self.broker.hooks.run(CLIENT_CONNACK, (self.client(), code))
         if self.version == c.MQTT_5_0:  # known from CONNECT on [MQTT-3.14.0-1]
             properties = Properties()
             properties.reason_string = error.reason
-            code = error.reason_code
             if code in moving.CODES:
                 properties.server_reference = self.broker.settings.server_reference or None
             # [MQTT-3.2.2-6] [MQTT-3.14.0-1] [MQTT-3.14.2-2]

@@ -7,6 +7,7 @@ from emqtwist.mqtt import constants as c
 from emqtwist.mqtt.packets import Auth, Connack, Connect, Disconnect, Packet, Pingreq, Pingresp, Puback, Publish, Subscribe, Will
 from tests.gates import NOBODY, Gate, reason, told
 from tests.methods import NAME, auth, more, no, opening, yes
+from tests.peers import properties
 from tests.scenes import LAST_WORDS, mourner
 
 # Before CONNACK.
@@ -127,6 +128,34 @@ def test_the_exchange_is_for_auth_with_its_method_alone(packet: Packet) -> None:
     assert peer.one(Connack).reason_code == c.PROTOCOL_ERROR
     assert peer.closed
     assert len(world.method.asked) == 1
+
+
+@pytest.mark.mqtt5("3.2.2-8")
+def test_what_connack_has_no_code_for_is_a_protocol_error_there() -> None:
+    world = Gate(more())
+    peer = world.peer()
+    peer.send(opening())
+    peer.one(Auth)
+    publish = Publish(b"", b"x")
+    publish.properties = properties(topic_alias=0)  # 0x94, Topic Alias invalid
+    peer.send(publish)
+    assert peer.one(Connack).reason_code == c.PROTOCOL_ERROR
+    assert peer.closed
+
+
+@pytest.mark.mqtt5("3.2.2-8")
+def test_who_waits_when_the_broker_stops_is_told_that_it_is_not_available() -> None:
+    world = Gate()
+    told: list[object] = []
+    world.broker.hooks.add("client.connack", lambda client, reason_code: told.append(reason_code))
+    peer = world.peer()
+    peer.send(opening())
+    world.broker.shut_down()
+    world.advance(0)
+    connack = peer.one(Connack)
+    assert (connack.reason_code, reason(connack), told) == (
+        c.SERVER_UNAVAILABLE, "the server is shutting down", [c.SERVER_UNAVAILABLE])
+    assert world.ends == {"server_shutting_down": 1}
 
 
 def test_the_client_may_leave_the_exchange() -> None:

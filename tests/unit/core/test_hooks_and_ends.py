@@ -239,7 +239,7 @@ def by_end(world: World, version: int) -> int:
     Gate(world, "client.connect")
     world.peer().send(Connect(version, "alice"))
     world.broker.shut_down()
-    return c.SERVER_SHUTTING_DOWN
+    return c.SERVER_UNAVAILABLE
 
 
 def by_flood(world: World, version: int) -> int:
