@@ -23,17 +23,21 @@ MOST_PENDING: Final = 64_000_000  # bytes of messages that wait for a commit bef
 class Journal:
     """Records since the last `take`; `group` is their number, `count` that of all records there ever were.
 
-    `failing` says why the store cannot commit, as long as it cannot. `offset` is wall time less monotonic time. `wanted` are
-    pages of queues that somebody waits for. `wake` is called when a group begins, or a page is wanted.
+    `queued` and `settled` count the rows that were queued and
+    that were done, of whatever group, since the last `take`. `failing` says why the store cannot commit, as long
+    as it cannot. `offset` is wall time less monotonic time. `wanted` are pages of queues that somebody waits for. `wake` is
+    called when a group begins, or a page is wanted.
     """
 
-    __slots__ = ("wake", "group", "count", "failing", "offset", "wanted", "_records", "_done", "_taken", "_size",
-                 "_under_way", "_rows", "_retained", "_messages", "_last_session", "_last_message", "_links", "_pending")
+    __slots__ = ("wake", "group", "count", "queued", "settled", "failing", "offset", "wanted", "_records", "_done", "_taken",
+                 "_size", "_under_way", "_rows", "_retained", "_messages", "_last_session", "_last_message", "_links",
+                 "_pending")
 
     def __init__(self) -> None:
         self.wake: Callable[[], None] = nobody
         self.group = 1
         self.count = 0
+        self.queued = self.settled = 0
         self.failing = ""
         self.offset = 0.0
         self.wanted: list[Fetch] = []
@@ -86,10 +90,12 @@ class Journal:
         if self.count == self._taken:  # as `add`, for each message
             self.wake()
         self.count += 1
+        self.queued += 1
         records.append((r.QUEUED, session, rank, seq, number, first_byte, identifiers, 0))
 
     def done(self, session: int, rank: int, seq: int) -> None:
         """A row is not needed any more. Those that follow each other are one record."""
+        self.settled += 1
         at = self._rows.pop((session, seq), -1) if self._rows else -1
         if at >= 0:
             self._records[at] = NOTHING
@@ -131,6 +137,10 @@ class Journal:
         """Whether the store is behind by as much as may be kept in memory for it."""
         return self._size + self._under_way > MOST_PENDING
 
+    def unsettled(self) -> int:
+        """How many rows of this group would have to be stored."""
+        return len(self._rows)
+
     def take(self) -> list[Record]:
         """The group that has collected; the next begins. Call it when no group is under way.
 
@@ -141,6 +151,7 @@ class Journal:
             return []
         self.group += 1
         self._taken = self.count
+        self.queued = self.settled = 0
         taken = self._with_messages()
         self._records = []
         self._rows = {}

@@ -1,9 +1,10 @@
 """Keeper: carries the journal of a Broker into a store, a group at a time, and pages of queues back.
 
 While one group is under way, what the journal collects meanwhile becomes the next, over all connections. That collects a
-little longer, in proportion to what a commit takes: messages that are acknowledged meanwhile need not be stored. A group
-that cannot be stored is tried again each second, together with what came since: what clients acknowledge frees room.
-Until then the broker refuses what it could not keep.
+little longer, in proportion to what a commit takes: messages that are acknowledged meanwhile need not be stored. While
+their acknowledgements come, it settles: it waits for more of them, no longer than a commit takes. A group that cannot be
+stored is tried again each second, together with what came since: what clients acknowledge frees room. Until then the
+broker refuses what it could not keep.
 """
 import time
 from collections.abc import Callable
@@ -21,6 +22,7 @@ from emqtwist.core.link import nobody
 from emqtwist.core.records import Fetch
 from emqtwist.interfaces import IStore
 from emqtwist.services.part import Part
+from emqtwist.services.settling import Settling
 
 ALARM: Final = "store"
 RETRY: Final = 1.0  # seconds between two attempts
@@ -65,6 +67,7 @@ class Keeper(Part):
         self._since: float | None = None  # when the group under way was sent
         self._called = False  # a look at the journal is due
         self._gather = 0.0  # seconds that a group collects
+        self._settling = Settling(journal)
 
     def startService(self) -> None:
         """Go on with what is in hand: a group that the store has already keeps its number, so it is stored once."""
@@ -110,7 +113,17 @@ class Keeper(Part):
 
     def _look(self) -> None:
         self._called = False
-        self._step()
+        wait = self._settling.wait(self._now()) if self.running and not self._busy() else 0.0
+        if wait:
+            self._ask()
+            self._called = True
+            self._clock.callLater(wait, self.guard, self._look)
+        else:
+            self._step()
+
+    def _busy(self) -> bool:
+        """Whether a group is in hand, or somebody waits until none is."""
+        return bool(self._work.group or self._work.drained)
 
     def _step(self) -> None:
         """Ask for pages once what they need is stored; send the next group, unless one is under way."""
@@ -120,6 +133,7 @@ class Keeper(Part):
         if self._since is not None:
             return
         work, number = self._work, self._journal.group
+        self._settling.over()
         records = self._journal.take()
         if records:
             work.group = [*work.group, *records] if work.group else records
@@ -136,7 +150,9 @@ class Keeper(Part):
         if not self.running:
             return  # another goes on with it
         work = self._work
-        self._gather = min(MOST_GATHER, GATHER * (self._now() - (self._since or 0.0)))
+        took = self._now() - (self._since or 0.0)
+        self._gather = min(MOST_GATHER, GATHER * took)
+        self._settling.took = took
         self._since = None
         self._begin()
         if self._journal.failing:

@@ -13,6 +13,7 @@ from emqtwist.core.link import Turn
 from emqtwist.core.observer import Observer
 from emqtwist.core.records import Fetch
 from emqtwist.services.keeper import MOST_GATHER, PATIENCE, RETRY, Keeper, Work
+from emqtwist.services.settling import STEP
 from emqtwist.storage.errors import Full
 from emqtwist.storage.memory import MemoryStore
 
@@ -39,6 +40,7 @@ class Paper:
 
     def __init__(self) -> None:
         self.group = 1
+        self.queued = self.settled = self.rows = 0
         self.failing = ""
         self.offset = 0.0
         self.wanted: list[Fetch] = []
@@ -52,6 +54,9 @@ class Paper:
         self._records += records
         if first:
             self.wake()
+
+    def unsettled(self) -> int:
+        return self.rows
 
     def has(self, number: int) -> bool:
         return number <= max(self.told, default=0)
@@ -261,6 +266,38 @@ def test_a_group_collects_for_a_quarter_of_what_the_last_commit_took_within_a_bo
     assert len(place.groups) == 1
     place.clock.advance(collects * 0.2)
     assert place.groups[1:] == [(2, ["b", "c"])]
+
+
+def test_a_group_waits_for_the_acknowledgements_that_come() -> None:
+    place = Place()
+    place.journal.rows = 5
+    place.journal.add("row", "row")
+    place.journal.settled, place.journal.rows = 3, 2
+    place.clock.advance(0)
+    assert place.groups == []
+    place.clock.advance(STEP)  # and no more come
+    assert place.groups == [(1, ["row", "row"])]
+
+
+def test_a_group_that_waits_for_acknowledgements_lets_pages_through() -> None:
+    place = Place()
+    fetch = Fetch(1, -1, 0, 1000)
+    place.journal.add("row")
+    place.journal.settled, place.journal.rows = 1, 1
+    place.journal.wanted = [fetch]
+    place.clock.advance(0)
+    assert [asked for asked, _ in place.store.fetched] == [fetch]
+    assert place.groups == []
+
+
+def test_a_drain_waits_for_no_acknowledgement() -> None:
+    place = Place()
+    place.journal.add("row")
+    place.journal.settled, place.journal.rows = 1, 1
+    drained = place.keeper.drain()
+    assert place.groups == [(1, ["row"])]
+    place.answer()
+    assert drained.called
 
 
 def test_what_came_during_a_commit_collects_too() -> None:
