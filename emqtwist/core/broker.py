@@ -38,12 +38,13 @@ class Broker:
     `token` gives a fresh random string for client identifiers that the broker assigns. Whoever drives the broker sets
     `turn.now` before each call, flushes `turn.take()` after it and calls `tick` once a second. `methods` are those of
     enhanced authentication by name. With a `journal` sessions and retained messages outlive the process: call `recover`
-    before anything else.
+    before anything else. `plain_qos` is the highest QoS at which a PUBLISH is passed on unseen: none while functions look at
+    what is published.
     """
 
     __slots__ = ("circle", "turn", "metrics", "stats", "alarms", "hooks",
                  "observer", "pools", "router", "retained", "wills", "subscriptions", "sessions", "links",
-                 "token", "methods", "journal")
+                 "token", "methods", "journal", "plain_qos")
 
     def __init__(self, settings: Settings, token: Callable[[], str], turn: Turn, observer: Observer,
                  journal: Journal | None = None) -> None:
@@ -61,7 +62,8 @@ class Broker:
         self.pools = Pools(turn, self._job_failed)
         self.subscriptions = Subscriptions(self.circle, self.router, token, self.pools.pubsub)
         self.sessions = Sessions(self.circle, self.subscriptions, self.pools, self.alarms)
-        self.hooks.tapped = self._tapped
+        self.plain_qos = settings.max_qos
+        self.hooks.changed = self._hooks_changed
         self.links: dict[Link, None] = {}
         self.token = token
         self.methods: dict[str, Method] = {}
@@ -73,6 +75,7 @@ class Broker:
     def configure(self, settings: Settings) -> None:
         """Use other settings from now on; what is already open keeps what it was promised, unless clients are to go."""
         self.circle.settings = settings
+        self._hooks_changed()
         gone = moving.gone(settings)
         if gone is not None:
             for link in list(self.links):
@@ -212,11 +215,14 @@ class Broker:
         self.stats.note(len(self.sessions.by_id), router.topics(), router.subscriptions, len(self.retained))
         return self.stats
 
-    def _tapped(self) -> None:
-        """Somebody looks at what is sent from now on, or nobody does any more: that decides on the way it takes."""
-        self.circle.taps = self.hooks.taps
-        for session in list(self.sessions.by_id.values()):
-            session.pump()
+    def _hooks_changed(self) -> None:
+        """Who looks at messages decides on the way that they take, so that without anybody there is nothing to ask on it."""
+        self.plain_qos = -1 if self.hooks.at[MESSAGE_PUBLISH] else self.settings.max_qos
+        if self.circle.taps != self.hooks.taps:
+            self.circle.taps = self.hooks.taps
+            for session in list(self.sessions.by_id.values()):
+                session.inflight.watched = session.inflight.retries or self.circle.taps
+                session.pump()
 
     def shut_down(self) -> None:
         """End every connection; 5.0 clients are told, Wills are published as for any other end."""

@@ -162,17 +162,17 @@ class Hooks:
     """`at` maps the name of each hook to its Hooks in order: lower priorities first, of equals the one added first.
 
     What functions raise is counted in `metrics`. For those who must lose no time: `screens` says whether somebody looks at
-    what clients publish, `taps` whether somebody looks at what is sent to them and acknowledged; `tapped` is called when
-    that has changed.
+    what clients publish, `taps` whether somebody looks at what is sent to them and acknowledged. `changed` is called when
+    functions came or went.
     """
 
-    __slots__ = ("at", "screens", "taps", "tapped", "_metrics", "_alarms", "_observer")
+    __slots__ = ("at", "screens", "taps", "changed", "_metrics", "_alarms", "_observer")
 
     def __init__(self, metrics: Metrics, alarms: Alarms, observer: Observer) -> None:
         self.at: dict[str, tuple[Hook, ...]] = {row.name: () for row in ROWS}
         self.screens = False
         self.taps = False
-        self.tapped: Callable[[], None] = nobody
+        self.changed: Callable[[], None] = nobody
         self._metrics = metrics
         self._alarms = alarms
         self._observer = observer
@@ -254,10 +254,8 @@ class Hooks:
     def _put(self, name: str, hooks: tuple[Hook, ...]) -> None:
         self.at[name] = hooks
         self.screens = bool(self.at[CLIENT_AUTHORIZE] or self.at[MESSAGE_PUBLISH])
-        taps = bool(self.at[MESSAGE_DELIVERED] or self.at[MESSAGE_ACKED])
-        if taps != self.taps:
-            self.taps = taps
-            self.tapped()
+        self.taps = bool(self.at[MESSAGE_DELIVERED] or self.at[MESSAGE_ACKED])
+        self.changed()
 
     def _hooks(self, name: str) -> tuple[Hook, ...]:
         if name not in self.at:

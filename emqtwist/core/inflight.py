@@ -13,16 +13,18 @@ class Inflight:
 
     `window` is how many may be unacknowledged on this connection: the client's Receive Maximum or our own bound. After a
     resume, `resend` holds those that were not yet sent again, the next one last; they do not count against the window
-    [MQTT-4.9.0-1]. `sent_at` (identifier -> monotonic seconds, oldest first) is kept only where `retries` is set.
+    [MQTT-4.9.0-1]. `sent_at` (identifier -> monotonic seconds, oldest first) is kept only where `retries` is set. `watched` says
+    that more is to be done than to send and to forget: messages are sent again, or somebody looks at them.
     """
 
-    __slots__ = ("held", "window", "resend", "retries", "sent_at", "_last_id")
+    __slots__ = ("held", "window", "resend", "retries", "watched", "sent_at", "_last_id")
 
     def __init__(self) -> None:
         self.held: dict[int, Delivery | None] = {}
         self.window = 0
         self.resend: dict[int, None] = {}
         self.retries = False
+        self.watched = False
         self.sent_at: dict[int, float] = {}
         self._last_id = 0
 

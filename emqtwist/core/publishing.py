@@ -88,10 +88,10 @@ def _route_of_frame(connection: Connection, packet: Publish) -> Route | None:
 def _pass_on(connection: Connection, packet: Publish) -> int:
     """Route the message; the reason code of success. The errors raised are refusals."""
     broker = connection.broker
-    settings = broker.settings
-    if packet.qos > settings.max_qos:
+    plain = packet.qos <= broker.plain_qos
+    if not plain and packet.qos > broker.settings.max_qos:
         raise MQTTError(f"QoS {packet.qos} is not supported", c.QOS_NOT_SUPPORTED)  # [MQTT-3.2.2-11]
-    if packet.retain and not settings.retain_available:
+    if packet.retain and not broker.settings.retain_available:
         raise MQTTError("retained messages are not available", c.RETAIN_NOT_SUPPORTED)  # [MQTT-3.2.2-14]
     properties = packet.properties
     route = broker.router.cache.get(packet.topic_name)
@@ -104,7 +104,7 @@ def _pass_on(connection: Connection, packet: Publish) -> int:
         message = Message(packet.topic_name, packet.payload, packet.qos, packet.retain, b"", NEVER, connection.client_id)
     else:
         message = _message(connection, packet, properties)
-    if broker.hooks.screens and broker.hooks.at[MESSAGE_PUBLISH]:
+    if not plain and broker.hooks.at[MESSAGE_PUBLISH]:
         screened = broker.screen(message)
         if screened is None:
             return c.SUCCESS

@@ -55,6 +55,7 @@ class Session(Subscriber):
         self.shape = MQTT_5_BIT if link.version == MQTT_5_0 else 0
         self.inflight.window = window
         self.inflight.retries = self.circle.settings.retry_interval > 0 and link.version < MQTT_5_0
+        self.inflight.watched = self.inflight.retries or self.circle.taps
 
     def detach(self) -> None:
         self.link = self.opener = self.direct = None
@@ -159,7 +160,7 @@ class Session(Subscriber):
             return
         if held is None or held[1] & QOS_BITS != QOS_1_BITS:
             raise ProtocolError(f"PUBACK for packet identifier {packet_id}, which was sent with QoS 2")
-        if reason_code or inflight.resend or inflight.retries or self.circle.taps:
+        if reason_code or inflight.resend or inflight.watched:
             self._finish(packet_id, reason_code)  # [MQTT-4.4.0-2]
         else:
             del inflight.held[packet_id]  # [MQTT-4.3.2-3]
@@ -272,16 +273,16 @@ class Session(Subscriber):
         if shape & QOS_2_BITS:
             metrics.qos2_sent += 1
         packet_id = self.inflight.add(delivery)
-        if self.inflight.retries or (self.ledger is not None and shape & QOS_2_BITS):
+        if self.inflight.watched or (self.ledger is not None and shape & QOS_2_BITS):
             self._write(link, delivery, packet_id)
+            if self.circle.taps:
+                self._tell(MESSAGE_DELIVERED, message)
         else:
             metrics.flights += 1
             out = link.out
             if not out:
                 link.turn.add(link)
             out += (head, packet_id.to_bytes(2, "big"), tail)
-        if self.circle.taps:
-            self._tell(MESSAGE_DELIVERED, message)
 
     def _repeat(self, link: Link, packet_id: int) -> None:
         """Send again what this identifier stands for; DUP is set [MQTT-3.3.1-1]."""

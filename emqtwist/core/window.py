@@ -12,7 +12,7 @@ def send_run(link: Link, backlog: Backlog, inflight: Inflight, shape: int, circl
     None if one may differ from the other for the sake of the session or the connection. `shape` is MQTT_5_BIT for a client
     of 5.0.
     """
-    if link.congested or link.aliases is not None or link.max_packet < MAX_PACKET or inflight.retries or circle.taps:
+    if link.congested or link.aliases is not None or link.max_packet < MAX_PACKET or inflight.watched:
         return
     if backlog.ledger is not None and backlog.ledger.repeated:
         return
