@@ -88,7 +88,7 @@ class BrokerProcess(MultiService):
         self.reactor = reactor
         self.broker = BrokerService(options.configuration, reactor)
         self.broker.setServiceParent(self)
-        self.broker.root.add(Child("collector", lambda: Collector(cast(IReactorTime, reactor))))
+        self.broker.root.add(Child("collector", lambda: Collector(cast(IReactorTime, reactor))), first=True)
         self._writer: LogWriter | None = None
         self.control = Control(self.broker, self.broker.root, self.apply, self.logs, reactor)
 

@@ -36,7 +36,7 @@ class Control:
         first = self._make()
         first.bind()
         made = [first]
-        self._root.add(Child("ctl", lambda: made.pop() if made else self._make()))
+        self._root.add(Child("ctl", lambda: made.pop() if made else self._make()), first=True)  # to open a store may take long
 
     def _make(self) -> Ctl:
         number = 0 if self._part is None else self._part.number  # one that the system chose stays the same

@@ -89,11 +89,12 @@ class Supervisor(MultiService):
 
     # What others call.
 
-    def add(self, child: Child) -> "Deferred[None]":
-        """One more child, the last in order; started at once while the supervisor runs."""
+    def add(self, child: Child, first: bool = False) -> "Deferred[None]":
+        """One more child, the last in order, or the `first`; started at once while the supervisor runs."""
         if child.name in self.rows:
             raise ValueError(f"{self.name} has a part {child.name} already")
-        row = self.rows[child.name] = Row(child, self._make(child))
+        row = Row(child, self._make(child))
+        self.rows = {child.name: row, **self.rows} if first else {**self.rows, child.name: row}
         return self._locked(self._start, row) if self.running else succeed(None)
 
     def remove(self, name: str) -> "Deferred[None]":
@@ -296,12 +297,14 @@ class Supervisor(MultiService):
 
     async def _give_up(self, failure: Failure) -> None:
         self.running = 0
-        self.log.critical("{supervisor} gives up: its parts died {times} times within {period} s", supervisor=self.name,
-                          times=len(self._times), period=self._period)
+        reason = failure.getErrorMessage()
+        if len(self._times) > self._intensity:
+            reason = f"its parts died {len(self._times)} times within {self._period} s, the last time: {reason}"
+        self.log.critical("{supervisor} gives up: {reason}", supervisor=self.name, reason=reason)
         await self._stop(list(self.rows.values()))
-        reason = Exhausted(f"{self.name}: {failure.getErrorMessage()}")
-        reason.__cause__ = failure.value
-        self.ended.errback(Failure(reason))
+        error = Exhausted(f"{self.name}: {failure.getErrorMessage()}")
+        error.__cause__ = failure.value
+        self.ended.errback(Failure(error))
 
     def _concerned(self, row: Row) -> list[Row]:
         """Which parts a death takes with it."""

@@ -412,6 +412,15 @@ def test_a_supervisor_can_be_killed_too(stage: Stage) -> None:
 # Changes while it runs.
 
 
+def test_a_part_may_be_put_first(stage: Stage) -> None:
+    supervisor = stage.supervisor("a", "b")
+    supervisor.add(stage.child("c"), first=True)
+    supervisor.startService()
+    assert stage.took() == "+c +a +b"
+    supervisor.stopService()
+    assert stage.took() == "-b -a -c"
+
+
 def test_parts_come_and_go(stage: Stage) -> None:
     supervisor = stage.supervisor("a")
     supervisor.startService()

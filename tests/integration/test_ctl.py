@@ -184,6 +184,13 @@ def test_a_relative_path_that_is_set_starts_where_one_in_the_file_does(tmp_path:
         broker.terminate()
 
 
+def test_commands_are_taken_before_the_other_parts_start(start: Callable[[str], Program], ctl: Ctl) -> None:
+    """To open a store may take long; and no pause of a collection of garbage is told before the collector has its way."""
+    start("")
+    tree = [row["path"] for row in json.loads(ctl("supervisor", "tree", "--json").stdout)]
+    assert tree[:2] == ["ctl", "collector"]
+
+
 def test_a_part_is_killed_and_started_again(start: Callable[[str], Program], ctl: Ctl) -> None:
     broker = start("")
     assert ctl("supervisor", "kill", "ctl").stdout == b"ok\n"
