@@ -47,7 +47,8 @@ that installed packages offer as entry points of the group emqtwist.plugins; an 
 and gives the plug-in. [examples/plugin.py](../examples/plugin.py) is one to start from. They are unloaded when the broker
 has stopped, the last one first.
 
-`client` has `client_id`, `user_name`, `peer` and `loopback`. `user_name` is None where there is none. Topic Filters are
+`client` has `client_id`, `user_name`, `listener` (as `tcp.default`), `peer`, `address` (the host alone) and `loopback`.
+`user_name` is None where there is none. Topic Filters are
 `bytes`, with their prefix; `options` is the Subscription Options byte. The filters of `client.subscribe` are pairs of
 both, those of `client.unsubscribe` are Topic Filters; neither has been checked yet. A `message` has `topic` (bytes),
 `topic_name`, `payload`, `qos`, `retain` and `publisher`, and is not to be changed in place: others hold it too. Causes are those

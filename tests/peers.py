@@ -15,6 +15,7 @@ import pytest
 
 from emqtwist.app.settings import settings_of
 from emqtwist.config import parse
+from emqtwist.core import door
 from emqtwist.core.broker import Broker
 from emqtwist.core.connection import Connection
 from emqtwist.core.link import Turn
@@ -183,7 +184,7 @@ class Peer:
 
     def __init__(self, world: World, loopback: bool = True) -> None:
         self.world = world
-        self.connection = Connection(world.broker, "10.0.0.1:50000", loopback)
+        self.connection = Connection(world.broker, door.Door("tcp.default"), door.Peer("10.0.0.1:50000", "10.0.0.1", loopback))
         self.connection.owner = self
         self.closed = False
         self.raw = b""  # all bytes that came

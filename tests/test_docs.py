@@ -270,8 +270,8 @@ def test_what_does_not_exist_is_noticed(span: str) -> None:
 
 # Tables of causes.
 
-@pytest.mark.parametrize(("mark", "code"), [("causes: DROPS", causes.DROPS), ("causes: ENDS", causes.ENDS)],
-                         ids=["drops", "ends"])
+@pytest.mark.parametrize(("mark", "code"), [("causes: DROPS", causes.DROPS), ("causes: ENDS", causes.ENDS),
+                                           ("causes: REFUSALS", causes.REFUSALS)], ids=["drops", "ends", "refusals"])
 def test_the_causes_are_those_of_the_code(mark: str, code: dict[str, str]) -> None:
     assert [row[:2] for row in table_after(DOCS / "guide.md", mark)] == [list(item) for item in code.items()]
 

@@ -9,6 +9,7 @@ from emqtwist.app.settings import settings_of
 from emqtwist.app.store import make_store
 from emqtwist.config import Config, TcpListener, validate
 from emqtwist.core.broker import Broker
+from emqtwist.core.door import Door
 from emqtwist.core.journal import Journal
 from emqtwist.core.link import Turn
 from emqtwist.core.observer import Observers
@@ -77,7 +78,8 @@ class Foundation:
                        pools)
 
     def _listener(self, section: TcpListener) -> Listener:
-        factory = MQTTFactory(self.turns, self.reactor, section.nodelay, self.config.mqtt.client.max_unsent)
+        door = Door(f"tcp.{section.name}")
+        factory = MQTTFactory(self.turns, self.reactor, door, section.nodelay, self.config.mqtt.client.max_unsent)
         listener = Listener(section, factory, self.reactor, self.sockets)
         if self.store is not None:
             listener.hold_off()

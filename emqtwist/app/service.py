@@ -189,7 +189,9 @@ class BrokerService(Foundation, MultiService):
         self.systopics.section = self.config.mqtt.broker
         self.pool.configure(self.config.pooler)
         self.monitor.configure(self.config.sysmon)
-        for listener in self.listeners.values():
+        for section in self.config.listener.tcp:
+            listener = self.listeners[section.name]
+            listener.configure(section)
             listener.factory.max_unsent = self.config.mqtt.client.max_unsent
 
     async def _stop(self, stopped: Deferred[None]) -> None:

@@ -5,6 +5,7 @@
 
 The sections' fields are the table itself; docs/configuration.md is generated from it.
 """
+from emqtwist.config.access import Access
 from emqtwist.config.live import apply_live, live_changes
 from emqtwist.config.loading import load, parse, validate
 from emqtwist.config.problems import ConfigError, Problem
@@ -21,7 +22,7 @@ from emqtwist.config.tree import Config
 from emqtwist.config.values import Address
 
 __all__ = [
-    "Address", "AuthSection", "BrokerSection", "ClientSection", "Config", "ConfigError", "ListenerSection",
+    "Access", "Address", "AuthSection", "BrokerSection", "ClientSection", "Config", "ConfigError", "ListenerSection",
     "LogSection", "MqttSection", "MqueueSection", "NodeSection", "PoolerSection", "Problem", "PubsubSection",
     "RetainerSection", "ScramSection", "SessionSection", "StoreSection", "SysmonSection", "TcpListener", "apply_live",
     "live_changes", "load", "parse", "validate",

@@ -6,20 +6,26 @@ not wait gives `Pending(step)`.
 """
 from typing import Protocol
 
+from emqtwist.core.door import Door, Peer
 from emqtwist.core.pending import Pending
 from emqtwist.mqtt.errors import MQTTError
 
 
 class Client:
-    """What is known of a client that wants to get in. `user_name` is that of CONNECT: claimed, not proved."""
+    """What is known of a client that wants to get in. `user_name` is that of CONNECT: claimed, not proved.
 
-    __slots__ = ("client_id", "user_name", "peer", "loopback")
+    It has connected to `listener`, as `tcp.default`, from the host `address`; `peer` has the port too.
+    """
 
-    def __init__(self, client_id: str, user_name: str | None, peer: str, loopback: bool) -> None:
+    __slots__ = ("client_id", "user_name", "listener", "peer", "address", "loopback")
+
+    def __init__(self, client_id: str, user_name: str | None, door: Door, peer: Peer) -> None:
         self.client_id = client_id
         self.user_name = user_name
-        self.peer = peer
-        self.loopback = loopback
+        self.listener = door.name
+        self.peer = peer.text
+        self.address = peer.address
+        self.loopback = peer.loopback
 
 
 class Step:

@@ -62,7 +62,7 @@ def _answer(connection: Connection, exchange: Exchange, packet: Auth, expected: 
     if expected == c.CONTINUE_AUTHENTICATION:
         _go_on(connection, exchange, data)
     elif exchange.method in connection.broker.methods:
-        client = Client(connection.client_id, connection.user_name, connection.peer, connection.loopback)
+        client = Client(connection.client_id, connection.user_name, connection.door, connection.peer)
         begin(connection, client, exchange.method, data, _accepted_again)
     else:
         raise MQTTError("this authentication method is not supported any more", c.BAD_AUTHENTICATION_METHOD)

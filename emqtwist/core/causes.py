@@ -1,6 +1,6 @@
-"""The closed list of causes: why a message was dropped, why a connection ended.
+"""The closed list of causes: why a message was dropped, why a connection was refused or ended.
 
-Every drop and every end of a connection is counted under one of these words; logs and metrics use them.
+Every drop, every refusal and every end of a connection is counted under one of these words; logs and metrics use them.
 """
 from typing import Final
 
@@ -46,6 +46,16 @@ ENDS: Final[dict[str, str]] = {
     DISCONNECT_WITH_WILL: "the client sent DISCONNECT and asked for its Will",
     CONNECTION_LOST: "the network connection was closed without DISCONNECT",
     CONNECT_TIMEOUT: "no CONNECT came in time",
+}
+
+
+# Why a network connection was refused, before anything was read from it.
+ADDRESS_DENIED: Final = "address_denied"
+TOO_MANY_CONNECTIONS: Final = "too_many_connections"
+
+REFUSALS: Final[dict[str, str]] = {
+    ADDRESS_DENIED: "the listener's rules do not allow the address",
+    TOO_MANY_CONNECTIONS: "the listener has as many connections as it may",
 }
 
 

@@ -66,7 +66,7 @@ def _authenticate(connection: Connection, packet: Connect, answer: Properties, m
     opening = _Opening(packet, answer, connection.decoder.max_packet_size)
     settings = connection.broker.settings
     connection.decoder.max_packet_size = min(settings.max_connect_size, opening.max_packet_size)
-    client = Client(packet.client_id, packet.user_name, connection.peer, connection.loopback)
+    client = Client(packet.client_id, packet.user_name, connection.door, connection.peer)
     authenticating.begin(connection, client, method, (packet.properties or NOTHING).authentication_data, opening.accepted)
 
 
@@ -223,7 +223,7 @@ def _commit(connection: Connection, session: Session, journal: Journal) -> int:
 
 def _take_over(connection: Connection, old: Connection) -> None:
     """End the connection that has the Client Identifier; one that was not answered yet is told otherwise."""
-    reason = f"a new connection from {connection.peer} uses this client identifier"
+    reason = f"a new connection from {connection.peer.text} uses this client identifier"
     old.fail(SessionTakenOver(reason) if old.state == OPEN else ServerBusy(reason))  # [MQTT-3.1.4-3]
 
 
@@ -334,10 +334,10 @@ class _Entry(Job):
         connection.will = self.will  # [MQTT-3.1.2-7]
         session.attach(connection, _window(connection, packet))
         broker.metrics.connects += 1
-        broker.observer.connected(connection.client_id, connection.peer, packet.version, self.present)
+        broker.observer.connected(connection.client_id, connection.peer.text, packet.version, self.present)
         broker.stats.arrived(len(broker.sessions.by_id))
         user_name = connection.user_name
-        broker.observer.arrived(connection.client_id, user_name, connection.peer, packet.version, packet.clean_start)
+        broker.observer.arrived(connection.client_id, user_name, connection.peer.text, packet.version, packet.clean_start)
         if broker.hooks.at[CLIENT_CONNACK]:
             broker.hooks.run(CLIENT_CONNACK, (connection.client(), c.SUCCESS))
         if connection.state == OPEN:  # nobody has ended it there

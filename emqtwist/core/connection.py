@@ -6,6 +6,7 @@ from emqtwist.core import causes, moving
 from emqtwist.core.access import Client
 from emqtwist.core.aliases import Incoming
 from emqtwist.core.broker import Broker
+from emqtwist.core.door import Door, Peer
 from emqtwist.core.exchange import Exchange
 from emqtwist.core.hooks import CLIENT_CONNACK, CLIENT_DISCONNECTED
 from emqtwist.core.link import Link
@@ -39,24 +40,24 @@ def _in_connack(code: int) -> int:
 class Connection(Link):
     """One network connection. Bytes come in through `receive.receive`, leave in `out`.
 
-    `peer` is the address for the log; `loopback` says that it is one of this host's. `will` is that
+    It came through `door` from `peer`. `will` is that
     of CONNECT until DISCONNECT takes it back. `last_seen` is when the last packet came (monotonic seconds). `halted` says
     that no packet is served: one is `pending`, or the connection is closed. `exchange` is that of enhanced authentication.
     `since` is how many records the journal had before the packet that is served. `connected_at` is when CONNECT was accepted,
     `cause` why the connection ended.
     """
 
-    __slots__ = ("broker", "decoder", "peer", "loopback", "state", "session", "client_id", "user_name", "keep_alive",
+    __slots__ = ("broker", "decoder", "door", "peer", "state", "session", "client_id", "user_name", "keep_alive",
                  "last_seen", "will", "problem_information", "receive_maximum", "topic_alias_maximum", "incoming", "halted",
                  "pending", "exchange", "since", "connected_at", "cause")
 
-    def __init__(self, broker: Broker, peer: str, loopback: bool) -> None:
+    def __init__(self, broker: Broker, door: Door, peer: Peer) -> None:
         super().__init__(broker.turn)
         settings = broker.settings
         self.broker = broker
         self.decoder = Decoder(settings.max_packet_size, 0, min(settings.max_connect_size, settings.max_packet_size))
+        self.door = door
         self.peer = peer
-        self.loopback = loopback
         self.state = OPENING
         self.session: Session | None = None
         self.client_id = ""
@@ -209,7 +210,7 @@ class Connection(Link):
         self.close()  # first: a defect in what follows must not leave it open
         del self.broker.links[self]
         self.broker.metrics.end(cause)
-        self.broker.observer.disconnected(self.client_id, self.peer, cause, reason)
+        self.broker.observer.disconnected(self.client_id, self.peer.text, cause, reason)
         session = self.session
         if session is not None:
             self.session = None
@@ -222,7 +223,7 @@ class Connection(Link):
 
     def client(self) -> Client:
         """Who is at the other end, for those outside the broker who are asked or told."""
-        return Client(self.client_id, self.user_name, self.peer, self.loopback)
+        return Client(self.client_id, self.user_name, self.door, self.peer)
 
     def _leave(self, session: Session) -> None:
         will, self.will = self.will, None

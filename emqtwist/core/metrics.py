@@ -7,7 +7,7 @@ counts by its PUBACK.
 """
 from typing import Final
 
-from emqtwist.core.causes import DROPS
+from emqtwist.core.causes import DROPS, REFUSALS
 from emqtwist.core.link import Turn
 from emqtwist.mqtt import constants as c
 
@@ -78,19 +78,21 @@ AUTHENTICATIONS: Final = (ACCEPTED, ANONYMOUS, REFUSED)
 
 
 class Metrics:
-    """Counters; `drops` by cause of `causes.DROPS`, `ends` of connections by cause, `authentications` by result.
+    """Counters; `drops` by cause of `causes.DROPS`, `refusals` and `ends` of
+    connections by cause, `authentications` by result.
 
     `received`, `sent` and `missed` are lists by packet type, without PUBLISH; `pubacks_received` are apart. `flights` were
     sent at QoS 1 and 2. `qos1_unanswered` are PUBLISH packets without PUBACK. `parts_more` are parts beyond those that the
     head of this file tells of. `packets_received` are those that were served.
     """
 
-    __slots__ = ("drops", "ends", "connects", "authentications", "bytes_received", "packets_received", "received", "sent",
-                 "missed", "pubacks_received", "qos1_unanswered", "qos2_received", "flights", "qos2_sent", "parts_more",
-                 "qos2_dropped", "hook_failures", "job_failures", "_turn")
+    __slots__ = ("drops", "refusals", "ends", "connects", "authentications", "bytes_received", "packets_received", "received",
+                 "sent", "missed", "pubacks_received", "qos1_unanswered", "qos2_received", "flights", "qos2_sent",
+                 "parts_more", "qos2_dropped", "hook_failures", "job_failures", "_turn")
 
     def __init__(self, turn: Turn) -> None:
         self.drops: dict[str, int] = dict.fromkeys(DROPS, 0)
+        self.refusals: dict[str, int] = dict.fromkeys(REFUSALS, 0)
         self.ends: dict[str, int] = {}
         self.authentications: dict[str, int] = dict.fromkeys(AUTHENTICATIONS, 0)
         self.connects = 0
@@ -113,6 +115,9 @@ class Metrics:
     def drop(self, cause: str, count: int = 1) -> None:
         self.drops[cause] += count
 
+    def refuse(self, cause: str) -> None:
+        self.refusals[cause] += 1
+
     def end(self, cause: str) -> None:
         self.ends[cause] = self.ends.get(cause, 0) + 1
 
@@ -134,6 +139,8 @@ class Metrics:
             found["authentication_" + result] = count
         for cause, count in self.drops.items():
             found["dropped_" + cause] = count
+        for cause, count in self.refusals.items():
+            found["refused_" + cause] = count
         for cause, count in sorted(self.ends.items()):
             found["ended_" + cause] = count
         return found

@@ -15,7 +15,7 @@ from emqtwist.mqtt.properties import Properties
 def admits_anonymous(connection: Connection) -> bool:
     """Whether a client whom nobody has asked who it is may come in."""
     anonymous = connection.broker.settings.allow_anonymous
-    return anonymous == "on" or (anonymous == "loopback" and connection.loopback)
+    return anonymous == "on" or (anonymous == "loopback" and connection.peer.loopback)
 
 
 def is_asked(connection: Connection) -> bool:
@@ -38,7 +38,7 @@ class Questioning:
         announce(connection, CLIENT_CONNECT, (self._client(connection),), self._announced)
 
     def _client(self, connection: Connection) -> Client:
-        return Client(connection.client_id, self.packet.user_name, connection.peer, connection.loopback)
+        return Client(connection.client_id, self.packet.user_name, connection.door, connection.peer)
 
     def _announced(self, connection: Connection, folded: Folded[bool]) -> None:
         if folded.stopped:

@@ -4,6 +4,8 @@ from ipaddress import ip_address
 from twisted.internet.address import IPv4Address, IPv6Address
 from twisted.internet.interfaces import IAddress
 
+from emqtwist.core.door import Peer
+
 
 def describe(address: IAddress) -> str:
     """`host:port`, an IPv6 host in brackets."""
@@ -12,6 +14,12 @@ def describe(address: IAddress) -> str:
     if isinstance(address, IPv6Address):
         return f"[{address.host}]:{address.port}"
     return str(address)
+
+
+def peer_of(address: IAddress) -> Peer:
+    """Who is at the other end of a connection."""
+    host = address.host if isinstance(address, (IPv4Address, IPv6Address)) else ""
+    return Peer(describe(address), host, is_loopback(address))
 
 
 def is_loopback(address: IAddress) -> bool:

@@ -10,6 +10,7 @@ from twisted.logger import Logger
 
 from emqtwist.config import TcpListener
 from emqtwist.net.address import describe
+from emqtwist.net.admission import Admission
 from emqtwist.net.batching import SocketSet, listen_tcp
 from emqtwist.net.protocol import MQTTFactory
 
@@ -27,7 +28,8 @@ class Listener:
                  sockets: SocketSet | None = None) -> None:
         self.section = section
         self.factory = factory
-        self.name = f"tcp.{section.name}"
+        self.name = factory.door.name
+        self.admission = Admission(self.name, section, self._count, factory.turns.broker.metrics)
         self.watch: Callable[[], object] | None = None
         self._reactor = reactor
         self._sockets = sockets
@@ -35,6 +37,7 @@ class Listener:
         self._number = section.bind.port
         self._held = False
         factory.deaf = self._lost
+        factory.admits = self.admission.admits
 
     @property
     def port(self) -> int:
@@ -75,6 +78,13 @@ class Listener:
         port, self._port = self._port, None
         stopped = None if port is None else port.stopListening()
         return succeed(None) if stopped is None else stopped
+
+    def configure(self, section: TcpListener) -> None:
+        """Go by the live keys of `section`, for who connects from now on."""
+        self.section = self.admission.section = section
+
+    def _count(self) -> int:
+        return len(self.factory.protocols)
 
     def _lost(self) -> None:
         """The factory has no port any more."""

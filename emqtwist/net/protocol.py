@@ -3,7 +3,7 @@ from collections.abc import Callable
 from typing import Any, cast
 
 from twisted.internet.defer import Deferred, succeed
-from twisted.internet.interfaces import IDelayedCall, IPushProducer, IReactorTime
+from twisted.internet.interfaces import IAddress, IDelayedCall, IPushProducer, IReactorTime
 from twisted.internet.protocol import Protocol, ServerFactory, connectionDone
 from twisted.internet.tcp import Server
 from twisted.logger import Logger
@@ -12,11 +12,12 @@ from zope.interface import implementer
 
 from emqtwist.core.causes import NORMAL
 from emqtwist.core.connection import Connection
+from emqtwist.core.door import Door
 from emqtwist.core.link import nobody
 from emqtwist.core.receive import proceed, receive
 from emqtwist.mqtt.constants import IMPLEMENTATION_SPECIFIC_ERROR
 from emqtwist.mqtt.errors import MQTTError, QuotaExceeded
-from emqtwist.net.address import describe, is_loopback
+from emqtwist.net.address import peer_of
 from emqtwist.net.batching import LARGE_PIECE, Stream
 from emqtwist.net.turns import Turns
 
@@ -38,8 +39,7 @@ class MQTTProtocol(Protocol):
     def connectionMade(self) -> None:
         turns = self.factory.turns
         turns.begin()
-        peer = self.transport.getPeer()
-        self.connection = Connection(turns.broker, describe(peer), is_loopback(peer))
+        self.connection = Connection(turns.broker, self.factory.door, peer_of(self.transport.getPeer()))
         self.connection.owner = self
         self.transport.setTcpNoDelay(self.factory.no_delay)
         self.transport.setTcpKeepAlive(True)
@@ -70,7 +70,7 @@ class MQTTProtocol(Protocol):
 
     def _defect(self) -> None:
         self.log.failure("defect while serving {client_id} from {peer}", client_id=self.connection.client_id,
-                         peer=self.connection.peer)
+                         peer=self.connection.peer.text)
         # [MQTT3-4.8.0-2]
         self.connection.fail(MQTTError("a defect of the broker ended this connection", IMPLEMENTATION_SPECIFIC_ERROR))
 
@@ -91,7 +91,7 @@ class MQTTProtocol(Protocol):
             self._write()
         except Exception:
             self.log.failure("defect while writing to {client_id} at {peer}", client_id=self.connection.client_id,
-                             peer=self.connection.peer)
+                             peer=self.connection.peer.text)
             self.transport.abortConnection()
 
     def _write(self) -> None:
@@ -141,14 +141,21 @@ class MQTTProtocol(Protocol):
         """The transport is gone; connectionLost follows."""
 
 
+def everybody(address: IAddress) -> bool:
+    """What a factory without a listener asks."""
+    return True
+
+
 class MQTTFactory(ServerFactory):
-    """Makes an MQTTProtocol for each network connection of a listener."""
+    """Makes an MQTTProtocol for each network connection that comes through a listener's door, and that `admits` lets in."""
 
     noisy = False
 
-    def __init__(self, turns: Turns, clock: IReactorTime, no_delay: bool, max_unsent: int) -> None:
+    def __init__(self, turns: Turns, clock: IReactorTime, door: Door, no_delay: bool, max_unsent: int) -> None:
         self.turns = turns
         self.clock = clock
+        self.door = door
+        self.admits: Callable[[IAddress], bool] = everybody
         self.no_delay = no_delay
         self.max_unsent = max_unsent
         self.protocol = cast(Any, MQTTProtocol)
@@ -158,6 +165,9 @@ class MQTTFactory(ServerFactory):
         self._empty: list[Deferred[None]] = []
         self._closing: dict[MQTTProtocol, None] = {}  # the one with the earliest `closes_by` first
         self._look: IDelayedCall | None = None  # when that is due
+
+    def buildProtocol(self, addr: IAddress | None) -> Any:
+        return super().buildProtocol(addr) if addr is None or self.admits(addr) else None
 
     def stopFactory(self) -> None:
         self.deaf()

@@ -14,6 +14,7 @@ from emqtwist.app.methods import located
 from emqtwist.app.settings import settings_of
 from emqtwist.config import Config, ConfigError, parse
 from emqtwist.core.broker import Broker
+from emqtwist.core.door import Door
 from emqtwist.core.link import Turn
 from emqtwist.core.observer import Observer
 from emqtwist.mqtt import constants as c
@@ -37,7 +38,8 @@ class Gate:
         self.broker = Broker(settings_of(config), str, Turn(), Observer())
         self.method = Method()
         self.broker.methods[NAME] = self.method
-        factory = MQTTFactory(Turns(self.broker, self.clock, self.clock.seconds), self.clock, True, config.mqtt.client.max_unsent)
+        turns = Turns(self.broker, self.clock, self.clock.seconds)
+        factory = MQTTFactory(turns, self.clock, Door("tcp.default"), True, config.mqtt.client.max_unsent)
         self.caller = Caller(factory, self.clock)
         self.caller.send(opening(keep_alive=10))
 

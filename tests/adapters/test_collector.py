@@ -14,6 +14,7 @@ from emqtwist.app.command import BrokerProcess, Options
 from emqtwist.app.settings import settings_of
 from emqtwist.config import Config
 from emqtwist.core.broker import Broker
+from emqtwist.core.door import Door
 from emqtwist.core.link import Turn
 from emqtwist.core.message import NEVER
 from emqtwist.core.observer import Observer
@@ -112,7 +113,7 @@ class UnixStream(Stream):
 def test_the_end_of_a_connection_and_its_session_leaves_no_circle(version: int) -> None:
     room = Room()
     broker = Broker(settings_of(Config()), str, Turn(), Observer())
-    factory = MQTTFactory(Turns(broker, room.reactor, room.reactor.seconds), room.reactor, True, 65536)
+    factory = MQTTFactory(Turns(broker, room.reactor, room.reactor.seconds), room.reactor, Door("tcp.default"), True, 65536)
 
     def come_and_go(client_id: str, *last: Disconnect) -> None:
         visitor = Visitor(room, factory, version)

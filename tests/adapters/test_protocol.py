@@ -7,6 +7,7 @@ from emqtwist.app.settings import settings_of
 from emqtwist.config import parse
 from emqtwist.core import causes
 from emqtwist.core.broker import Broker
+from emqtwist.core.door import Door
 from emqtwist.core.link import Turn
 from emqtwist.mqtt import constants as c
 from emqtwist.mqtt.encoder import encode
@@ -38,7 +39,7 @@ class Hall:
         self.witness = Witness()
         self.broker = Broker(settings_of(config), str, Turn(), self.witness)
         self.turns = Turns(self.broker, self.clock, self.clock.seconds)
-        self.factory = MQTTFactory(self.turns, self.clock, no_delay, config.mqtt.client.max_unsent)
+        self.factory = MQTTFactory(self.turns, self.clock, Door("tcp.default"), no_delay, config.mqtt.client.max_unsent)
 
     def call(self, host: str = "127.0.0.1", version: int = 5) -> Caller:
         return Caller(self.factory, self.clock, host, version)
@@ -147,7 +148,7 @@ def test_who_is_of_this_host_is_told_by_the_address(host: str, reason_code: int)
 
 @pytest.mark.parametrize(("host", "peer"), [("10.0.0.1", "10.0.0.1:50000"), ("2001:db8::1", "[2001:db8::1]:50000")])
 def test_the_peer_is_known_by_its_address(host: str, peer: str) -> None:
-    assert Hall().call(host).protocol.connection.peer == peer
+    assert Hall().call(host).protocol.connection.peer.text == peer
 
 
 # Slow readers.

@@ -59,3 +59,57 @@ async def test_listener_tcp_nodelay(nodelay: str) -> None:
             assert protocol.transport.getTcpNoDelay() == (nodelay == "on")
     finally:
         await broker.stopService()
+
+
+async def test_listener_tcp_max_connections() -> None:
+    broker = make_broker("listener.tcp.default.bind = 127.0.0.1:0", "listener.tcp.default.max_connections = 1",
+                         "listener.tcp.other.bind = 127.0.0.1:0")
+    broker.startService()
+    try:
+        with RawClient(broker.port()) as first:
+            await deferToThread(first.connect, "first")
+            with RawClient(broker.port()) as refused:
+                assert await deferToThread(refused.is_closed)
+            with RawClient(broker.port("other")) as other:  # each listener counts its own
+                await deferToThread(other.connect, "other")
+            assert refusals(broker) == ({"too_many_connections": 1}, 1)
+        await broker.listeners["default"].factory.when_empty()
+        with RawClient(broker.port()) as next_one:
+            await deferToThread(next_one.connect, "next")
+    finally:
+        await broker.stopService()
+
+
+async def test_listener_tcp_access() -> None:
+    broker = make_broker("listener.tcp.default.bind = 127.0.0.1:0", "listener.tcp.default.access = deny 127.0.0.0/8, allow all")
+    broker.startService()
+    try:
+        with RawClient(broker.port()) as refused:
+            assert await deferToThread(refused.is_closed)
+        assert refusals(broker) == ({"address_denied": 1}, 1)
+    finally:
+        await broker.stopService()
+
+
+async def test_limits_of_a_listener_are_changed_live_for_who_comes_later() -> None:
+    port = "listener.tcp.default.bind = 127.0.0.1:0"
+    broker = make_broker(port)
+    broker.startService()
+    try:
+        with RawClient(broker.port()) as first:
+            await deferToThread(first.connect, "first")
+            for line in ("max_connections = 1", "access = deny all"):
+                broker.reconfigure(parse(f"node.io = {IO}\n{port}\nlistener.tcp.default.{line}"))
+                with RawClient(broker.port()) as refused:
+                    assert await deferToThread(refused.is_closed)
+            assert await deferToThread(first.subscribe, b"a") == [0]
+        assert refusals(broker) == ({"too_many_connections": 1, "address_denied": 1}, 2)
+    finally:
+        await broker.stopService()
+
+
+def refusals(broker: BrokerService) -> tuple[dict[str, int], int]:
+    """Those of the listener `default` by cause, and how many the broker counts."""
+    counters = broker.broker.metrics.counters()
+    return broker.listeners["default"].admission.refused, sum(
+        count for name, count in counters.items() if name.startswith("refused_"))

@@ -46,7 +46,7 @@ class Fray:
 
     def enter(self, number: int) -> Peer:
         peer = self.world.peer()
-        peer.connection.peer = f"peer {len(self.peers)}"
+        peer.connection.peer.text = f"peer {len(self.peers)}"
         self.peers.append(peer)
         will = Will(b"t", b"gone", number % 3) if number % 2 else None
         peer.send(Connect(4 + number % 2, "ab"[number % 2], number % 3 == 0, will=will))

@@ -5,6 +5,7 @@ from hypothesis import strategies as st
 from emqtwist.access.scram import Scram
 from emqtwist.access.verifiers import make
 from emqtwist.core.access import Accept, Client, Continue, Refuse
+from emqtwist.core.door import Door, Peer
 
 METHOD = Scram({"user": make("pencil", bytes(16), 4096)}, 4096, lambda: "nonce")
 PARTS = st.sampled_from([
@@ -17,7 +18,7 @@ FIRST = st.sampled_from([b"n,,n=user,r=x", b"y,,n=user,r=x", b"n,,n=nobody,r=x"]
 
 @given(st.one_of(FIRST, MESSAGES), st.lists(MESSAGES, max_size=3))
 def test_any_messages_are_decided(first: bytes | None, later: list[bytes | None]) -> None:
-    talk = METHOD.open(Client("", None, "", True))
+    talk = METHOD.open(Client("", None, Door("tcp.default"), Peer("", "", True)))
     for data in [first, *later]:
         step = talk.take(data).decision
         assert isinstance(step, Continue | Refuse | Accept)

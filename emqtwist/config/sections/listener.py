@@ -2,6 +2,7 @@
 from dataclasses import dataclass
 from typing import Final
 
+from emqtwist.config.access import ACCESS, Access
 from emqtwist.config.rows import named, row
 from emqtwist.config.values import BIND, FLAG, INTEGER, Address
 
@@ -23,6 +24,14 @@ class TcpListener:
     nodelay: bool = row(
         "on", FLAG, test=EFFECTS,
         meaning="Send small packets at once (TCP_NODELAY).")
+
+    max_connections: int = row(
+        "0", INTEGER, live=True, words={"unlimited": 0}, test=EFFECTS,
+        meaning="Connections that the listener has at a time; who comes then sees its connection close. 0 is unlimited.")
+    access: Access = row(
+        "allow all", ACCESS, live=True, test=EFFECTS,
+        meaning="From which networks clients may connect: the first rule that has the address decides. Who is denied sees "
+                "its connection close before anything is read.")
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -27,9 +27,9 @@ def _line(context: Context, client: Connection) -> Line:
     clean = session is None or session.expiry_interval <= 0
     at = context.unix(client.connected_at)
     columns: dict[str, object] = {"client_id": client.client_id, "clean_sess": clean, "username": client.user_name,
-                                  "peername": client.peer, "connected_at": at}
+                                  "peername": client.peer.text, "connected_at": at}
     name = NO_ONE if client.user_name is None else client.user_name
-    return (f"Client({client.client_id}, clean_sess={word(clean)}, username={name}, peername={client.peer}, "
+    return (f"Client({client.client_id}, clean_sess={word(clean)}, username={name}, peername={client.peer.text}, "
             f"connected_at={at})"), columns
 
 

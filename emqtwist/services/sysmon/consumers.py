@@ -47,5 +47,5 @@ class Consumers(Sampling):
                 lasts = now - slow.since
                 if slow.name is None and lasts >= self._reports.section.busy_port_time and named < NAMED:
                     named += 1
-                    slow.name = connection.client_id or connection.peer
-                    self._reports.busy_port(slow.name, connection.peer, f"{size} bytes wait, for {lasts:.0f} s")
+                    slow.name = connection.client_id or connection.peer.text
+                    self._reports.busy_port(slow.name, connection.peer.text, f"{size} bytes wait, for {lasts:.0f} s")

@@ -10,6 +10,7 @@ from twisted.internet.task import deferLater
 from emqtwist.app.settings import settings_of
 from emqtwist.config import Config
 from emqtwist.core.broker import Broker
+from emqtwist.core.door import Door
 from emqtwist.core.link import Turn
 from emqtwist.core.observer import Observer
 from emqtwist.mqtt.encoder import encode
@@ -28,7 +29,8 @@ def turns_on(clock: Any) -> Turns:
 
 
 def connect(room: Room, turns: Turns) -> tuple[MQTTProtocol, socket.socket]:
-    protocol = MQTTFactory(turns, room.reactor, False, 8 << 20).buildProtocol(IPv4Address("TCP", "127.0.0.1", 1))
+    factory = MQTTFactory(turns, room.reactor, Door("tcp.default"), False, 8 << 20)
+    protocol = factory.buildProtocol(IPv4Address("TCP", "127.0.0.1", 1))
     assert isinstance(protocol, MQTTProtocol)
     near, far = socket.socketpair()
     near.setblocking(False)
@@ -72,7 +74,7 @@ def test_a_connection_that_ends_with_unsent_bytes_is_there_no_more(room: Room) -
 
 async def test_it_is_the_same_with_twisteds_transports() -> None:
     turns, others = turns_on(reactor), turns_on(reactor)
-    factory = MQTTFactory(turns, reactor, False, 64 << 20)
+    factory = MQTTFactory(turns, reactor, Door("tcp.default"), False, 64 << 20)
     port = reactor.listenTCP(0, factory, interface="127.0.0.1")
     address = cast(IPv4Address, port.getHost())
     with socket.create_connection((address.host, address.port)) as far:

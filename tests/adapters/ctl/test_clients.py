@@ -2,6 +2,7 @@
 import json
 
 import pytest
+from twisted.internet.address import IPv4Address
 
 from emqtwist.ctl.registry import Refused
 from emqtwist.mqtt import constants as c
@@ -193,6 +194,15 @@ def test_listeners_show_their_connections_and_why_they_ended() -> None:
     left.hang_up()
     shown = [
         "listener on mqtt:tcp:127.0.0.1:2883", "  acceptors       : 1", "  max_clients     : infinity",
-        "  current_clients : 1", "  shutdown_count  : [{connection_lost,1}]"]
-    assert desk.lines("listeners")[:5] == desk.lines("listeners", "list")[:5] == shown
+        "  current_clients : 1", "  shutdown_count  : [{connection_lost,1}]", "  refused_count   : []"]
+    assert desk.lines("listeners")[:6] == desk.lines("listeners", "list")[:6] == shown
     assert json.loads(desk.ask("listeners", form="json"))[1]["current_clients"] == 0
+
+
+def test_listeners_show_their_limit_and_whom_they_refused() -> None:
+    desk = Desk("listener.tcp.default.bind = 127.0.0.1:2883", "listener.tcp.default.max_connections = 1")
+    desk.client("a")
+    assert desk.service.listeners["default"].factory.buildProtocol(IPv4Address("TCP", "127.0.0.1", 5000)) is None
+    assert desk.lines("listeners")[2::3] == ["  max_clients     : 1", "  refused_count   : [{too_many_connections,1}]"]
+    [listed] = json.loads(desk.ask("listeners", form="json"))
+    assert (listed["max_clients"], listed["refused_count"]) == (1, {"too_many_connections": 1})

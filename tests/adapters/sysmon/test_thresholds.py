@@ -9,6 +9,7 @@ from emqtwist.config import PoolerSection
 from emqtwist.config.sections.sysmon import AUTO
 from emqtwist.core.broker import Broker
 from emqtwist.core.connection import Connection
+from emqtwist.core.door import Door, Peer
 from emqtwist.core.metrics import Metrics
 from emqtwist.services.pooler import Pool, Pooler
 from emqtwist.services.sysmon.consumers import NAMED, Consumers, Slow
@@ -69,7 +70,7 @@ def broker() -> Broker:
 
 
 def client(broker: Broker, name: str) -> Connection:
-    connection = Connection(broker, "192.0.2.1:5000", False)
+    connection = Connection(broker, Door("tcp.default"), Peer("192.0.2.1:5000", "192.0.2.1", False))
     connection.client_id = name
     return connection
 

@@ -9,6 +9,7 @@ from scramp import ScramClient
 from emqtwist.access.scram import MAX_MESSAGE, Scram, ScramConversation, main
 from emqtwist.access.verifiers import METHOD, Verifier, make
 from emqtwist.core.access import Accept, Client, Continue, Refuse, Step
+from emqtwist.core.door import Door, Peer
 from emqtwist.mqtt.constants import NOT_AUTHORIZED
 
 SALT = bytes.fromhex("5b6d99689d12358eeca04b141236fa81")
@@ -26,7 +27,7 @@ def method(users: Mapping[str, Verifier] = USERS, nonce: str = SERVER_NONCE) -> 
 
 
 def conversation(users: Mapping[str, Verifier] = USERS) -> ScramConversation:
-    return method(users).open(Client("", None, "", True))
+    return method(users).open(Client("", None, Door("tcp.default"), Peer("", "", True)))
 
 
 def answer(talk: ScramConversation, text: str | bytes | None) -> Step | None:
@@ -97,7 +98,7 @@ def test_nobody_gets_in_where_there_are_no_users() -> None:
 
 
 def test_a_recorded_exchange_is_worth_nothing() -> None:
-    talk = method(nonce="another").open(Client("", None, "", True))
+    talk = method(nonce="another").open(Client("", None, Door("tcp.default"), Peer("", "", True)))
     answer(talk, CLIENT_FIRST)
     assert refusal(answer(talk, CLIENT_FINAL)).startswith("SCRAM-SHA-256: ")
 

@@ -41,8 +41,8 @@ def test_the_method_is_told_who_claims_to_be_there() -> None:
     peer = world.peer(loopback=False)
     peer.send(opening("identifier", user_name="claimed"))
     [client] = world.method.clients
-    assert (client.client_id, client.user_name, client.peer, client.loopback) == (
-        "identifier", "claimed", "10.0.0.1:50000", False)
+    assert (client.client_id, client.user_name, client.listener, client.peer, client.address, client.loopback) == (
+        "identifier", "claimed", "tcp.default", "10.0.0.1:50000", "10.0.0.1", False)
     assert peer.connection.user_name == "proved"
 
 

@@ -2,11 +2,13 @@
 from collections.abc import Callable
 
 import pytest
+from twisted.internet.address import IPv4Address
 from twisted.python.failure import Failure
 
-from emqtwist.config import PoolerSection
+from emqtwist.config import PoolerSection, parse
 from emqtwist.core.access import Step
 from emqtwist.core.metrics import ALIASES
+from emqtwist.net.admission import Admission
 from emqtwist.services.pooler import Pool, Pooler
 from tests.methods import NAME, Method, auth, more, no, opening, yes
 from tests.peers import World
@@ -46,6 +48,16 @@ def told_to_go(world: World) -> None:
     world.settle()
 
 
+def refused(line: str) -> Scene:
+    """A listener with one connection refuses the next."""
+    [section] = parse(f"listener.tcp.a.bind = 127.0.0.1:0\nlistener.tcp.a.{line}").listener.tcp
+
+    def scene(world: World) -> None:
+        assert not Admission("tcp.a", section, lambda: 1, world.broker.metrics).admits(IPv4Address("TCP", "127.0.0.1", 5000))
+
+    return scene
+
+
 MOVES: dict[str, Scene] = {
     "auth_received": exchange(more(), yes()),
     "auth_sent": exchange(more(), yes()),
@@ -56,6 +68,8 @@ MOVES: dict[str, Scene] = {
     "authentication_accepted": exchange(yes()),
     "authentication_anonymous": lambda world: world.connect("bob"),
     "authentication_refused": exchange(no()),
+    "refused_address_denied": refused("access = deny all"),
+    "refused_too_many_connections": refused("max_connections = 1"),
 }
 
 

@@ -7,6 +7,7 @@ from emqtwist.app.settings import settings_of
 from emqtwist.config import parse
 from emqtwist.core import causes
 from emqtwist.core.broker import Broker
+from emqtwist.core.door import Door
 from emqtwist.core.link import Turn
 from emqtwist.core.observer import Observer
 from emqtwist.mqtt import constants as c
@@ -177,7 +178,8 @@ def test_mqtt_client_max_unsent() -> None:
         config = parse(f"mqtt.client.max_unsent = {size}")
         clock = Clock()
         broker = Broker(settings_of(config), str, Turn(), Observer())
-        factory = MQTTFactory(Turns(broker, clock, clock.seconds), clock, True, config.mqtt.client.max_unsent)
+        turns = Turns(broker, clock, clock.seconds)
+        factory = MQTTFactory(turns, clock, Door("tcp.default"), True, config.mqtt.client.max_unsent)
         bob = Caller(factory, clock)
         bob.connect("bob")
         bob.send(Subscribe(1, [(b"a", 1)]))

@@ -1,0 +1,54 @@
+"""Who may connect to a listener at all: looked at for each network connection, before anything is read from it."""
+from collections.abc import Callable
+from typing import Final
+
+from twisted.internet.interfaces import IAddress
+from twisted.logger import Logger
+
+from emqtwist.config import TcpListener
+from emqtwist.core.causes import ADDRESS_DENIED, REFUSALS, TOO_MANY_CONNECTIONS
+from emqtwist.core.metrics import Metrics
+from emqtwist.net.address import peer_of
+
+Check = Callable[[str], str]  # takes the peer's host; gives a cause of REFUSALS, or "" when it has nothing against it
+
+
+class Admission:
+    """The checks of one listener, asked in their order; `refused` is a dict cause -> how many.
+
+    `section` may be replaced: who is connected stays. `connections` tells how many are open. Nobody can be answered yet: a
+    client that is refused sees its connection close.
+    """
+
+    log: Final = Logger()
+
+    def __init__(self, listener: str, section: TcpListener, connections: Callable[[], int], metrics: Metrics) -> None:
+        self.section = section
+        self.checks: list[Check] = [self._check_address, self._check_count]
+        self.refused: dict[str, int] = {}
+        self._listener = listener
+        self._connections = connections
+        self._metrics = metrics
+
+    def admits(self, address: IAddress) -> bool:
+        """Whether who connects from `address` may come in; a refusal is counted and logged."""
+        peer = peer_of(address)
+        for check in self.checks:
+            cause = check(peer.address)
+            if cause:
+                self._refuse(peer.text, cause)
+                return False
+        return True
+
+    def _check_address(self, host: str) -> str:
+        return "" if self.section.access.allows(host) else ADDRESS_DENIED
+
+    def _check_count(self, host: str) -> str:
+        most = self.section.max_connections
+        return TOO_MANY_CONNECTIONS if most and self._connections() >= most else ""
+
+    def _refuse(self, peer: str, cause: str) -> None:
+        self.refused[cause] = self.refused.get(cause, 0) + 1
+        self._metrics.refuse(cause)
+        self.log.warn("{listener} refuses {peer}: {cause}: {reason}", listener=self._listener, peer=peer, cause=cause,
+                      reason=REFUSALS[cause])
