@@ -81,6 +81,12 @@ class Witness(Observer):
     def job_failed(self, worker: str, error: Exception) -> None:
         self.events.append(("job_failed", worker, error))
 
+    def subscription_ended(self, client_id: str, topic_filter: bytes) -> None:
+        self.events.append(("subscription_ended", client_id, topic_filter))
+
+    def session_forbidden(self, client_id: str, topic_filter: bytes) -> None:
+        self.events.append(("session_forbidden", client_id, topic_filter))
+
     def callback_failed(self, topic_filter: bytes, error: Exception) -> None:
         self.events.append(("callback_failed", topic_filter, error))
 

@@ -20,6 +20,7 @@ from twisted.python.usage import UsageError
 from emqtwist.app.control import Control
 from emqtwist.app.methods import located, methods_of
 from emqtwist.app.plugins import find, names_of
+from emqtwist.app.rules import acl_of
 from emqtwist.app.service import BrokerService
 from emqtwist.app.store import guarantees, probe
 from emqtwist.config import Address, Config, ConfigError, ListenerSection, TcpListener, live_changes, load
@@ -52,6 +53,7 @@ class Options(UsageOptions):
             self["config"] = os.path.abspath(self["config"])  # a daemon changes its folder before it reloads
         try:
             self.configuration = self.load()
+            acl_of(self.configuration)
             methods_of(self.configuration)  # now, so that a bad file is told as all else is
             for name in names_of(self.configuration):
                 find(name)

@@ -5,6 +5,7 @@ from secrets import token_hex
 from typing import Any
 
 from emqtwist.app.methods import methods_of
+from emqtwist.app.rules import acl_of
 from emqtwist.app.settings import settings_of
 from emqtwist.app.store import make_store
 from emqtwist.config import Config, TcpListener, validate
@@ -43,6 +44,7 @@ class Foundation:
         self.work = Work()
         self.broker = Broker(settings_of(config), _token, Turn(now()), self.observers, self.journal)
         self.broker.methods = methods_of(config)
+        self.broker.acl = acl_of(config)
         self.turns = Turns(self.broker, reactor, now)
         batched = config.node.io == "engine" and can_batch(reactor)
         self.sockets = SocketSet(reactor, self.turns) if batched else None

@@ -11,10 +11,12 @@ NONCE_SIZE = 24
 
 def located(config: Config, folder: str) -> Config:
     """`config` with the paths that start at `folder` made absolute."""
-    scram = config.auth.scram
-    if not scram.file:
-        return config
-    return replace(config, auth=replace(config.auth, scram=replace(scram, file=os.path.join(folder, scram.file))))
+    scram, rules = config.auth.scram, config.mqtt.acl_file
+    if scram.file:
+        config = replace(config, auth=replace(config.auth, scram=replace(scram, file=os.path.join(folder, scram.file))))
+    if rules:
+        config = replace(config, mqtt=replace(config.mqtt, acl_file=os.path.join(folder, rules)))
+    return config
 
 
 def methods_of(config: Config) -> dict[str, Method]:

@@ -13,12 +13,14 @@ from twisted.python.failure import Failure
 from emqtwist.app.foundation import Foundation
 from emqtwist.app.methods import methods_of
 from emqtwist.app.plugins import Plugins, names_of
+from emqtwist.app.rules import acl_of
 from emqtwist.app.settings import settings_of
 from emqtwist.app.tree import tree
 from emqtwist.config import Config, apply_live
 from emqtwist.core.callback import Callback
 from emqtwist.core.hooks import Hooks
 from emqtwist.core.message import NEVER, Message
+from emqtwist.core.ruling import use_rules
 from emqtwist.ctl.commands import all_commands
 from emqtwist.mqtt.properties import Properties, forwarded_properties
 from emqtwist.services.hooking import Asker
@@ -182,8 +184,10 @@ class BrokerService(Foundation, MultiService):
         Reads the files again that it names. Raises ConfigError for a bad one, and then nothing has changed.
         """
         changed = apply_live(self.config, config)
-        self.broker.methods = methods_of(changed)
+        methods, acl = methods_of(changed), acl_of(changed)
         self.turns.begin()
+        self.broker.methods = methods
+        use_rules(self.broker, acl)
         self.config = changed
         self.broker.configure(settings_of(self.config))
         self.systopics.section = self.config.mqtt.broker

@@ -3,6 +3,7 @@ from collections.abc import Callable
 
 from emqtwist.core import causes, moving
 from emqtwist.core.access import Method
+from emqtwist.core.acl import Acl
 from emqtwist.core.alarms import Alarms
 from emqtwist.core.callback import Callback
 from emqtwist.core.circle import Circle
@@ -44,7 +45,7 @@ class Broker:
 
     __slots__ = ("circle", "turn", "metrics", "stats", "alarms", "hooks",
                  "observer", "pools", "router", "retained", "wills", "subscriptions", "sessions", "links",
-                 "token", "methods", "journal", "plain_qos")
+                 "token", "methods", "journal", "plain_qos", "acl")
 
     def __init__(self, settings: Settings, token: Callable[[], str], turn: Turn, observer: Observer,
                  journal: Journal | None = None) -> None:
@@ -67,6 +68,7 @@ class Broker:
         self.links: dict[Link, None] = {}
         self.token = token
         self.methods: dict[str, Method] = {}
+        self.acl: Acl | None = None  # everybody may do everything
 
     @property
     def settings(self) -> Settings:

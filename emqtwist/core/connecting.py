@@ -2,7 +2,7 @@
 from collections.abc import Callable
 from typing import Final, cast
 
-from emqtwist.core import authenticating, metrics, moving
+from emqtwist.core import authenticating, metrics, moving, ruling
 from emqtwist.core.access import Accept, Client
 from emqtwist.core.aliases import Outgoing
 from emqtwist.core.connection import CLOSED, OPEN, Connection
@@ -206,6 +206,9 @@ STEPS: Final[list[Callable[[Connection, Connect, Properties], None]]] = [
 
 def _open(connection: Connection, packet: Connect, answer: Properties) -> None:
     """Have the session opened or resumed, one at a time for each client."""
+    if not ruling.may_leave(connection, packet.user_name, packet.will):
+        connection.refuse(NotAuthorized("this client may not publish to the topic of its Will"))
+        return
     entry = _Entry(connection, packet, answer)
     connection.broker.pools.sm.submit(entry)
     if entry.over:
@@ -265,6 +268,8 @@ class _Entry(Job):
             self._create()
         elif self.packet.clean_start or old.expiry_interval <= 0:
             self._end(_discard(connection, old, self.packet.clean_start))
+        elif not ruling.may_resume(connection, self.packet.user_name, old):
+            self._end(_discard(connection, old, True))
         elif connection.state != CLOSED:
             self.present = True  # [MQTT-3.2.2-3]
             self._open(old)  # [MQTT-3.1.2-5]

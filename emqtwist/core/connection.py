@@ -4,6 +4,7 @@ from typing import Final, TypeVar
 
 from emqtwist.core import causes, moving
 from emqtwist.core.access import Client
+from emqtwist.core.acl import Grants
 from emqtwist.core.aliases import Incoming
 from emqtwist.core.broker import Broker
 from emqtwist.core.door import Door, Peer
@@ -49,7 +50,7 @@ class Connection(Link):
 
     __slots__ = ("broker", "decoder", "door", "peer", "state", "session", "client_id", "user_name", "keep_alive",
                  "last_seen", "will", "problem_information", "receive_maximum", "topic_alias_maximum", "incoming", "halted",
-                 "pending", "exchange", "since", "connected_at", "cause")
+                 "pending", "exchange", "since", "connected_at", "cause", "grants")
 
     def __init__(self, broker: Broker, door: Door, peer: Peer) -> None:
         super().__init__(broker.turn)
@@ -75,6 +76,7 @@ class Connection(Link):
         self.since = 0
         self.connected_at = broker.turn.now
         self.cause = ""
+        self.grants: Grants | None = None
         broker.links[self] = None
 
     def take_aliases(self) -> Incoming:

@@ -29,6 +29,12 @@ class Observer:
     def queue_relieved(self, client_id: str, length: int) -> None:
         """The queue fell below its low watermark again."""
 
+    def subscription_ended(self, client_id: str, topic_filter: bytes) -> None:
+        """The access rules do not allow it any more."""
+
+    def session_forbidden(self, client_id: str, topic_filter: bytes) -> None:
+        """A session is not resumed, as the access rules do not allow what it has subscribed to."""
+
     def callback_failed(self, topic_filter: bytes, error: Exception) -> None:
         """A subscriber in this process raised `error`; the publisher and the others go on."""
 
@@ -79,6 +85,14 @@ class Observers(Observer):
     def queue_relieved(self, client_id: str, length: int) -> None:
         for one in self.each:
             one.queue_relieved(client_id, length)
+
+    def subscription_ended(self, client_id: str, topic_filter: bytes) -> None:
+        for one in self.each:
+            one.subscription_ended(client_id, topic_filter)
+
+    def session_forbidden(self, client_id: str, topic_filter: bytes) -> None:
+        for one in self.each:
+            one.session_forbidden(client_id, topic_filter)
 
     def callback_failed(self, topic_filter: bytes, error: Exception) -> None:
         for one in self.each:

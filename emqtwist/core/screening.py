@@ -1,17 +1,61 @@
 """PUBLISH where somebody is asked whether the client may: before its own course, which is `core.publishing`."""
-from typing import cast
+from typing import Final, cast
 
-from emqtwist.core import publishing
+from emqtwist.core import causes, publishing
+from emqtwist.core.acl import Acl, Grants
 from emqtwist.core.chain import ask
 from emqtwist.core.connection import Connection
 from emqtwist.core.hooks import CLIENT_AUTHORIZE, PUBLISH, Folded
+from emqtwist.core.message import NEVER, Message
 from emqtwist.core.session import Session
 from emqtwist.mqtt.errors import NotAuthorized
 from emqtwist.mqtt.packets import AliasedPublish, Publish
+from emqtwist.mqtt.topics import check_topic_name
+
+NOT_ALLOWED: Final = "this client may not publish to this topic"
 
 
 def screen(connection: Connection, session: Session, packet: Publish) -> None:
     """Ask, then publish or refuse. One that was passed on already is not asked for again: its flow has to come to its end."""
+    broker = connection.broker
+    if broker.acl is not None and not _is_granted(connection, session, packet, broker.acl):
+        _deny(connection, packet)
+    elif not broker.hooks.screens:
+        publishing.publish(connection, session, packet)
+    else:
+        _ask(connection, session, packet)
+
+
+def _is_granted(connection: Connection, session: Session, packet: Publish, acl: Acl) -> bool:
+    """What the access rules say. A Topic Name that is none is left to `publish`, which says so."""
+    if packet.qos == 2 and packet.packet_id in session.received:
+        return True
+    topic_name = packet.topic_name
+    if isinstance(packet, AliasedPublish):
+        topic_name = (connection.incoming or connection.take_aliases()).resolve(packet.topic_alias, topic_name)
+    grants = connection.grants
+    if grants is None or grants.acl is not acl:
+        grants = connection.grants = Grants(acl, connection.client())
+    known = grants.known(topic_name)
+    if known is not None:
+        return known
+    if not topic_name:
+        return True
+    check_topic_name(topic_name, connection.broker.settings.max_topic_levels)
+    return grants.ask(topic_name)
+
+
+def _deny(connection: Connection, packet: Publish) -> None:
+    broker = connection.broker
+    if packet.qos == 2:
+        broker.metrics.qos2_received += 1
+    packet = _in_full(connection, packet)
+    message = Message(packet.topic_name, packet.payload, packet.qos, packet.retain, b"", NEVER, connection.client_id)
+    broker.circle.lose(message, causes.ACL_DENIED)
+    publishing.refuse(connection, packet, NotAuthorized(NOT_ALLOWED))
+
+
+def _ask(connection: Connection, session: Session, packet: Publish) -> None:
     if packet.qos == 2:
         connection.broker.metrics.qos2_received += 1
     packet = _in_full(connection, packet)
@@ -56,6 +100,6 @@ class _Screening:
         if allowed.value:
             _publish(connection, cast(Session, connection.session), self.packet)
         else:
-            publishing.refuse(connection, self.packet, NotAuthorized("this client may not publish to this topic"))
+            publishing.refuse(connection, self.packet, NotAuthorized(NOT_ALLOWED))
         if self.waits:
             connection.broker.metrics.qos1_unanswered -= 1

@@ -2,6 +2,8 @@
 from typing import Final, cast
 
 from emqtwist.core import asking
+from emqtwist.core.acl import SUBSCRIBE as TO_SUBSCRIBE
+from emqtwist.core.acl import asker
 from emqtwist.core.connection import CLOSED, Connection
 from emqtwist.core.hooks import (
     CLIENT_AUTHORIZE,
@@ -175,7 +177,11 @@ class _Subscribing(_Request):
         if self.allowed is not None and not self.allowed[number]:
             raise NotAuthorized("this client may not subscribe to this")
         _check_available(settings, topic_filter, self.identifiers)
-        current = self.current = subscription_to(session, topic_filter, granted_options(options, settings), self.identifiers)
+        current = subscription_to(session, topic_filter, granted_options(options, settings), self.identifiers)
+        acl = connection.broker.acl
+        if acl is not None and not acl.allows(asker(connection.client()), TO_SUBSCRIBE, current.topic_filter):
+            raise NotAuthorized("this client may not subscribe to this")
+        self.current = current
         self.before = session.subscriptions.get(current.name())
         return connection.broker.sessions.subscribe(session, current)
 

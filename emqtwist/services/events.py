@@ -43,6 +43,14 @@ class LogObserver(Observer):
     def alarm_cleared(self, alarm: Alarm) -> None:
         self.log.info("alarm {alarm} is over", alarm=alarm.identifier)
 
+    def subscription_ended(self, client_id: str, topic_filter: bytes) -> None:
+        self.log.warn("the subscription of {client_id} to {topic_filter} ended: the access rules do not allow it any more",
+                      client_id=client_id, topic_filter=topic_filter)
+
+    def session_forbidden(self, client_id: str, topic_filter: bytes) -> None:
+        self.log.warn("the session of {client_id} is not resumed: the access rules do not allow its subscription to "
+                      "{topic_filter}", client_id=client_id, topic_filter=topic_filter)
+
     def callback_failed(self, topic_filter: bytes, error: Exception) -> None:
         self.log.failure("a subscriber of {topic_filter} in this process failed", Failure(error), topic_filter=topic_filter)
 

@@ -12,11 +12,13 @@ from emqtwist.config.values import (
     PERCENT,
     PRIORITIES,
     SIZE,
+    TEXT,
     WHOLE_SECONDS,
     Choice,
     Text,
 )
 
+NoMatch = Literal["allow", "deny"]
 Anonymous = Literal["loopback", "on", "off"]
 QueueType = Literal["simple", "priority"]
 ServerMoved = Literal["off", "use_another", "moved"]
@@ -24,6 +26,7 @@ OnFull = Literal["refuse", "drop_oldest", "drop_newest"]
 Strategy = Literal["least_loaded", "random", "round_robin", "round_robin_per_group", "sticky", "local", "hash_clientid",
                    "hash_topic"]
 
+ACL: Final = "tests/adapters/test_acl.py"
 SYSTOPICS: Final = "tests/adapters/test_systopics.py"
 EFFECTS: Final = "tests/unit/core/test_settings_effects.py"
 QUEUES: Final = "tests/unit/core/test_settings_mqueue.py"
@@ -32,6 +35,7 @@ STRATEGIES: Final = Choice[Strategy](
     "least_loaded", "random", "round_robin", "round_robin_per_group", "sticky", "local", "hash_clientid", "hash_topic")
 ANONYMOUS: Final = Choice[Anonymous](
     "loopback", "on", "off", aliases={"true": "on", "yes": "on", "false": "off", "no": "off"})
+NO_MATCH: Final = Choice[NoMatch]("allow", "deny")
 RESPONSE_PREFIX: Final = Text("the beginning of a Topic Name, up to 1000 characters", r"[^\x00-\x1f\x7f-\x9f+#]{0,1000}")
 REFERENCE: Final = Text("text of up to 1000 characters", r"[^\x00-\x1f\x7f-\x9f]{0,1000}")
 
@@ -182,6 +186,13 @@ class MqttSection:
         "loopback", ANONYMOUS, test=EFFECTS,
         meaning="Who gets in without authentication: clients on this machine (`loopback`), everybody (`on`), nobody "
                 "(`off`). Those who authenticate get in from anywhere: see `[auth.scram]`.")
+    acl_file: str = row(
+        "", TEXT, live=True, test=ACL,
+        meaning="File of [access rules](guide.md#who-may-do-what), in the form of emqttd's acl.conf. SIGHUP reads it again. A "
+                "relative path starts at the folder of broker.ini. Empty: everybody may do everything.")
+    acl_nomatch: NoMatch = row(
+        "allow", NO_MATCH, live=True, test=ACL,
+        meaning="What holds where none of the rules in `mqtt.acl_file` decides.")
     keepalive_backoff: float = row(
         "0.75", NUMBER_UNIT, live=True, minimum="0.5", maximum="10", test=EFFECTS,
         meaning="A client is gone after Keep Alive × keepalive_backoff × 2 without a packet; 0.75 is what the standard "

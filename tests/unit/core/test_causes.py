@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 
 from emqtwist.core import causes
+from emqtwist.core.acl import Acl
 from emqtwist.core.hooks import Stop
 from emqtwist.mqtt import constants as c
 from emqtwist.mqtt.encoder import encode
@@ -103,6 +104,13 @@ def reserved_topic() -> World:
     return world
 
 
+def acl_denied() -> World:
+    world = World()
+    world.broker.acl = Acl([], False)
+    publish(world)
+    return world
+
+
 def refused_by_client() -> World:
     world = World()
     bob = world.connect("bob")
@@ -121,7 +129,8 @@ def stopped_by_hook() -> World:
 
 
 DROPS = [no_subscribers, queue_full, queue_full_refused, qos0_not_stored, expired, too_large_for_client, session_ended,
-         retained_too_many, retained_too_large, reserved_topic, refused_by_client, stopped_by_hook]
+         retained_too_many, retained_too_large, reserved_topic, acl_denied, refused_by_client,
+         stopped_by_hook]
 
 
 @pytest.mark.parametrize("cause", causes.DROPS)
