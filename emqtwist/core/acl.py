@@ -40,12 +40,7 @@ class Asker:
 
 
 def asker(client: Client) -> Asker:
-    return Asker(client.client_id, client.user_name, host_of(client.peer))
-
-
-def host_of(peer: str) -> str:
-    """The host in `host:port` or `[host]:port`."""
-    return peer.rpartition(":")[0].strip("[]")
+    return Asker(client.client_id, client.user_name, client.address)
 
 
 def address_of(host: str) -> IPv4Address | IPv6Address | None:
