@@ -187,23 +187,19 @@ class Acl:
 
 
 class Grants:
-    """What one connection may publish, as far as it was asked for already. Another set of rules needs others."""
+    """What one connection may publish: `known`, as far as it was asked for already. Another set of rules needs others."""
 
-    __slots__ = ("acl", "asker", "_known")
+    __slots__ = ("acl", "asker", "known")
 
     def __init__(self, acl: Acl, client: Client) -> None:
         self.acl = acl
         self.asker = asker(client)
-        self._known: dict[bytes, bool] = {}
-
-    def known(self, topic_name: bytes) -> bool | None:
-        """None when nobody has asked for it yet."""
-        return self._known.get(topic_name)
+        self.known: dict[bytes, bool] = {}
 
     def ask(self, topic_name: bytes) -> bool:
-        if len(self._known) >= MOST_REMEMBERED:
-            self._known.clear()
-        allowed = self._known[topic_name] = self.acl.allows(self.asker, PUBLISH, topic_name)
+        if len(self.known) >= MOST_REMEMBERED:
+            self.known.clear()
+        allowed = self.known[topic_name] = self.acl.allows(self.asker, PUBLISH, topic_name)
         return allowed
 
 

@@ -18,9 +18,14 @@ NOT_ALLOWED: Final = "this client may not publish to this topic"
 def screen(connection: Connection, session: Session, packet: Publish) -> None:
     """Ask, then publish or refuse. One that was passed on already is not asked for again: its flow has to come to its end."""
     broker = connection.broker
-    if broker.acl is not None and not _is_granted(connection, session, packet, broker.acl):
-        _deny(connection, packet)
-    elif not broker.hooks.screens:
+    acl = broker.acl
+    if acl is not None:
+        grants = connection.grants  # most were asked for before
+        known = grants is not None and grants.acl is acl and grants.known.get(packet.topic_name)
+        if not known and not _is_granted(connection, session, packet, acl):
+            _deny(connection, packet)
+            return
+    if not broker.hooks.screens:
         publishing.publish(connection, session, packet)
     else:
         _ask(connection, session, packet)
@@ -36,7 +41,7 @@ def _is_granted(connection: Connection, session: Session, packet: Publish, acl: 
     grants = connection.grants
     if grants is None or grants.acl is not acl:
         grants = connection.grants = Grants(acl, connection.client())
-    known = grants.known(topic_name)
+    known = grants.known.get(topic_name)
     if known is not None:
         return known
     if not topic_name:
