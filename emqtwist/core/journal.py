@@ -23,10 +23,9 @@ MOST_PENDING: Final = 64_000_000  # bytes of messages that wait for a commit bef
 class Journal:
     """Records since the last `take`; `group` is their number, `count` that of all records there ever were.
 
-    `queued` and `settled` count the rows that were queued and
-    that were done, of whatever group, since the last `take`. `failing` says why the store cannot commit, as long
-    as it cannot. `offset` is wall time less monotonic time. `wanted` are pages of queues that somebody waits for. `wake` is
-    called when a group begins, or a page is wanted.
+    `queued` and `settled` count the rows that were queued, and those of whatever group that were done, since then. `failing`
+    says why the store cannot commit, as long as it cannot. `offset` is wall time less monotonic time. `wanted` are pages of
+    queues that somebody waits for. `wake` is called when a group begins, or a page is wanted.
     """
 
     __slots__ = ("wake", "group", "count", "queued", "settled", "failing", "offset", "wanted", "_records", "_done", "_taken",
