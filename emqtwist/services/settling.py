@@ -3,6 +3,7 @@ from typing import Final
 
 from emqtwist.core.journal import Journal
 
+FEW: Final = 20  # rows that are sent at once: to store them costs little, and their publishers wait
 STEP: Final = 0.0005  # seconds between two looks at what has come
 LOOKS: Final = 4  # however long the turns between them take, and a commit does not
 MOST: Final = 0.02  # seconds that a group waits, however long a commit takes
@@ -13,8 +14,9 @@ FADE: Final = 0.8  # what is left, with each group, of the weight of those befor
 class Settling:
     """Looks at the group that `journal` collects. `took` is how long the last commit took, in seconds.
 
-    A group waits while rows are settled between one look and the next, or of late were as fast as they were queued. It waits
-    for a few looks, and then no longer than a commit takes: storing it would have delayed its acknowledgements by as much.
+    A group of more than a few rows waits while rows are settled between one look and the next, or of late were as fast as
+    they were queued. It waits for some looks, and then no longer than a commit takes: storing it would have delayed its
+    acknowledgements by as much.
     """
 
     __slots__ = ("took", "_journal", "_queued", "_settled", "_seen", "_looks", "_until")
@@ -34,7 +36,7 @@ class Settling:
         if not self._looks:
             self._until = now + min(MOST, self.took)
         self._looks += 1
-        if not self._journal.unsettled() or not (came or self._settled > BRISK * self._queued):
+        if self._journal.unsettled() < FEW or not (came or self._settled > BRISK * self._queued):
             return 0.0
         return STEP if self._looks < LOOKS else max(0.0, min(STEP, self._until - now))
 

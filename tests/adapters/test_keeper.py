@@ -270,9 +270,8 @@ def test_a_group_collects_for_a_quarter_of_what_the_last_commit_took_within_a_bo
 
 def test_a_group_waits_for_the_acknowledgements_that_come() -> None:
     place = Place()
-    place.journal.rows = 5
     place.journal.add("row", "row")
-    place.journal.settled, place.journal.rows = 3, 2
+    place.journal.settled, place.journal.rows = 300, 200
     place.clock.advance(0)
     assert place.groups == []
     place.clock.advance(STEP)  # and no more come
@@ -283,7 +282,7 @@ def test_a_group_that_waits_for_acknowledgements_lets_pages_through() -> None:
     place = Place()
     fetch = Fetch(1, -1, 0, 1000)
     place.journal.add("row")
-    place.journal.settled, place.journal.rows = 1, 1
+    place.journal.settled, place.journal.rows = 100, 100
     place.journal.wanted = [fetch]
     place.clock.advance(0)
     assert [asked for asked, _ in place.store.fetched] == [fetch]
@@ -293,7 +292,7 @@ def test_a_group_that_waits_for_acknowledgements_lets_pages_through() -> None:
 def test_a_drain_waits_for_no_acknowledgement() -> None:
     place = Place()
     place.journal.add("row")
-    place.journal.settled, place.journal.rows = 1, 1
+    place.journal.settled, place.journal.rows = 100, 100
     drained = place.keeper.drain()
     assert place.groups == [(1, ["row"])]
     place.answer()

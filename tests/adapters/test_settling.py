@@ -3,7 +3,7 @@ import pytest
 
 from emqtwist.core.journal import Journal
 from emqtwist.core.message import Message
-from emqtwist.services.settling import LOOKS, MOST, STEP, Settling
+from emqtwist.services.settling import FEW, LOOKS, MOST, STEP, Settling
 
 
 class Room:
@@ -35,20 +35,20 @@ class Room:
         self.journal.take()
 
     def be_brisk(self) -> None:
-        self.queue(10)
-        self.settle(10)
+        self.queue(200)
+        self.settle(200)
         self.send()
 
 
 def test_what_nobody_acknowledges_is_sent_at_once() -> None:
     room = Room()
-    room.queue(10)
+    room.queue(200)
     assert room.look() == 0.0
 
 
 def test_it_waits_while_acknowledgements_come() -> None:
     room = Room()
-    room.queue(10)
+    room.queue(200)
     room.settle(1)
     assert room.look() == STEP
     room.settle(1)
@@ -56,10 +56,18 @@ def test_it_waits_while_acknowledgements_come() -> None:
     assert room.look(STEP) == 0.0
 
 
+def test_a_few_rows_are_sent_at_once() -> None:
+    room = Room()
+    room.be_brisk()
+    room.queue(FEW + 10)
+    room.settle(11)
+    assert room.look() == 0.0
+
+
 def test_what_has_nothing_left_to_store_is_over_at_once() -> None:
     room = Room()
-    room.queue(10)
-    room.settle(10)
+    room.queue(200)
+    room.settle(200)
     assert room.look() == 0.0
     assert room.journal.take() == []
 
@@ -89,23 +97,23 @@ def test_a_turn_that_takes_long_leaves_time_for_the_acknowledgements_that_it_bro
 def test_where_groups_were_brisk_the_first_acknowledgement_is_waited_for() -> None:
     room = Room()
     room.be_brisk()
-    room.queue(10)
+    room.queue(200)
     assert room.look() == STEP
-    room.settle(10)
+    room.settle(200)
     assert room.look(STEP) == 0.0
 
 
 def test_acknowledgements_of_earlier_groups_say_that_those_of_this_one_will_come() -> None:
     room = Room()
-    room.queue(10)
+    room.queue(200)
     room.send()
-    room.queue(10)
-    room.settle(10)
+    room.queue(200)
+    room.settle(200)
     room.send()
-    room.queue(10)
-    room.settle(10)
+    room.queue(200)
+    room.settle(200)
     room.send()
-    room.queue(10)
+    room.queue(200)
     assert room.look() == STEP
 
 
@@ -113,7 +121,7 @@ def test_briskness_is_forgotten_when_nobody_acknowledges_any_more() -> None:
     room = Room()
     room.be_brisk()
     for _ in range(5):
-        room.queue(10)
+        room.queue(200)
         room.send()
-    room.queue(10)
+    room.queue(200)
     assert room.look() == 0.0
