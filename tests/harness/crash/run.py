@@ -70,9 +70,11 @@ class CrashRun:
         try:
             self._start()
             self._settle_in()
-            for _ in range(kills):
+            for number in range(kills):
                 self._live(self._random.uniform(0.05, 0.4))
-                self._kill(self._random.choice(list(self.kills)))
+                if number % len(self.kills) == 0:  # each as often as the others, in an order of its own each time
+                    order = self._random.sample(list(self.kills), len(self.kills))
+                self._kill(order[number % len(self.kills)])
             self._finish()
         except Found as error:
             self._programs[-1].kill()
