@@ -24,7 +24,7 @@ from emqtwist.app.rules import acl_of
 from emqtwist.app.service import BrokerService
 from emqtwist.app.store import guarantees, probe
 from emqtwist.config import Address, Config, ConfigError, ListenerSection, TcpListener, live_changes, load
-from emqtwist.ctl.part import Taken
+from emqtwist.net.socketfile import Taken
 from emqtwist.services.collector import Collector
 from emqtwist.services.logs import LogWriter, install
 from emqtwist.services.supervisor import Child
@@ -124,8 +124,10 @@ class BrokerProcess(MultiService):
     def _ready(self, _: object) -> None:
         config = self.options.configuration
         self.log.info("{node} keeps messages in {guarantees}", node=config.node.name, guarantees=guarantees(config))
-        port = next(iter(self.broker.listeners.values())).port
-        self.log.info("try: mosquitto_sub -p {port} -t 'hello/#' -v & mosquitto_pub -p {port} -t hello/world -m hi", port=port)
+        for section in (*config.listener.tcp[:1], *config.listener.unix[:1])[:1]:
+            listener = self.broker.listeners[section.label]
+            where = f"-p {listener.port}" if section.kind == "tcp" else f"--unix {listener.address}"
+            self.log.info("try: mosquitto_sub {where} -t 'hello/#' -v & mosquitto_pub {where} -t hello/world -m hi", where=where)
 
     def _failed(self, failure: Failure) -> None:
         """The log has said why. twistd knows no other way to a status."""
@@ -133,10 +135,13 @@ class BrokerProcess(MultiService):
         cast(IReactorCore, self.reactor).stop()
 
     def hand_over(self) -> None:
-        """With --uid and --gid, twistd becomes another user when the ports are taken: the store is for that user."""
+        """With --uid and --gid, twistd becomes another user when the ports are taken: what lies on disk is for that user."""
         parent: Mapping[str, int | None] = self.options.parent or {}
+        user, group = parent.get("uid"), parent.get("gid")
         if self.broker.keeper is not None:
-            folder.give(Path(self.options.configuration.node.data_dir), parent.get("uid"), parent.get("gid"))
+            folder.give(Path(self.options.configuration.node.data_dir), user, group)
+        for listener in self.broker.listeners.values():
+            listener.give(user, group)
 
     def apply(self, config: Config) -> None:
         """Use the live keys of `config`; ConfigError when something that it names is bad, and then nothing has changed."""

@@ -6,8 +6,9 @@ from typing import Any
 from emqtwist.app.service import BrokerService
 from emqtwist.config import Config
 from emqtwist.ctl.context import Context
-from emqtwist.ctl.part import Ctl, clear, socket_path, tls_options
+from emqtwist.ctl.part import Ctl, socket_path, tls_options
 from emqtwist.ctl.server import CtlFactory
+from emqtwist.net.socketfile import clear
 from emqtwist.services.supervisor import Child, Supervisor
 
 

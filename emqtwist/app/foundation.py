@@ -4,20 +4,19 @@ from collections.abc import Callable
 from secrets import token_hex
 from typing import Any
 
+from emqtwist.app.doors import listener_of
 from emqtwist.app.methods import methods_of
 from emqtwist.app.rules import acl_of
 from emqtwist.app.settings import settings_of
 from emqtwist.app.store import make_store
-from emqtwist.config import Config, TcpListener, validate
+from emqtwist.config import AnyListener, Config, validate
 from emqtwist.core.broker import Broker
-from emqtwist.core.door import Door
 from emqtwist.core.journal import Journal
 from emqtwist.core.link import Turn
 from emqtwist.core.observer import Observers
 from emqtwist.core.records import Snapshot
 from emqtwist.net.batching import SocketSet, can_batch
-from emqtwist.net.listeners import Listener
-from emqtwist.net.protocol import MQTTFactory
+from emqtwist.net.listeners import Listener, Listeners
 from emqtwist.net.turns import Turns
 from emqtwist.net.unsent import unsent
 from emqtwist.services.events import LogObserver
@@ -52,7 +51,7 @@ class Foundation:
         self.observers.each += [Watermarks(self.broker.alarms), self.systopics]
         self.pool = Pool(config.pooler, self.broker.metrics)
         self.monitor = self._monitor()
-        self.listeners = {section.name: self._listener(section) for section in config.listener.tcp}
+        self.listeners = Listeners((section.label, self._listener(section)) for section in config.listener.all())
 
     @property
     def keeper(self) -> Keeper | None:
@@ -79,10 +78,8 @@ class Foundation:
         return Monitor(reports, self.reactor, self.now, lambda: unsent(self.reactor, self.sockets, self.turns), self.pool,
                        pools)
 
-    def _listener(self, section: TcpListener) -> Listener:
-        door = Door(f"tcp.{section.name}")
-        factory = MQTTFactory(self.turns, self.reactor, door, section.nodelay, self.config.mqtt.client.max_unsent)
-        listener = Listener(section, factory, self.reactor, self.sockets)
+    def _listener(self, section: AnyListener) -> Listener:
+        listener = listener_of(section, self.config, self.turns, self.reactor, self.sockets)
         if self.store is not None:
             listener.hold_off()
         return listener

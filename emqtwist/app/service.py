@@ -150,7 +150,7 @@ class BrokerService(Foundation, MultiService):
             listener.bind()
 
     def port(self, listener: str = "default") -> int:
-        """The port in use by a listener; KeyError when there is none of this name."""
+        """The port in use by a listener, `default` of TCP or `unix.default` of another type; KeyError when there is none."""
         return self.listeners[listener].port
 
     def publish(self, topic: str, payload: bytes, qos: int = 0, retain: bool = False, expiry: float = NEVER,
@@ -193,8 +193,8 @@ class BrokerService(Foundation, MultiService):
         self.systopics.section = self.config.mqtt.broker
         self.pool.configure(self.config.pooler)
         self.monitor.configure(self.config.sysmon)
-        for section in self.config.listener.tcp:
-            listener = self.listeners[section.name]
+        for section in self.config.listener.all():
+            listener = self.listeners[section.label]
             listener.configure(section)
             listener.factory.max_unsent = self.config.mqtt.client.max_unsent
 

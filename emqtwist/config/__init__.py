@@ -10,7 +10,7 @@ from emqtwist.config.live import apply_live, live_changes
 from emqtwist.config.loading import load, parse, validate
 from emqtwist.config.problems import ConfigError, Problem
 from emqtwist.config.sections.auth import AuthSection, ScramSection
-from emqtwist.config.sections.listener import ListenerSection, TcpListener
+from emqtwist.config.sections.listener import AnyListener, ListenerSection, PortListener, TcpListener, UnixListener
 from emqtwist.config.sections.log import LogSection
 from emqtwist.config.sections.mqtt import BrokerSection, ClientSection, MqttSection, MqueueSection, PubsubSection, SessionSection
 from emqtwist.config.sections.node import NodeSection
@@ -19,11 +19,11 @@ from emqtwist.config.sections.retainer import RetainerSection
 from emqtwist.config.sections.store import StoreSection
 from emqtwist.config.sections.sysmon import SysmonSection
 from emqtwist.config.tree import Config
-from emqtwist.config.values import Address
+from emqtwist.config.values import Address, SocketFile
 
 __all__ = [
-    "Access", "Address", "AuthSection", "BrokerSection", "ClientSection", "Config", "ConfigError", "ListenerSection",
-    "LogSection", "MqttSection", "MqueueSection", "NodeSection", "PoolerSection", "Problem", "PubsubSection",
-    "RetainerSection", "ScramSection", "SessionSection", "StoreSection", "SysmonSection", "TcpListener", "apply_live",
-    "live_changes", "load", "parse", "validate",
+    "Access", "Address", "AnyListener", "AuthSection", "BrokerSection", "ClientSection", "Config", "ConfigError",
+    "ListenerSection", "LogSection", "MqttSection", "MqueueSection", "NodeSection", "PoolerSection", "PortListener",
+    "Problem", "PubsubSection", "RetainerSection", "ScramSection", "SessionSection", "SocketFile", "StoreSection",
+    "SysmonSection", "TcpListener", "UnixListener", "apply_live", "live_changes", "load", "parse", "validate",
 ]

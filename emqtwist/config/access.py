@@ -1,9 +1,10 @@
 """Rules that say from which addresses clients may connect."""
 from dataclasses import dataclass
-from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
+from ipaddress import IPv4Network, IPv6Network, ip_network
 from typing import Final
 
 from emqtwist.config.values import Unit
+from emqtwist.core.acl import address_of
 
 ALL: Final = "all"
 VERBS: Final = {"allow": True, "deny": False}
@@ -17,12 +18,11 @@ class Access:
     otherwise: bool = True
 
     def allows(self, host: str) -> bool:
-        """Whether a client may connect from `host`. An IPv4 address within IPv6 is one of IPv4, a scope does not count."""
-        if not self.rules:
+        """Whether a client may connect from `host`. Who has no address is in no network; a scope does not count."""
+        address = address_of(host) if self.rules else None
+        if address is None:
             return self.otherwise
-        ip = ip_address(host.partition("%")[0])
-        ip = (ip.ipv4_mapped if ip.version == 6 else None) or ip
-        return next((allowed for allowed, network in self.rules if ip in network), self.otherwise)
+        return next((allowed for allowed, network in self.rules if address in network), self.otherwise)
 
     def __str__(self) -> str:
         words = {allowed: verb for verb, allowed in VERBS.items()}

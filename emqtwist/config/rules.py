@@ -36,27 +36,27 @@ def priorities(config: Config) -> Iterator[Conflict]:
 
 def public_listeners(config: Config) -> Iterator[Conflict]:
     """Who opens the broker to other machines says in words whom it lets in."""
-    for listener in config.listener.tcp:
+    for listener in config.listener.all():
         if not listener.bind.is_loopback() and config.mqtt.allow_anonymous == "loopback" and not config.auth.scram.file:
             yield Conflict(
-                (f"listener.tcp.{listener.name}.bind", "mqtt.allow_anonymous"),
+                (f"listener.{listener.label}.bind", "mqtt.allow_anonymous"),
                 "other machines can connect here, and there is no authentication to tell who they are: listen at "
                 "127.0.0.1, or name a file in [auth.scram], or write allow_anonymous = on in [mqtt] to let everybody in")
 
 
 def listener_addresses(config: Config) -> Iterator[Conflict]:
     """The system lets only one listener have an address."""
-    for first, second in combinations(config.listener.tcp, 2):
+    for first, second in combinations(config.listener.all(), 2):
         if first.bind.overlaps(second.bind):
-            yield Conflict((f"listener.tcp.{second.name}.bind", f"listener.tcp.{first.name}.bind"),
-                           f"listener.tcp.{first.name} has this address already ({first.bind})")
+            yield Conflict((f"listener.{second.label}.bind", f"listener.{first.label}.bind"),
+                           f"listener.{first.label} has this address already ({first.bind})")
 
 
 def listener_names(config: Config) -> Iterator[Conflict]:
-    """Names tell listeners apart; only a configuration made by a program can get this wrong."""
-    for first, second in combinations(config.listener.tcp, 2):
-        if first.name == second.name:
-            yield Conflict((f"listener.tcp.{second.name}.bind",), f"two listeners are called {second.name}")
+    """Names tell listeners of one type apart; only a configuration made by a program can get this wrong."""
+    for first, second in combinations(config.listener.all(), 2):
+        if first.label == second.label:
+            yield Conflict((f"listener.{second.label}.bind",), f"two listeners are called {second.label}")
 
 
 def commands_over_tcp(config: Config) -> Iterator[Conflict]:

@@ -103,8 +103,12 @@ def values_of(section: "DataclassInstance", path: str = "") -> dict[str, object]
 
 
 def build(default: D, values: Mapping[str, object], path: str = "") -> D:
-    """A section like `default` with what `values` (dotted key -> value) say instead."""
+    """A section like `default` with what `values` (dotted key -> value) say instead.
+
+    Where they name a section of one kind, those of other kinds that stand beside it by default are gone as well.
+    """
     changes: dict[str, object] = {}
+    sections: dict[str, object] = {}
     for name, said in contents(default):
         key = f"{path}.{name}" if path else name
         if isinstance(said, Free):
@@ -112,9 +116,11 @@ def build(default: D, values: Mapping[str, object], path: str = "") -> D:
         elif isinstance(said, Row):
             changes[name] = values.get(key, getattr(default, name))
         elif isinstance(said, Named):
-            changes[name] = tuple(_build_named(said, key, values)) or getattr(default, name)
+            sections[name] = tuple(_build_named(said, key, values))
         else:
             changes[name] = build(getattr(default, name), values, key)
+    if any(sections.values()):
+        changes.update(sections)
     return replace(default, **changes)
 
 

@@ -18,6 +18,7 @@ INTEGER_TEXT: Final = re.compile(r"[0-9]{1,18}")
 PART: Final = r"([0-9]+(?:\.[0-9]+)?)"
 DURATION_TEXT: Final = re.compile(rf"(?:{PART}d)?(?:{PART}h)?(?:{PART}m)?(?:{PART}s)?(?:{PART}ms)?")
 DURATION_PARTS: Final = (86400.0, 3600.0, 60.0, 1.0, 0.001)
+MODE_TEXT: Final = re.compile(r"0?[0-7]{3}")
 SIZE_TEXT: Final = re.compile(r"([0-9]{1,15})(b|kb|mb|gb)?")
 SIZE_PARTS: Final[Mapping[str | None, int]] = {None: 1, "b": 1, "kb": 1 << 10, "mb": 1 << 20, "gb": 1 << 30}
 
@@ -205,8 +206,10 @@ class Address:
         ip = self.ip
         return ((ip.ipv4_mapped if isinstance(ip, IPv6Address) else None) or ip).is_loopback
 
-    def overlaps(self, other: "Address") -> bool:
+    def overlaps(self, other: object) -> bool:
         """Whether the system would refuse one of the two: the same port, and the same address or all of its family."""
+        if not isinstance(other, Address):
+            return False
         mine, theirs = self.ip, other.ip
         if not self.port or self.port != other.port or mine.version != theirs.version:
             return False
@@ -214,6 +217,57 @@ class Address:
 
     def __str__(self) -> str:
         return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
+
+
+@dataclass(frozen=True)
+class SocketFile:
+    """Where a listener listens: the file of a Unix socket."""
+
+    path: str
+
+    def is_loopback(self) -> bool:
+        """Only programs on this machine can connect to it."""
+        return True
+
+    def overlaps(self, other: object) -> bool:
+        """Whether the system would refuse one of the two."""
+        return self == other
+
+    def __str__(self) -> str:
+        return self.path
+
+
+class BindFile(Unit[SocketFile]):
+    """A Unix socket to listen on."""
+
+    name = "path"
+    form = "a path"
+
+    def read(self, text: str) -> SocketFile:
+        if not self.holds(SocketFile(text)):
+            raise ValueError("not a path")
+        return SocketFile(text)
+
+    def holds(self, value: object) -> bool:
+        return isinstance(value, SocketFile) and value.path != "" and "\0" not in value.path
+
+
+class FileMode(Unit[int]):
+    """The permissions of a file, in octal digits."""
+
+    name = "mode"
+    form = "a file's mode as 0660"
+
+    def read(self, text: str) -> int:
+        if not MODE_TEXT.fullmatch(text):
+            raise ValueError("not a file's mode in three octal digits")
+        return int(text, 8)
+
+    def holds(self, value: object) -> bool:
+        return INTEGER.holds(value) and isinstance(value, int) and 0 <= value <= 0o777
+
+    def write(self, value: object) -> str:
+        return f"{value:04o}"
 
 
 class Bind(Unit[Address]):
@@ -290,4 +344,6 @@ SIZE: Final = Size()
 PERCENT: Final = Percent()
 TEXT: Final = Text()
 BIND: Final = Bind()
+BIND_FILE: Final = BindFile()
+FILE_MODE: Final = FileMode()
 PRIORITIES: Final = Priorities()

@@ -17,10 +17,10 @@ from twisted.internet.interfaces import IStreamClientEndpoint
 from twisted.protocols.amp import AMP, MAX_VALUE_LENGTH
 
 from emqtwist.ctl import login
-from emqtwist.ctl.part import is_too_long, shortest
 from emqtwist.ctl.printer import Printer
 from emqtwist.ctl.registry import Refused, WrongWords
 from emqtwist.ctl.wire import Failed, Greet, Login, More, NotAllowed, Run
+from emqtwist.net.socketfile import is_too_long, shortest
 
 DONE: Final = 0
 FAILED: Final = 1

@@ -1,8 +1,6 @@
 """Ctl: where commands are taken, as a part that its supervisor starts again."""
 import os
 import re
-import socket
-import stat
 from pathlib import Path
 from typing import Any, Final
 
@@ -14,15 +12,11 @@ from emqtwist.config import Address, Config
 from emqtwist.config.sections.ctl import CtlSection
 from emqtwist.ctl.server import CtlFactory, Gate
 from emqtwist.net.address import describe
+from emqtwist.net.socketfile import Taken, clear, shortest
 from emqtwist.services.part import Part
 
-LONGEST: Final = 107  # bytes, on Linux
 FILE: Final = "commands.sock"  # in the data folder
 CERTIFICATE: Final = re.compile(rb"-----BEGIN CERTIFICATE-----.*?-----END CERTIFICATE-----", re.DOTALL)
-
-
-class Taken(Exception):
-    """The socket cannot be had; the message says why."""
 
 
 def socket_path(config: Config) -> Path | None:
@@ -30,41 +24,6 @@ def socket_path(config: Config) -> Path | None:
     if config.ctl.socket == "off":
         return None
     return Path(config.node.data_dir, FILE) if config.ctl.socket == "auto" else Path(config.ctl.socket)
-
-
-def shortest(path: Path) -> str:
-    """The path as it is shortest from here: the system takes no more than some hundred bytes for a socket."""
-    return min(os.fspath(path.absolute()), os.path.relpath(path), key=len)
-
-
-def is_too_long(path: Path) -> bool:
-    """Whether the system takes no such path for a socket."""
-    return len(os.fsencode(shortest(path))) > LONGEST
-
-
-def clear(path: Path) -> None:
-    """See that a socket can be made at `path`: one that a dead broker has left is deleted. Taken when it is in use."""
-    if is_too_long(path):
-        raise Taken(f"{path} is too long for a socket: ctl.socket can name another")
-    try:
-        mode = path.lstat().st_mode
-    except FileNotFoundError:
-        return
-    except OSError as error:
-        raise Taken(f"{path}: {error.strerror}") from None
-    if not stat.S_ISSOCK(mode):
-        raise Taken(f"{path} is there already, and is no socket")
-    with socket.socket(socket.AF_UNIX) as probe:
-        probe.setblocking(False)
-        try:
-            probe.connect(shortest(path))
-        except ConnectionRefusedError:
-            path.unlink(missing_ok=True)
-            return
-        except OSError as error:
-            if not isinstance(error, BlockingIOError):
-                raise Taken(f"{path}: {error.strerror}") from None
-    raise Taken(f"another broker takes commands at {path}")
 
 
 class Ctl(Part):

@@ -1,23 +1,30 @@
 """Addresses of peers and listeners, for decisions and for the log."""
+import os
 from ipaddress import ip_address
 
-from twisted.internet.address import IPv4Address, IPv6Address
+from twisted.internet.address import IPv4Address, IPv6Address, UNIXAddress
 from twisted.internet.interfaces import IAddress
 
 from emqtwist.core.door import Peer
 
+LOCAL = "unix"  # what is said of peers at Unix sockets, which have no name
+
 
 def describe(address: IAddress) -> str:
-    """`host:port`, an IPv6 host in brackets."""
+    """`host:port`, an IPv6 host in brackets; the path of a Unix socket."""
     if isinstance(address, IPv4Address):
         return f"{address.host}:{address.port}"
     if isinstance(address, IPv6Address):
         return f"[{address.host}]:{address.port}"
+    if isinstance(address, UNIXAddress) and address.name:
+        return os.fsdecode(address.name)
     return str(address)
 
 
 def peer_of(address: IAddress) -> Peer:
     """Who is at the other end of a connection."""
+    if isinstance(address, UNIXAddress):
+        return Peer(LOCAL, "", True)
     host = address.host if isinstance(address, (IPv4Address, IPv6Address)) else ""
     return Peer(describe(address), host, is_loopback(address))
 

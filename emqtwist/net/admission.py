@@ -5,7 +5,7 @@ from typing import Final
 from twisted.internet.interfaces import IAddress
 from twisted.logger import Logger
 
-from emqtwist.config import TcpListener
+from emqtwist.config import AnyListener
 from emqtwist.core.causes import ADDRESS_DENIED, REFUSALS, TOO_MANY_CONNECTIONS
 from emqtwist.core.metrics import Metrics
 from emqtwist.net.address import peer_of
@@ -22,7 +22,7 @@ class Admission:
 
     log: Final = Logger()
 
-    def __init__(self, listener: str, section: TcpListener, connections: Callable[[], int], metrics: Metrics) -> None:
+    def __init__(self, listener: str, section: AnyListener, connections: Callable[[], int], metrics: Metrics) -> None:
         self.section = section
         self.checks: list[Check] = [self._check_address, self._check_count]
         self.refused: dict[str, int] = {}

@@ -1,48 +1,65 @@
-"""Listeners: ports, and who is connected there."""
+"""Listeners: ports and socket files, and who is connected there."""
+import os
 from collections.abc import Callable
-from typing import cast
+from pathlib import Path
+from typing import Any, cast
 
-from twisted.internet.address import IPv4Address, IPv6Address
 from twisted.internet.defer import Deferred, succeed
-from twisted.internet.interfaces import IListeningPort, IReactorTCP
+from twisted.internet.error import CannotListenError
+from twisted.internet.interfaces import IListeningPort
+from twisted.internet.protocol import ServerFactory
 from twisted.internet.tcp import Port
 from twisted.logger import Logger
 
-from emqtwist.config import TcpListener
+from emqtwist.config import Address, AnyListener, PortListener, UnixListener
 from emqtwist.net.address import describe
 from emqtwist.net.admission import Admission
-from emqtwist.net.batching import SocketSet, listen_tcp
+from emqtwist.net.batching import SocketSet, listen_tcp, listen_unix
+from emqtwist.net.entrance import Entrance
 from emqtwist.net.protocol import MQTTFactory
+from emqtwist.net.socketfile import Taken, clear, shortest
 
 
 class Listener:
-    """A TCP port where MQTT clients connect, and those that did. It outlives the part that listens.
+    """Where MQTT clients connect, and those that did. It outlives the part that listens.
 
-    With `sockets` its connections are served there, without by the reactor's own transport. `watch` is called when the port
-    is lost.
+    `outer` is what stands around `factory`: a factory that wraps transports, whose `protocols` are all network connections,
+    those in a handshake too. By default it is `factory` itself. With `sockets` connections are served there, without by the
+    reactor's own transport. `watch` is called when the port is lost.
     """
 
     log = Logger()
 
-    def __init__(self, section: TcpListener, factory: MQTTFactory, reactor: IReactorTCP,
-                 sockets: SocketSet | None = None) -> None:
+    def __init__(self, section: AnyListener, factory: MQTTFactory, reactor: Any, sockets: SocketSet | None = None,
+                 outer: ServerFactory | None = None) -> None:
         self.section = section
         self.factory = factory
-        self.name = factory.door.name
+        self.name = section.label
+        self.outer: Any = factory if outer is None else outer
         self.admission = Admission(self.name, section, self._count, factory.turns.broker.metrics)
+        self.entrance = Entrance(self.outer, self.admission.admits, self._lost)
         self.watch: Callable[[], object] | None = None
         self._reactor = reactor
         self._sockets = sockets
         self._port: IListeningPort | None = None
-        self._number = section.bind.port
+        self._number = section.bind.port if isinstance(section, PortListener) else 0
         self._held = False
-        factory.deaf = self._lost
-        factory.admits = self.admission.admits
 
     @property
     def port(self) -> int:
         """The port in use, 0 while there is none; what the system chose when the configuration says 0."""
-        return cast(IPv4Address | IPv6Address, self._port.getHost()).port if self._port is not None else 0
+        return 0 if self._port is None else self._number
+
+    @property
+    def is_bound(self) -> bool:
+        """Whether who connects is accepted, or held by the system."""
+        return self._port is not None
+
+    @property
+    def address(self) -> str:
+        """Where it listens, or would: `host:port`, or a path."""
+        bind = self.section.bind
+        return str(Address(bind.host, self._number)) if isinstance(bind, Address) else str(bind)
 
     def bind(self) -> None:
         """Take the port, unless it is taken already; CannotListenError when it cannot be had.
@@ -50,16 +67,36 @@ class Listener:
         One that the system chose stays the same.
         """
         if self._port is None:
-            host, backlog = self.section.bind.host, self.section.backlog
-            if self._sockets is None:
-                self._port = self._reactor.listenTCP(self._number, self.factory, backlog, host)
-            else:
-                self._port = listen_tcp(self._number, self.factory, backlog, host, self._sockets,
-                                        (self.section.nodelay, True))
-            self._number = self.port
+            section = self.section
+            self._port = self._listen_unix(section) if isinstance(section, UnixListener) else self._listen(section)
             if self._held:
                 cast(Port, self._port).stopReading()
             self.log.info("listening on {listener} at {address}", listener=self.name, address=describe(self._port.getHost()))
+
+    def _listen(self, section: AnyListener) -> IListeningPort:
+        assert isinstance(section, PortListener)
+        host = section.bind.host
+        if self._sockets is None:
+            port: Any = self._reactor.listenTCP(self._number, self.entrance, section.backlog, host)
+        else:
+            port = listen_tcp(self._number, self.entrance, section.backlog, host, self._sockets, (section.nodelay, True))
+        self._number = port.getHost().port
+        return cast(IListeningPort, port)
+
+    def _listen_unix(self, section: UnixListener) -> IListeningPort:
+        path = Path(section.bind.path).absolute()
+        try:
+            clear(path)
+        except Taken as error:
+            raise CannotListenError("unix", os.fspath(path), OSError(0, str(error))) from None
+        if self._sockets is not None:
+            return listen_unix(os.fspath(path), self.entrance, section.backlog, section.mode, self._sockets)
+        return cast(IListeningPort, self._reactor.listenUNIX(shortest(path), self.entrance, section.backlog, section.mode))
+
+    def give(self, user: int | None, group: int | None) -> None:
+        """Make what lies on disk that of whom this process is about to become."""
+        if isinstance(self.section, UnixListener) and (user is not None or group is not None):
+            os.chown(self.section.bind.path, -1 if user is None else user, -1 if group is None else group)
 
     def hold_off(self) -> None:
         """Let the system hold who connects until `accept`."""
@@ -79,16 +116,29 @@ class Listener:
         stopped = None if port is None else port.stopListening()
         return succeed(None) if stopped is None else stopped
 
-    def configure(self, section: TcpListener) -> None:
+    def configure(self, section: AnyListener) -> None:
         """Go by the live keys of `section`, for who connects from now on."""
+        if isinstance(section, PortListener):
+            self.factory.no_delay = section.nodelay
+        elif isinstance(section, UnixListener) and section != self.section and self._port is not None:
+            os.chmod(section.bind.path, section.mode)
         self.section = self.admission.section = section
 
     def _count(self) -> int:
-        return len(self.factory.protocols)
+        return len(self.outer.protocols)
 
     def _lost(self) -> None:
-        """The factory has no port any more."""
+        """The port is gone."""
         if self._port is not None:
             self._port = None
             if self.watch is not None:
                 self.watch()
+
+
+class Listeners(dict[str, Listener]):
+    """All listeners of a broker, by type and name: `tcp.default`. A name alone is one of TCP."""
+
+    def __missing__(self, name: str) -> Listener:
+        if "." in name:
+            raise KeyError(name)
+        return self[f"tcp.{name}"]

@@ -1,9 +1,8 @@
 """MQTT as a Twisted Protocol and Factory: the transport of a Connection."""
-from collections.abc import Callable
 from typing import Any, cast
 
 from twisted.internet.defer import Deferred, succeed
-from twisted.internet.interfaces import IAddress, IDelayedCall, IPushProducer, IReactorTime
+from twisted.internet.interfaces import IDelayedCall, IPushProducer, IReactorTime
 from twisted.internet.protocol import Protocol, ServerFactory, connectionDone
 from twisted.internet.tcp import Server
 from twisted.logger import Logger
@@ -13,7 +12,6 @@ from zope.interface import implementer
 from emqtwist.core.causes import NORMAL
 from emqtwist.core.connection import Connection
 from emqtwist.core.door import Door
-from emqtwist.core.link import nobody
 from emqtwist.core.receive import proceed, receive
 from emqtwist.mqtt.constants import IMPLEMENTATION_SPECIFIC_ERROR
 from emqtwist.mqtt.errors import MQTTError, QuotaExceeded
@@ -37,15 +35,16 @@ class MQTTProtocol(Protocol):
     _resting = False  # nothing is read while the connection waits for a decision
 
     def connectionMade(self) -> None:
-        turns = self.factory.turns
-        turns.begin()
-        self.connection = Connection(turns.broker, self.factory.door, peer_of(self.transport.getPeer()))
+        factory = self.factory
+        factory.turns.begin()
+        self.connection = Connection(factory.turns.broker, factory.door, peer_of(self.transport.getPeer()))
         self.connection.owner = self
-        self.transport.setTcpNoDelay(self.factory.no_delay)
-        self.transport.setTcpKeepAlive(True)
-        self.transport.bufferSize = self.factory.max_unsent
+        if factory.no_delay is not None:
+            self.transport.setTcpNoDelay(factory.no_delay)
+            self.transport.setTcpKeepAlive(True)
+        self.transport.bufferSize = factory.max_unsent
         self.transport.registerProducer(self, True)
-        self.factory.protocols[self] = None
+        factory.protocols[self] = None
 
     def dataReceived(self, data: bytes) -> None:
         turns = self.factory.turns
@@ -141,36 +140,26 @@ class MQTTProtocol(Protocol):
         """The transport is gone; connectionLost follows."""
 
 
-def everybody(address: IAddress) -> bool:
-    """What a factory without a listener asks."""
-    return True
-
-
 class MQTTFactory(ServerFactory):
-    """Makes an MQTTProtocol for each network connection that comes through a listener's door, and that `admits` lets in."""
+    """Makes an MQTTProtocol for each network connection that comes through a listener's door.
+
+    `no_delay` says how to tune its transport, None where that is no TCP.
+    """
 
     noisy = False
 
-    def __init__(self, turns: Turns, clock: IReactorTime, door: Door, no_delay: bool, max_unsent: int) -> None:
+    def __init__(self, turns: Turns, clock: IReactorTime, door: Door, no_delay: bool | None, max_unsent: int) -> None:
         self.turns = turns
         self.clock = clock
         self.door = door
-        self.admits: Callable[[IAddress], bool] = everybody
         self.no_delay = no_delay
         self.max_unsent = max_unsent
         self.protocol = cast(Any, MQTTProtocol)
         self.protocols: dict[MQTTProtocol, None] = {}
-        self.deaf: Callable[[], object] = nobody  # called when the factory has lost its port
         self.ends: dict[str, int] = {}  # cause -> how many connections, DISCONNECT apart
         self._empty: list[Deferred[None]] = []
         self._closing: dict[MQTTProtocol, None] = {}  # the one with the earliest `closes_by` first
         self._look: IDelayedCall | None = None  # when that is due
-
-    def buildProtocol(self, addr: IAddress | None) -> Any:
-        return super().buildProtocol(addr) if addr is None or self.admits(addr) else None
-
-    def stopFactory(self) -> None:
-        self.deaf()
 
     def when_empty(self) -> Deferred[None]:
         """Fires when no connection is left."""

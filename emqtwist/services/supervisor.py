@@ -101,9 +101,10 @@ class Supervisor(MultiService):
         """Stop a child and forget it; KeyError when there is none of this name."""
         return self._locked(self._remove, self.rows[name])
 
-    def stop(self, name: str) -> "Deferred[None]":
-        """Stop a child, which stays so until a restart; KeyError when there is none of this name."""
-        return self._locked(self._stop, [self.rows[name]])
+    def stop(self, path: str) -> "Deferred[None]":
+        """Stop the part at a path, which stays so until a restart, of it or of what is above; KeyError when there is none."""
+        above, row = self._at(path)
+        return above._locked(above._stop, [row])
 
     def restart(self, path: str) -> "Deferred[None]":
         """Stop the part at a path and start a fresh one in its place; KeyError when there is none.

@@ -12,12 +12,26 @@ from tests.integration.program import LIMIT
 P = TypeVar("P", bound=Packet)
 
 
+def connected(where: int | str, host: str = "127.0.0.1") -> socket.socket:
+    """A connection to a port, or to the path of a Unix socket."""
+    if isinstance(where, int):
+        return socket.create_connection((host, where), LIMIT)
+    made = socket.socket(socket.AF_UNIX)
+    try:
+        made.settimeout(LIMIT)
+        made.connect(where)
+    except OSError:
+        made.close()
+        raise
+    return made
+
+
 class RawClient:
     """One connection; a context, at whose end it is closed without DISCONNECT."""
 
-    def __init__(self, port: int, version: int = MQTT_5_0) -> None:
+    def __init__(self, where: int | str, version: int = MQTT_5_0, host: str = "127.0.0.1") -> None:
         self.version = version
-        self.socket = socket.create_connection(("127.0.0.1", port), LIMIT)
+        self.socket = connected(where, host)
         self._decoder = Decoder(MAX_PACKET, version)
         self._packets: list[Packet] = []
 

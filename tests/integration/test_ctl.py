@@ -121,7 +121,7 @@ def test_the_socket_of_a_living_broker_is_not(tmp_path: Path, start: Callable[[s
     (tmp_path / "other.ini").write_text(f"[node]\ndata_dir = other\n[ctl]\nsocket = its.ctl\n{ANY_PORT}")
     second = run(python_script("twistd"), "-n", "--pidfile=", "emqtt", "--config", "other.ini", cwd=tmp_path)
     assert second.returncode == 1
-    assert b"emqtwist cannot take commands: another broker takes commands at its.ctl\n" in second.stderr
+    assert b"emqtwist cannot take commands: another program listens at its.ctl\n" in second.stderr
     assert ctl("--socket", "its.ctl", "status").returncode == 0
 
 

@@ -15,11 +15,12 @@ from emqtwist.app.control import Control
 from emqtwist.config import parse
 from emqtwist.ctl.client import ask
 from emqtwist.ctl.context import Context
-from emqtwist.ctl.part import Ctl, Taken
+from emqtwist.ctl.part import Ctl
 from emqtwist.ctl.printer import Printer
 from emqtwist.ctl.registry import Line, Words, plain
 from emqtwist.ctl.wire import Run
 from emqtwist.mqtt.packets import Puback, Pubcomp, Publish, Pubrec, Pubrel
+from emqtwist.net.socketfile import Taken
 from emqtwist.services.supervisor import Supervisor
 from tests.integration.raw import RawClient
 from tests.transports import IO
@@ -134,7 +135,7 @@ async def test_listings_and_commands_that_wait_outlive_the_part(tmp_path: Path) 
 async def test_a_socket_that_another_broker_has_taken_meanwhile_is_left_to_it(tmp_path: Path) -> None:
     path = tmp_path / "commands.sock"
     async with place(path) as (broker, root, control):
-        with pytest.raises(Taken, match="another broker takes commands at"):
+        with pytest.raises(Taken, match="another program listens at"):
             Ctl(path, broker.config.ctl, control.factory, reactor).startService()
         fresh = await connect(path)
         await fresh.callRemote(Run, words=["status"])

@@ -1,30 +1,24 @@
-"""[listener.tcp.<name>]: where clients connect."""
+"""[listener.<type>.<name>]: where clients connect."""
 from dataclasses import dataclass
-from typing import Final
+from typing import ClassVar, Final
 
 from emqtwist.config.access import ACCESS, Access
 from emqtwist.config.rows import named, row
-from emqtwist.config.values import BIND, FLAG, INTEGER, Address
+from emqtwist.config.values import BIND, BIND_FILE, FILE_MODE, FLAG, INTEGER, Address, SocketFile
 
 EFFECTS: Final = "tests/integration/test_listeners.py"
 
 
 @dataclass(frozen=True, kw_only=True)
-class TcpListener:
-    """An address that clients connect to over TCP. Without any listener there is `default`, at 127.0.0.1:1883."""
+class AnyListener:
+    """What listeners of all types have. `kind` is the type."""
 
+    kind: ClassVar[str]
     name: str
-    bind: Address = row(
-        None, BIND, test=EFFECTS,
-        meaning="Where to listen; a port alone means every IPv4 address of the machine, port 0 one that the system "
-                "chooses. Other than at loopback it needs `mqtt.allow_anonymous` or `[auth.scram]` to say who gets in.")
+    bind: Address | SocketFile
     backlog: int = row(
         "1024", INTEGER, minimum="1", maximum="65535", test=EFFECTS,
         meaning="Connections that the system holds before they are accepted.")
-    nodelay: bool = row(
-        "on", FLAG, test=EFFECTS,
-        meaning="Send small packets at once (TCP_NODELAY).")
-
     max_connections: int = row(
         "0", INTEGER, live=True, words={"unlimited": 0}, test=EFFECTS,
         meaning="Connections that the listener has at a time; who comes then sees its connection close. 0 is unlimited.")
@@ -33,9 +27,53 @@ class TcpListener:
         meaning="From which networks clients may connect: the first rule that has the address decides. Who is denied sees "
                 "its connection close before anything is read.")
 
+    @property
+    def label(self) -> str:
+        """Type and name, as `tcp.default`: no other listener has this."""
+        return f"{self.kind}.{self.name}"
+
+
+@dataclass(frozen=True, kw_only=True)
+class PortListener(AnyListener):
+    """What listeners have that listen at a port."""
+
+    bind: Address = row(
+        None, BIND, test=EFFECTS,
+        meaning="Where to listen; a port alone means every IPv4 address of the machine, port 0 one that the system "
+                "chooses. Other than at loopback it needs `mqtt.allow_anonymous` or `[auth.scram]` to say who gets in.")
+    nodelay: bool = row(
+        "on", FLAG, live=True, test=EFFECTS,
+        meaning="Send small packets at once (TCP_NODELAY).")
+
+
+@dataclass(frozen=True, kw_only=True)
+class TcpListener(PortListener):
+    """An address that clients connect to over TCP. Without any listener there is `default`, at 127.0.0.1:1883."""
+
+    kind = "tcp"
+
+
+@dataclass(frozen=True, kw_only=True)
+class UnixListener(AnyListener):
+    """A Unix socket that programs on this machine connect to. They have no address: networks in `access` are not about them,
+    the last rule is; for `mqtt.allow_anonymous` they are at loopback."""
+
+    kind = "unix"
+    bind: SocketFile = row(
+        None, BIND_FILE, test=EFFECTS,
+        meaning="Where the socket's file is to be. A relative path starts at the folder that the broker was started in. A "
+                "file that a dead broker left is replaced; nothing else is.")
+    mode: int = row(
+        "0660", FILE_MODE, live=True, test=EFFECTS,
+        meaning="Permissions of the socket's file: who may write to it may connect.")
+
 
 @dataclass(frozen=True, kw_only=True)
 class ListenerSection:
     """All listeners."""
 
     tcp: tuple[TcpListener, ...] = named(TcpListener, TcpListener(name="default", bind=Address("127.0.0.1", 1883)))
+    unix: tuple[UnixListener, ...] = named(UnixListener)
+
+    def all(self) -> tuple[AnyListener, ...]:
+        return (*self.tcp, *self.unix)

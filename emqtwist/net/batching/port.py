@@ -25,6 +25,7 @@ class Port(StockPort):
     """
 
     log = Logger()
+    stream = Stream  # the class of the transports
     factory: Any
     reactor: Any
 
@@ -60,8 +61,12 @@ class Port(StockPort):
             self._connect(accepted, address)
         return 0
 
+    def _peer(self, address: Any) -> Any:
+        """Who has connected, as `accept` names him."""
+        return self._buildAddr(_with_scope(address))
+
     def _connect(self, accepted: socket.socket, address: Any) -> None:
-        peer = self._buildAddr(_with_scope(address))
+        peer = self._peer(address)
         try:
             protocol = self.factory.buildProtocol(peer)
         except Exception:
@@ -71,7 +76,7 @@ class Port(StockPort):
             accepted.close()
             return
         accepted.setblocking(False)
-        protocol.makeConnection(Stream(accepted, peer, protocol, self._sockets, self._options))
+        protocol.makeConnection(self.stream(accepted, peer, protocol, self._sockets, self._options))
 
     def _pause(self, error: OSError) -> None:
         """Who connects now waits in the backlog; without a pause the port would stay ready and nothing could be done."""

@@ -202,7 +202,7 @@ def test_listeners_show_their_connections_and_why_they_ended() -> None:
 def test_listeners_show_their_limit_and_whom_they_refused() -> None:
     desk = Desk("listener.tcp.default.bind = 127.0.0.1:2883", "listener.tcp.default.max_connections = 1")
     desk.client("a")
-    assert desk.service.listeners["default"].factory.buildProtocol(IPv4Address("TCP", "127.0.0.1", 5000)) is None
+    assert desk.service.listeners["default"].entrance.buildProtocol(IPv4Address("TCP", "127.0.0.1", 5000)) is None
     assert desk.lines("listeners")[2::3] == ["  max_clients     : 1", "  refused_count   : [{too_many_connections,1}]"]
     [listed] = json.loads(desk.ask("listeners", form="json"))
     assert (listed["max_clients"], listed["refused_count"]) == (1, {"too_many_connections": 1})

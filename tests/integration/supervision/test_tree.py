@@ -37,7 +37,7 @@ from tests.integration.supervision.traffic import Talker, Traffic, join, until
 from tests.jobs import Failed, Trial
 from tests.transports import IO
 
-LISTENER: Final = "listeners/tcp.default"
+LISTENERS: Final = ("tcp.default", "unix.local")
 
 
 class Planted(Exception):
@@ -57,8 +57,9 @@ class Place:
 
     def __init__(self, folder: Path) -> None:
         self.service = BrokerService(parse(
-            f"node.io = {IO}\nnode.data_dir = {folder / 'data'}\nstore.type = sqlite\nlistener.tcp.default.bind = 127.0.0.1:0\n"),
-            reactor)
+            f"node.io = {IO}\nnode.data_dir = {folder / 'data'}\nstore.type = sqlite\nlistener.tcp.default.bind = 127.0.0.1:0\n"
+            f"listener.unix.local.bind = {folder / 's'}\n"), reactor)
+        self.path = str(folder / "s")
         self.service.root.add(Child("collector", lambda: Collector(cast(Any, reactor))))
         self.traffic = Traffic(0)
 
@@ -72,6 +73,10 @@ class Place:
     @property
     def root(self) -> Supervisor:
         return self.service.root
+
+    def where(self, listener: str) -> int | str:
+        """What it listens at, from its first start on."""
+        return self.path if listener.startswith("unix") else self.traffic.port
 
     async def until_restarted(self, path: str, times: int = 1) -> None:
         await until(lambda: self.root.find(path).restarts >= times)
@@ -159,21 +164,22 @@ async def kill_systopics(place: Place) -> None:
 
 async def kill_listeners(place: Place) -> None:
     cast(Supervisor, place.root.find("listeners").service).kill()
-    await comes_back(place)
+    for name in LISTENERS:
+        await comes_back(place, name)
 
 
-async def kill_listener(place: Place) -> None:
+async def kill_listener(place: Place, name: str) -> None:
     """As it accepts; others wait to be accepted."""
-    port = cast(Any, place.service.listeners["default"])._port
+    port = cast(Any, place.service.listeners[name])._port
     if IO == "engine":
         port.socket = Deaf(port.socket)
     waiting = [Talker() for _ in range(5)]
     for talker in waiting:
         with suppress(ConnectError):
-            await join(talker, place.traffic.port)
+            await join(talker, place.where(name))
     if IO != "engine":
         port.connectionLost(Failure(Planted()))  # as the reactor does when it cannot read
-    await comes_back(place)
+    await comes_back(place, name)
     for talker in waiting:
         talker.abort()
 
@@ -191,13 +197,14 @@ class Deaf:
         return getattr(self._whole, name)
 
 
-async def comes_back(place: Place) -> None:
+async def comes_back(place: Place, name: str) -> None:
     """The listener has its port again, and a client may come."""
-    await until(lambda: place.root.find(LISTENER).restarts or place.root.find("listeners").restarts)
-    await until(lambda: place.service.port())
+    listener = place.service.listeners[name]
+    await until(lambda: place.root.find(f"listeners/{name}").restarts or place.root.find("listeners").restarts)
+    await until(lambda: listener.is_bound)
     assert place.service.port() == place.traffic.port
     talker = Talker()
-    await join(talker, place.traffic.port)
+    await join(talker, place.where(name))
     await talker.enter("late")
     talker.abort()
 
@@ -271,7 +278,8 @@ async def kill_collector(place: Place) -> None:
 
 KILLS: Final[dict[str, Callable[[Place], Awaitable[None]]]] = {
     "store": kill_storage, "store/process": kill_store, "keeper": kill_keeper, "ticker": kill_ticker, "systopics": kill_systopics,
-    "listeners": kill_listeners, LISTENER: kill_listener, "collector": kill_collector,
+    "listeners": kill_listeners, "collector": kill_collector,
+    **{f"listeners/{name}": partial(kill_listener, name=name) for name in LISTENERS},
     **{path: partial(kill_pool, path=path) for path in ("sm", "server", "pubsub")},
     **{path: partial(kill_worker, path=path) for path in ("sm/0", "server/0", "pubsub/0")},  # the others are as these
 }

@@ -5,7 +5,7 @@ from typing import Any, Final, cast
 
 from twisted.internet import reactor
 from twisted.internet.defer import Deferred
-from twisted.internet.endpoints import TCP4ClientEndpoint, connectProtocol
+from twisted.internet.endpoints import TCP4ClientEndpoint, UNIXClientEndpoint, connectProtocol
 from twisted.internet.protocol import Protocol, connectionDone
 from twisted.internet.task import deferLater
 from twisted.python.failure import Failure
@@ -180,7 +180,9 @@ class Traffic:
         await until(lambda: self.publisher.lost and self.subscriber.lost)
 
 
-async def join(talker: Talker, port: int) -> None:
-    """Connect it; fails with a ConnectError where nobody listens."""
-    connected: Deferred[Any] = connectProtocol(TCP4ClientEndpoint(cast(Any, reactor), "127.0.0.1", port, 10), talker)
+async def join(talker: Talker, where: int | str) -> None:
+    """Connect it to a port, or to the path of a Unix socket; fails with a ConnectError where nobody listens."""
+    here = cast(Any, reactor)
+    endpoint = TCP4ClientEndpoint(here, "127.0.0.1", where, 10) if isinstance(where, int) else UNIXClientEndpoint(here, where, 10)
+    connected: Deferred[Any] = connectProtocol(endpoint, talker)
     await connected

@@ -21,6 +21,12 @@ def test_who_matches_no_rule_gets_what_is_for_all() -> None:
     assert Access().allows("::1")
 
 
+@pytest.mark.parametrize(("text", "allowed"), [
+    ("deny 0.0.0.0/0, deny ::/0, allow all", True), ("allow 0.0.0.0/0, allow ::/0, deny all", False), ("deny all", False)])
+def test_networks_are_not_about_who_has_no_address(text: str, allowed: bool) -> None:
+    assert ACCESS.read(text).allows("") is allowed
+
+
 @pytest.mark.parametrize("text", [OWN, "allow all", "deny all"])
 def test_rules_are_written_as_they_are_read(text: str) -> None:
     rules = ACCESS.read(text)

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from emqtwist.config import Address, Config, ConfigError, Problem, TcpListener, load, parse
+from emqtwist.config import Address, Config, ConfigError, Problem, SocketFile, TcpListener, UnixListener, load, parse
 from emqtwist.config.loading import Loading
 from emqtwist.config.rows import row
 from emqtwist.config.rules import Conflict
@@ -66,6 +66,12 @@ def test_levels_of_parts_have_free_keys_with_dots() -> None:
     sectioned = parse("[log.level]\nconfig.loading = debug\nmqtt = warning")
     dotted = parse("log.level.config.loading = debug\nlog.level.mqtt = warn\nlog.level = info")
     assert sectioned.log.levels == dotted.log.levels == (("config.loading", "debug"), ("mqtt", "warn"))
+
+
+def test_a_listener_of_any_type_replaces_the_default() -> None:
+    listeners = parse("[listener.unix.a]\nbind = mqtt.sock\nmode = 600").listener
+    assert listeners.tcp == ()
+    assert listeners.all() == (UnixListener(name="a", bind=SocketFile("mqtt.sock"), mode=0o600),)
 
 
 def test_every_mistake_is_told_at_once_in_the_order_of_lines() -> None:

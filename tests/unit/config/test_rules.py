@@ -65,6 +65,16 @@ def test_two_listeners_cannot_have_one_address() -> None:
                        "listener.tcp.a has this address already (127.0.0.1:1883)")
 
 
+def test_two_listeners_cannot_have_one_file() -> None:
+    [message] = messages("[listener.unix.a]\nbind=s\n[listener.unix.b]\nbind=s")
+    assert message == "broker.ini:4: [listener.unix.b] bind = s: listener.unix.a has this address already (s)"
+
+
+def test_listeners_of_two_types_may_be_called_alike() -> None:
+    listeners = parse("listener.tcp.a.bind = 127.0.0.1:1\nlistener.unix.a.bind = s").listener
+    assert [each.label for each in listeners.all()] == ["tcp.a", "unix.a"]
+
+
 def test_any_number_of_listeners_may_let_the_system_choose() -> None:
     assert len(parse("[listener.tcp.a]\nbind=127.0.0.1:0\n[listener.tcp.b]\nbind=127.0.0.1:0").listener.tcp) == 2
 
@@ -100,7 +110,7 @@ def test_a_program_may_use_what_words_stand_for() -> None:
 def test_a_program_may_go_without_listeners_but_not_call_two_alike() -> None:
     validate(Config(listener=ListenerSection(tcp=())))
     twins = tuple(TcpListener(name="a", bind=Address("127.0.0.1", port)) for port in (1, 2))
-    with pytest.raises(ConfigError, match="two listeners are called a"):
+    with pytest.raises(ConfigError, match=r"two listeners are called tcp\.a"):
         validate(Config(listener=ListenerSection(tcp=twins)))
 
 
