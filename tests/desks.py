@@ -22,14 +22,20 @@ WALL = 5000.0  # Unix seconds at the start
 
 
 class Desk:
-    """A broker that takes commands; each line of configuration is `section.key = value`."""
+    """A broker that takes commands; each line of configuration is `section.key = value`.
 
-    def __init__(self, *lines: str, logs: bool = True) -> None:
-        self.reactor = MemoryReactorClock()
+    Commands see an empty tree, so that a test can put into it what it likes, or the `whole` one of the broker.
+    """
+
+    def __init__(self, *lines: str, logs: bool = True, whole: bool = False, reactor: MemoryReactorClock | None = None) -> None:
+        self.reactor = reactor or MemoryReactorClock()
         self.service = BrokerService(parse("\n".join(lines)), self.reactor, self._now)
         self.service.startService()
-        self.root = Supervisor("root", [], self.reactor)
-        self.root.startService()
+        if whole:
+            self.root = self.service.root
+        else:
+            self.root = Supervisor("root", [], self.reactor)
+            self.root.startService()
         self.applied: list[Config] = []
         self.control = Control(self.service, self.root, self._apply, lambda: logs, self.reactor)
         self.control.factory.context.wall = lambda: WALL + self.reactor.seconds()

@@ -1,23 +1,25 @@
 """listeners: where clients connect."""
 from collections.abc import Iterator, Mapping
 
-from emqtwist.config import Address
+from twisted.internet.error import CannotListenError
+
 from emqtwist.ctl.context import Context
-from emqtwist.ctl.registry import Line, Registry, Words, pair
+from emqtwist.ctl.registry import Line, Refused, Registry, Words, pair, plain
+from emqtwist.net.listeners import Listener
 
 
 def listed(context: Context, words: Words) -> Iterator[Line]:
     for name, listener in context.service.listeners.items():
-        address = str(Address(listener.section.bind.host, listener.port))
-        ends = listener.factory.ends
-        columns: dict[str, object] = {"name": name, "protocol": "mqtt:tcp", "address": address,
+        protocol = f"mqtt:{listener.section.kind}"
+        ends, state = listener.factory.ends, "running" if listener.is_bound else "stopped"
+        columns: dict[str, object] = {"name": name, "protocol": protocol, "address": listener.address,
                                       "max_clients": listener.section.max_connections,
                                       "current_clients": len(listener.factory.protocols), "shutdown_count": dict(ends),
-                                      "refused_count": dict(listener.admission.refused)}
-        yield f"listener on mqtt:tcp:{address}", columns
+                                      "refused_count": dict(listener.admission.refused), "state": state}
+        yield f"listener on {protocol}:{listener.address}", columns
         for key, value in (("acceptors", 1), ("max_clients", listener.section.max_connections or "infinity"),
                            ("current_clients", len(listener.factory.protocols)), ("shutdown_count", counted(ends)),
-                           ("refused_count", counted(listener.admission.refused))):
+                           ("refused_count", counted(listener.admission.refused)), ("name", name), ("state", state)):
             yield pair(key, value, 16, "  ")[0], {}
 
 
@@ -26,8 +28,60 @@ def counted(by_cause: Mapping[str, int]) -> str:
     return "[" + ",".join(f"{{{cause},{count}}}" for cause, count in sorted(by_cause.items())) + "]"
 
 
+def _found(context: Context, words: Words) -> Listener:
+    """By name, `tcp.default` or `default` alone for one of TCP; or as emqttd names it, by type and address."""
+    listeners = context.service.listeners
+    if len(words) == 2:
+        kind = words[0].removeprefix("mqtt:")
+        for listener in listeners.values():
+            if listener.section.kind == kind and words[1] in (listener.address, str(listener.port or "")):
+                return listener
+        raise Refused("Not Found.")
+    try:
+        return listeners[words[0]]
+    except KeyError:
+        raise Refused("Not Found.") from None
+
+
+def _done(verb: str, listener: Listener) -> list[Line]:
+    return [plain(f"{verb} mqtt:{listener.section.kind} listener on {listener.address} successfully.")]
+
+
+async def _begin(context: Context, listener: Listener, verb: str) -> list[Line]:
+    try:
+        await context.root.restart(f"listeners/{listener.name}")
+    except CannotListenError as error:
+        raise Refused(f"Failed to {verb.lower()} mqtt:{listener.section.kind} listener on {listener.address}: "
+                      f"{error.socketError.strerror}") from None
+    return _done(verb, listener)
+
+
+async def start(context: Context, words: Words) -> list[Line]:
+    listener = _found(context, words)
+    if listener.is_bound:
+        raise Refused(f"{listener.name} runs already")
+    return await _begin(context, listener, "Start")
+
+
+async def restart(context: Context, words: Words) -> list[Line]:
+    return await _begin(context, _found(context, words), "Restart")
+
+
+async def stop(context: Context, words: Words) -> list[Line]:
+    """Who is connected stays."""
+    listener = _found(context, words)
+    await context.root.stop(f"listeners/{listener.name}")
+    return _done("Stop", listener)
+
+
 def add(registry: Registry) -> None:
-    prints = "`listener on mqtt:tcp:<ip:port>`, and below it `acceptors`, `max_clients`, `current_clients`, `shutdown_count`, " \
-             "`refused_count`"
+    prints = "`listener on mqtt:<type>:<ip:port or path>`, and below it `acceptors`, `max_clients`, `current_clients`, " \
+             "`shutdown_count`, `refused_count`, `name`, `state`"
     registry.add("listeners", "", "List the listeners", listed, prints)
     registry.add("listeners list", "", "The same", listed, prints)
+    for verb, waiting, meaning in (("start", start, "Start a listener that was stopped"),
+                                   ("restart", restart, "Close a listener and open it again, at the same port"),
+                                   ("stop", stop, "Close a listener; who is connected stays")):
+        prints = f"`{verb.capitalize()} mqtt:<type> listener on <address> successfully.`, or why not"
+        registry.add_waiting(f"listeners {verb}", "<Name>", meaning, waiting, prints)
+        registry.add_waiting(f"listeners {verb}", "<Type> <Port/IP:Port>", f"{meaning}, as emqttd names it", waiting, prints)

@@ -1,0 +1,76 @@
+"""listeners start, stop, restart: at a broker that goes on."""
+import json
+
+import pytest
+from twisted.internet.error import CannotListenError
+from twisted.internet.interfaces import IListeningPort
+from twisted.internet.testing import MemoryReactorClock
+from twisted.python.failure import Failure
+
+from emqtwist.mqtt.packets import Pingreq, Pingresp
+from tests.desks import Desk
+
+A, B = "listener.tcp.a.bind = 127.0.0.1:2883", "listener.tcp.b.bind = 127.0.0.1:2884"
+LOCAL = "listener.unix.a.bind = a.sock"
+PLACES = {"tcp.a": "127.0.0.1:2883", "tcp.b": "127.0.0.1:2884", "unix.a": "a.sock"}
+
+
+def states(desk: Desk) -> dict[str, str]:
+    return {each["name"]: each["state"] for each in json.loads(desk.ask("listeners", form="json"))}
+
+
+@pytest.mark.parametrize(("words", "label"), [
+    (["tcp.a"], "tcp.a"), (["a"], "tcp.a"), (["unix.a"], "unix.a"),
+    (["tcp", "127.0.0.1:2884"], "tcp.b"), (["mqtt:tcp", "2884"], "tcp.b"), (["unix", "a.sock"], "unix.a")])
+def test_one_listener_is_stopped_and_started_and_no_other(words: list[str], label: str) -> None:
+    desk = Desk(A, B, LOCAL, whole=True)
+    kind = label.partition(".")[0]
+    where = f"mqtt:{kind} listener on {PLACES[label]} successfully."
+    assert set(states(desk).values()) == {"running"}
+    assert desk.lines("listeners", "stop", *words) == [f"Stop {where}"]
+    assert [name for name, state in states(desk).items() if state == "stopped"] == [label]
+    assert not desk.service.listeners[label].is_bound
+    assert desk.root.find(f"listeners/{label}").state == "stopped"
+    if words != ["mqtt:tcp", "2884"]:  # a listener that is stopped has no port, but its address
+        assert desk.lines("listeners", "start", *words) == [f"Start {where}"]
+        assert set(states(desk).values()) == {"running"}
+
+
+def test_who_is_connected_to_a_listener_stays_when_it_is_stopped_or_restarted() -> None:
+    desk = Desk("listener.tcp.default.bind = 127.0.0.1:2883", B, whole=True)
+    client = desk.client("c")
+    for verb in ("restart", "stop", "start"):
+        desk.ask("listeners", verb, "default")
+        client.send(Pingreq())
+        client.one(Pingresp)
+    assert desk.service.port() == 2883
+
+
+def test_what_cannot_be_done_is_told() -> None:
+    desk = Desk(A, whole=True)
+    for words in (["b"], ["ssl.a"], ["a.b"], ["tcp", "1"], ["ssl", "2883"]):
+        assert str(desk.error("listeners", "stop", *words)) == "Not Found."
+    assert str(desk.error("listeners", "start", "a")) == "tcp.a runs already"
+
+
+class Crowded(MemoryReactorClock):
+    taken = False
+
+    def listenTCP(self, port: int, *arguments: object, **named: object) -> IListeningPort:
+        if self.taken:
+            raise CannotListenError("127.0.0.1", port, OSError(98, "Address already in use"))
+        listening: IListeningPort = super().listenTCP(port, *arguments, **named)
+        return listening
+
+
+def test_a_port_that_another_has_taken_meanwhile_is_told_and_tried_for(logged_failures: list[Failure]) -> None:
+    reactor = Crowded()
+    desk = Desk(A, whole=True, reactor=reactor)
+    desk.ask("listeners", "stop", "a")
+    reactor.taken = True
+    told = "Failed to start mqtt:tcp listener on 127.0.0.1:2883: Address already in use"
+    assert str(desk.error("listeners", "start", "a")) == told
+    reactor.taken = False
+    reactor.advance(5)
+    assert states(desk) == {"tcp.a": "running"}
+    logged_failures[:] = [failure for failure in logged_failures if not failure.check(CannotListenError)]
