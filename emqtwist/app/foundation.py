@@ -69,6 +69,8 @@ class Foundation:
         """Once a second: what fell due."""
         self.turns.begin()
         self.broker.tick()
+        for listener in self.listeners.values():
+            listener.admission.tell()
         if self.keeper is not None:
             self.keeper.guard(self.keeper.tick)  # what fails there is its death, not the ticker's
 

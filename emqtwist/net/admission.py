@@ -17,7 +17,8 @@ class Admission:
     """The checks of one listener, asked in their order; `refused` is a dict cause -> how many.
 
     `section` may be replaced: who is connected stays. `connections` tells how many are open. Nobody can be answered yet: a
-    client that is refused sees its connection close.
+    client that is refused sees its connection close. Of many that are refused for one cause the log tells the first, and once
+    a second, by `tell`, how many there were besides.
     """
 
     log: Final = Logger()
@@ -26,6 +27,7 @@ class Admission:
         self.section = section
         self.checks: list[Check] = [self._check_address, self._check_count]
         self.refused: dict[str, int] = {}
+        self._untold: dict[str, int] = {}  # cause -> how many since the last line
         self._listener = listener
         self._connections = connections
         self._metrics = metrics
@@ -50,5 +52,17 @@ class Admission:
     def _refuse(self, peer: str, cause: str) -> None:
         self.refused[cause] = self.refused.get(cause, 0) + 1
         self._metrics.refuse(cause)
+        if cause in self._untold:
+            self._untold[cause] += 1
+            return
+        self._untold[cause] = 0
         self.log.warn("{listener} refuses {peer}: {cause}: {reason}", listener=self._listener, peer=peer, cause=cause,
                       reason=REFUSALS[cause])
+
+    def tell(self) -> None:
+        """Once a second: how many were refused and not told."""
+        untold, self._untold = self._untold, {}
+        for cause, count in untold.items():
+            if count:
+                self.log.warn("{listener} has refused {count} more: {cause}: {reason}", listener=self._listener, count=count,
+                              cause=cause, reason=REFUSALS[cause])

@@ -68,3 +68,27 @@ def test_the_address_is_looked_at_first() -> None:
     gate.inside = 1
     gate.admission.admits(HERE)
     assert gate.admission.refused == {ADDRESS_DENIED: 1}
+
+
+def told(events: list[LogEvent]) -> list[tuple[str, int]]:
+    """Causes, and how many more there were: 0 for the line that names a peer."""
+    own = [each for each in events if each["log_namespace"].startswith("emqtwist.net.admission")]
+    return [(each["cause"], each.get("count", 0)) for each in own]
+
+
+def test_of_many_refusals_the_log_has_a_line_for_each_cause_and_second(events: list[LogEvent]) -> None:
+    gate = Gate("deny 10.0.0.0/8, allow all", max_connections=1)
+    gate.inside = 1
+    for _ in range(1000):
+        gate.admission.admits(HERE)
+        gate.admission.admits(IPv4Address("TCP", "11.0.0.1", 1))
+    assert told(events) == [(ADDRESS_DENIED, 0), (TOO_MANY_CONNECTIONS, 0)]
+    gate.admission.tell()
+    assert told(events)[2:] == [(ADDRESS_DENIED, 999), (TOO_MANY_CONNECTIONS, 999)]
+    gate.admission.tell()  # nothing more has happened
+    assert len(told(events)) == 4
+    gate.admission.admits(HERE)
+    assert told(events)[4:] == [(ADDRESS_DENIED, 0)]
+    gate.admission.tell()
+    assert len(told(events)) == 5
+    assert gate.admission.refused == {ADDRESS_DENIED: 1001, TOO_MANY_CONNECTIONS: 1000}
