@@ -121,6 +121,7 @@ class World:
         self.witness = Witness()
         self._tokens = 0
         self.broker = Broker(settings_of(parse("\n".join(lines))), self._token, self.turn, self.witness)
+        self.door = door.Door("tcp.default")  # that all come through
         strict(self.broker)
 
     @property
@@ -190,7 +191,7 @@ class Peer:
 
     def __init__(self, world: World, loopback: bool = True) -> None:
         self.world = world
-        self.connection = Connection(world.broker, door.Door("tcp.default"), door.Peer("10.0.0.1:50000", "10.0.0.1", loopback))
+        self.connection = Connection(world.broker, world.door, door.Peer("10.0.0.1:50000", "10.0.0.1", loopback))
         self.connection.owner = self
         self.closed = False
         self.raw = b""  # all bytes that came

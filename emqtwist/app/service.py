@@ -10,6 +10,7 @@ from twisted.internet.defer import Deferred, TimeoutError, gatherResults
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
+from emqtwist.app.doors import configure
 from emqtwist.app.foundation import Foundation
 from emqtwist.app.methods import methods_of
 from emqtwist.app.plugins import Plugins, names_of
@@ -194,9 +195,7 @@ class BrokerService(Foundation, MultiService):
         self.pool.configure(self.config.pooler)
         self.monitor.configure(self.config.sysmon)
         for section in self.config.listener.all():
-            listener = self.listeners[section.label]
-            listener.configure(section)
-            listener.factory.max_unsent = self.config.mqtt.client.max_unsent
+            configure(self.listeners[section.label], section, self.config)
 
     async def _stop(self, stopped: Deferred[None]) -> None:
         await stopped

@@ -335,6 +335,27 @@ class Priorities(Unit[tuple[tuple[str, int], ...]]):
         return ",".join(f"{topic}={priority}" for topic, priority in value)
 
 
+class Versions(Unit[tuple[int, ...]]):
+    """Versions of MQTT, as protocol levels."""
+
+    name = "versions"
+    form = "versions as 3.1, 3.1.1, 5.0"
+    LEVELS: Final = {"3.1": 3, "3.1.1": 4, "5.0": 5}
+
+    def read(self, text: str) -> tuple[int, ...]:
+        names = [part.strip() for part in text.split(",")]
+        if not all(name in self.LEVELS for name in names):
+            raise ValueError("not a list of versions of MQTT")
+        return tuple(sorted({self.LEVELS[name] for name in names}))
+
+    def holds(self, value: object) -> bool:
+        return isinstance(value, tuple) and value != () and set(value) <= set(self.LEVELS.values())
+
+    def write(self, value: object) -> str:
+        assert isinstance(value, tuple)
+        return ", ".join(name for name, level in self.LEVELS.items() if level in value)
+
+
 FLAG: Final = Flag()
 INTEGER: Final = Integer()
 NUMBER_UNIT: Final = Number()
@@ -347,3 +368,4 @@ BIND: Final = Bind()
 BIND_FILE: Final = BindFile()
 FILE_MODE: Final = FileMode()
 PRIORITIES: Final = Priorities()
+VERSIONS: Final = Versions()

@@ -2,7 +2,7 @@
 from collections.abc import Callable
 from typing import Final, cast
 
-from emqtwist.core import authenticating, metrics, moving, ruling
+from emqtwist.core import authenticating, metrics, moving, ruling, terms
 from emqtwist.core.access import Accept, Client
 from emqtwist.core.aliases import Outgoing
 from emqtwist.core.connection import CLOSED, OPEN, Connection
@@ -85,6 +85,7 @@ class _Opening:
         connection.decoder.max_packet_size = self.max_packet_size
         self.answer.authentication_data = accept.data
         self.packet.user_name = accept.user_name  # the proved one
+        terms.take_user_name(connection, self.packet, self.answer)
         _open(connection, self.packet, self.answer)
 
 
@@ -198,9 +199,9 @@ def _inform(connection: Connection, packet: Connect, answer: Properties) -> None
 
 
 STEPS: Final[list[Callable[[Connection, Connect, Properties], None]]] = [
-    _read_properties, _check_moved, _check_store,
-    _check_method, _check_identifier, _check_access, _check_will, _assign_identifier, _set_keep_alive,
-    _announce_limits, _inform,
+    terms.check_version, _read_properties, _check_moved, _check_store,
+    _check_method, terms.take_user_name, _check_identifier, _check_access, _check_will, _assign_identifier,
+    _set_keep_alive, terms.bound_keep_alive, _announce_limits, _inform,
 ]
 
 

@@ -241,7 +241,7 @@ class Connection(Link):
     def check(self, now: float) -> None:
         """Close when CONNECT or the next packet is overdue [MQTT-3.1.2-22]."""
         silent = now - self.last_seen
-        limit = self.broker.settings.connect_timeout
+        limit = self.door.terms.connect_timeout or self.broker.settings.connect_timeout
         if self.exchange is not None and self.exchange.is_overdue(now, limit):
             self.fail(NotAuthorized(f"authentication has taken more than {limit:g} s"))
         elif self.state == OPENING:

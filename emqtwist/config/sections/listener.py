@@ -4,9 +4,21 @@ from typing import ClassVar, Final
 
 from emqtwist.config.access import ACCESS, Access
 from emqtwist.config.rows import named, row
-from emqtwist.config.values import BIND, BIND_FILE, FILE_MODE, FLAG, INTEGER, Address, SocketFile
+from emqtwist.config.values import (
+    BIND,
+    BIND_FILE,
+    DURATION,
+    FILE_MODE,
+    FLAG,
+    INTEGER,
+    VERSIONS,
+    WHOLE_SECONDS,
+    Address,
+    SocketFile,
+)
 
 EFFECTS: Final = "tests/integration/test_listeners.py"
+TERMS: Final = "tests/unit/core/test_terms.py"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -26,6 +38,19 @@ class AnyListener:
         "allow all", ACCESS, live=True, test=EFFECTS,
         meaning="From which networks clients may connect: the first rule that has the address decides. Who is denied sees "
                 "its connection close before anything is read.")
+    protocol_versions: tuple[int, ...] = row(
+        "3.1, 3.1.1, 5.0", VERSIONS, live=True, test=TERMS,
+        meaning="Versions of MQTT that clients may speak here.")
+    max_keep_alive: int = row(
+        "0", WHOLE_SECONDS, live=True, words={"unlimited": 0}, maximum="65535", test=TERMS,
+        meaning="Longest Keep Alive. A 5.0 client that asks for more, or for none, is told this one instead; an older one does "
+                "not get in. 0 is unlimited.")
+    use_username_as_clientid: bool = row(
+        "off", FLAG, live=True, test=TERMS,
+        meaning="Whether the User Name, where there is one, is the Client Identifier too, whatever the client says.")
+    handshake_timeout: float = row(
+        "auto", DURATION, live=True, words={"auto": 0.0}, test=TERMS,
+        meaning="Time that a client has from its connection to CONNECT. `auto`: `mqtt.client.idle_timeout`.")
 
     @property
     def label(self) -> str:

@@ -15,6 +15,7 @@ from emqtwist.config.values import (
     PRIORITIES,
     SIZE,
     TEXT,
+    VERSIONS,
     WHOLE_SECONDS,
     Address,
     Choice,
@@ -44,6 +45,7 @@ WORD = Text("a word", r"[a-z]+")
     (BIND, "1883", Address("0.0.0.0", 1883)), (BIND, "127.0.0.1:1883", Address("127.0.0.1", 1883)),
     (BIND, "[::1]:1883", Address("::1", 1883)), (BIND, "[::]:0", Address("::", 0)),
     (BIND, "localhost:1883", Address("127.0.0.1", 1883)),
+    (VERSIONS, "3.1.1", (4,)), (VERSIONS, "5.0,3.1", (3, 5)),
     (BIND_FILE, "/run/a b.sock", SocketFile("/run/a b.sock")), (FILE_MODE, "0660", 0o660), (FILE_MODE, "600", 0o600),
     (PRIORITIES, "", ()), (PRIORITIES, "a/b=1, c=255", (("a/b", 1), ("c", 255))), (PRIORITIES, "a=b=7", (("a=b", 7),)),
 ])
@@ -65,6 +67,7 @@ def test_text_stands_for_a_value(unit: Unit[object], text: str, value: object) -
     (LETTERS, ""), (LETTERS, "gamma"), (WORD, "two words"), (WORD, ""),
     (BIND, ""), (BIND, "65536"), (BIND, "-1"), (BIND, "example.org:1883"), (BIND, "127.0.0.1"), (BIND, "::1:1883"),
     (BIND, "[127.0.0.1]:1883"), (BIND, "127.0.0.256:1883"), (BIND, "[::1:1883"),
+    (VERSIONS, ""), (VERSIONS, "5"), (VERSIONS, "3.1.1,"),
     (BIND_FILE, ""), (BIND_FILE, "a\0b"), (FILE_MODE, "0o660"), (FILE_MODE, "0668"), (FILE_MODE, "4755"), (FILE_MODE, "6"),
     (PRIORITIES, "a"), (PRIORITIES, "a=256"), (PRIORITIES, "a=-1"), (PRIORITIES, "a=1,a=2"), (PRIORITIES, "a/+=1"),
     (PRIORITIES, "#=1"), (PRIORITIES, "=1"), (PRIORITIES, "a=1,"), (PRIORITIES, "a="),
@@ -81,6 +84,7 @@ def test_other_text_is_refused_and_not_repeated(unit: Unit[object], text: str) -
     (LETTERS, "b"), (LETTERS, None), (TEXT, b"bytes"), (WORD, "two words"),
     (BIND, "127.0.0.1:1883"), (BIND, Address("example.org", 1883)), (BIND, Address("127.0.0.1", 65536)),
     (BIND, Address("127.0.0.1", -1)),
+    (VERSIONS, ()), (VERSIONS, (2,)), (VERSIONS, [4]),
     (BIND_FILE, "a"), (BIND_FILE, SocketFile("")), (FILE_MODE, 0o1000), (FILE_MODE, "0660"),
     (PRIORITIES, {"a": 1}), (PRIORITIES, (("a", 256),)), (PRIORITIES, (("a",),)), (PRIORITIES, ((b"a", 1),)),
 ])
