@@ -214,6 +214,8 @@ class BrokerService(Foundation, MultiService):
     async def _farewell(self) -> None:
         """Nobody comes any more, and all are told to go; what they are still promised is stored."""
         await self.root.stop("listeners")
+        for listener in self.listeners.values():
+            listener.entrance.dismiss()
         await self._drain()
         self._dismiss()
         await gatherResults([listener.factory.when_empty() for listener in self.listeners.values()])

@@ -6,7 +6,7 @@ from twisted.internet.interfaces import IAddress
 from twisted.logger import Logger
 
 from emqtwist.config import AnyListener
-from emqtwist.core.causes import ADDRESS_DENIED, REFUSALS, TOO_MANY_CONNECTIONS
+from emqtwist.core.causes import ADDRESS_DENIED, PROXY_DENIED, REFUSALS, TOO_MANY_CONNECTIONS
 from emqtwist.core.metrics import Metrics
 from emqtwist.net.address import peer_of
 
@@ -38,9 +38,18 @@ class Admission:
         for check in self.checks:
             cause = check(peer.address)
             if cause:
-                self._refuse(peer.text, cause)
+                self.refuse(peer.text, cause)
                 return False
         return True
+
+    def admits_sender(self, address: IAddress) -> bool:
+        """Whether who connects from `address` may say, by the PROXY protocol, for whom; about whom `admits` is asked then."""
+        peer = peer_of(address)
+        cause = "" if self.section.proxy_protocol_from.allows(peer.address) else PROXY_DENIED
+        cause = cause or self._check_count(peer.address)
+        if cause:
+            self.refuse(peer.text, cause)
+        return not cause
 
     def _check_address(self, host: str) -> str:
         return "" if self.section.access.allows(host) else ADDRESS_DENIED
@@ -49,7 +58,8 @@ class Admission:
         most = self.section.max_connections
         return TOO_MANY_CONNECTIONS if most and self._connections() >= most else ""
 
-    def _refuse(self, peer: str, cause: str) -> None:
+    def refuse(self, peer: str, cause: str) -> None:
+        """Count it, and tell it in the log."""
         self.refused[cause] = self.refused.get(cause, 0) + 1
         self._metrics.refuse(cause)
         if cause in self._untold:

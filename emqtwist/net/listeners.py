@@ -37,7 +37,7 @@ class Listener:
         self.name = section.label
         self.outer: Any = factory if outer is None else outer
         self.admission = Admission(self.name, section, self._count, factory.turns.broker.metrics)
-        self.entrance = Entrance(self.outer, self.admission.admits, self._lost)
+        self.entrance = Entrance(self.outer, self.admission, reactor, self._lost)
         self.watch: Callable[[], object] | None = None
         self._reactor = reactor
         self._sockets = sockets
@@ -125,7 +125,7 @@ class Listener:
         self.section = self.admission.section = section
 
     def _count(self) -> int:
-        return len(self.outer.protocols)
+        return len(self.outer.protocols) + len(self.entrance.waiting)
 
     def _lost(self) -> None:
         """The port is gone."""

@@ -14,10 +14,12 @@ from emqtwist.config.values import (
     VERSIONS,
     WHOLE_SECONDS,
     Address,
+    Choice,
     SocketFile,
 )
 
 EFFECTS: Final = "tests/integration/test_listeners.py"
+PROXY: Final = "tests/integration/test_proxy.py"
 TERMS: Final = "tests/unit/core/test_terms.py"
 
 
@@ -51,6 +53,18 @@ class AnyListener:
     handshake_timeout: float = row(
         "auto", DURATION, live=True, words={"auto": 0.0}, test=TERMS,
         meaning="Time that a client has from its connection to CONNECT. `auto`: `mqtt.client.idle_timeout`.")
+    proxy_protocol: str = row(
+        "off", Choice("off", "v1", "v2", "any"), live=True, test=PROXY,
+        meaning="Version of the PROXY protocol whose header stands before all else, from a proxy that tells whom it speaks "
+                "for. That address is the client's then, wherever one is looked at or shown. Without a header, or with "
+                "another version, nobody gets in.")
+    proxy_protocol_timeout: float = row(
+        "5s", DURATION, live=True, minimum="10ms", test=PROXY,
+        meaning="Time until the header has come.")
+    proxy_protocol_from: Access = row(
+        "allow all", ACCESS, live=True, test=PROXY,
+        meaning="From which networks proxies may connect, as in `access`, which is about clients. What a proxy says is "
+                "believed: all who can reach the listener and are allowed here can say that they are anybody.")
 
     @property
     def label(self) -> str:

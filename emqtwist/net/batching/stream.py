@@ -314,6 +314,10 @@ class Stream:
     def getPeer(self) -> Address:
         return self._peer
 
+    def speak_for(self, peer: Address) -> None:
+        """Whoever is connected is only the proxy of `peer`."""
+        self._peer = peer
+
     def getHost(self) -> Address:
         return type(self._peer)("TCP", *self.socket.getsockname())
 
