@@ -17,6 +17,8 @@ def settings_of(config: Config) -> Settings:
         keep_alive_backoff=mqtt.keepalive_backoff,
         server_keep_alive=mqtt.server_keep_alive,
         connect_timeout=mqtt.client.idle_timeout,
+        message_rate=mqtt.client.message_rate,
+        byte_rate=mqtt.client.byte_rate,
         max_subscriptions=session.max_subscriptions,
         upgrade_qos=session.upgrade_qos,
         max_inflight=session.max_inflight,

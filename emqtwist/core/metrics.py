@@ -83,12 +83,13 @@ class Metrics:
 
     `received`, `sent` and `missed` are lists by packet type, without PUBLISH; `pubacks_received` are apart. `flights` were
     sent at QoS 1 and 2. `qos1_unanswered` are PUBLISH packets without PUBACK. `parts_more` are parts beyond those that the
-    head of this file tells of. `packets_received` are those that were served.
+    head of this file tells of. `packets_received` are those that were served. `held_back` is how often a client that was
+    faster than its rate was not read for a while.
     """
 
     __slots__ = ("drops", "refusals", "ends", "connects", "authentications", "bytes_received", "packets_received", "received",
                  "sent", "missed", "pubacks_received", "qos1_unanswered", "qos2_received", "flights", "qos2_sent",
-                 "parts_more", "qos2_dropped", "hook_failures", "job_failures", "_turn")
+                 "parts_more", "qos2_dropped", "hook_failures", "job_failures", "held_back", "_turn")
 
     def __init__(self, turn: Turn) -> None:
         self.drops: dict[str, int] = dict.fromkeys(DROPS, 0)
@@ -110,6 +111,7 @@ class Metrics:
         self.qos2_dropped = 0
         self.hook_failures = 0
         self.job_failures = 0
+        self.held_back = 0
         self._turn = turn
 
     def drop(self, cause: str, count: int = 1) -> None:
@@ -124,6 +126,10 @@ class Metrics:
     def authentication(self, result: str) -> None:
         self.authentications[result] += 1
 
+    def published(self) -> int:
+        """How many PUBLISH packets were served."""
+        return self.packets_received - sum(self.received) - self.pubacks_received
+
     def counters(self) -> dict[str, int]:
         """All counters by name; those of causes and results that are in closed lists are there from the start."""
         found = {"bytes_received": self.bytes_received, "bytes_sent": self._turn.bytes_sent}
@@ -134,6 +140,7 @@ class Metrics:
         found["qos2_dropped"] = self.qos2_dropped
         found["hook_failures"] = self.hook_failures
         found["job_failures"] = self.job_failures
+        found["held_back"] = self.held_back
         found["connects"] = self.connects
         for result, count in self.authentications.items():
             found["authentication_" + result] = count

@@ -31,7 +31,7 @@ class Settings:
                  "shared_subscription", "shared_strategy",
                  "queue", "max_retained", "max_retained_payload", "retained_expiry", "replay_batch", "route_cache",
                  "max_topic_alias", "wildcard_subscription", "subscription_identifiers", "response_information",
-                 "server_moved", "server_reference")
+                 "server_moved", "server_reference", "message_rate", "byte_rate", "rated")
 
     def __init__(self, *, max_packet_size: int, max_connect_size: int, max_client_id: int, max_topic_levels: int, max_qos: int,
                  retain_available: bool, allow_anonymous: str, keep_alive_backoff: float, server_keep_alive: int,
@@ -41,7 +41,7 @@ class Settings:
                  max_retained: int, max_retained_payload: int, retained_expiry: float, replay_batch: int,
                  route_cache: int,
                  max_topic_alias: int, wildcard_subscription: bool, subscription_identifiers: bool, response_information: str,
-                 server_moved: str, server_reference: str) -> None:
+                 server_moved: str, server_reference: str, message_rate: int, byte_rate: int) -> None:
         self.max_packet_size = max_packet_size
         self.max_connect_size = max_connect_size
         self.max_client_id = max_client_id
@@ -73,3 +73,6 @@ class Settings:
         self.response_information = response_information
         self.server_moved = server_moved
         self.server_reference = server_reference
+        self.message_rate = message_rate
+        self.byte_rate = byte_rate
+        self.rated = message_rate > 0 or byte_rate > 0

@@ -9,6 +9,7 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
+from emqtwist.core.buckets import Bucket
 from emqtwist.core.causes import NORMAL
 from emqtwist.core.connection import Connection
 from emqtwist.core.door import Door
@@ -19,6 +20,7 @@ from emqtwist.net.address import peer_of
 from emqtwist.net.batching import LARGE_PIECE, Stream
 from emqtwist.net.turns import Turns
 
+LOOK = 1.0  # seconds after which a client that is held back is looked at again: its rate may have changed
 LINGER = 5.0  # seconds that a closing connection has to take its last bytes
 
 
@@ -33,6 +35,9 @@ class MQTTProtocol(Protocol):
     closes_by: float | None = None  # when a closing connection is ended by force, on the clock's time
     _excess = 0  # bytes written since the transport has too much
     _resting = False  # nothing is read while the connection waits for a decision
+    _toll: IDelayedCall | None = None  # nothing is read before: the client was faster than its rate
+    _messages: Bucket | None = None
+    _bytes: Bucket | None = None
 
     def connectionMade(self) -> None:
         factory = self.factory
@@ -50,20 +55,28 @@ class MQTTProtocol(Protocol):
         turns = self.factory.turns
         if not turns.reading:
             turns.begin()
+        rated = self.connection.broker.circle.settings.rated
+        before = self.connection.broker.metrics.published() if rated else 0
         try:
             receive(self.connection, data)  # [MQTT-4.2-1]
         except Exception:
             self._defect()
+        if rated:
+            self._pay(len(data), self.connection.broker.metrics.published() - before)
         if self.connection.pending is not None:
             self._resting = True
             self.transport.pauseProducing()
 
     def proceed(self) -> None:
         """Called in the flush after the decision that the connection waits for."""
+        rated = self.connection.broker.circle.settings.rated
+        before = self.connection.broker.metrics.published() if rated else 0
         try:
             proceed(self.connection)
         except Exception:
             self._defect()
+        if rated:
+            self._pay(0, self.connection.broker.metrics.published() - before)
         if self.connection.pending is None:
             self._read_on()
 
@@ -73,13 +86,59 @@ class MQTTProtocol(Protocol):
         # [MQTT3-4.8.0-2]
         self.connection.fail(MQTTError("a defect of the broker ended this connection", IMPLEMENTATION_SPECIFIC_ERROR))
 
+    def _pay(self, size: int, messages: int) -> bool:
+        """Read nothing until what was sent beyond the rates is paid for; whether that is so. Before CONNECT other bounds hold."""
+        connection = self.connection
+        if connection.session is None or connection.closing:
+            return False
+        wait = self._owed(size, messages)
+        if not wait:
+            return False
+        connection.last_seen = connection.turn.now + wait  # it may have sent what Keep Alive asks for
+        if self._toll is None:
+            self.transport.pauseProducing()
+            self._toll = self.factory.clock.callLater(min(wait, LOOK), self._look)
+        return True
+
+    def _owed(self, size: int, messages: int) -> float:
+        """How many seconds the client has to be held back."""
+        settings, now = self.connection.broker.settings, self.connection.turn.now
+        wait = 0.0
+        if settings.message_rate:
+            if self._messages is None:
+                self._messages = Bucket(now)
+            wait = self._messages.take(messages, settings.message_rate, now)
+        if settings.byte_rate:
+            if self._bytes is None:
+                self._bytes = Bucket(now)
+            wait = max(wait, self._bytes.take(size, settings.byte_rate, now))
+        if wait and self._toll is None and (size or messages):
+            self.connection.broker.metrics.held_back += 1
+        return wait
+
+    def _look(self) -> None:
+        self._toll = None
+        self.factory.turns.begin()
+        self.connection.last_seen = self.connection.turn.now
+        if not self._pay(0, 0) and not self._resting:
+            self.transport.resumeProducing()
+
     def _read_on(self) -> None:
         if self._resting:
             self._resting = False
-            self.transport.resumeProducing()
+            if self._toll is None:
+                self.transport.resumeProducing()
+
+    def _forgive(self) -> None:
+        """What the client owes does not matter any more."""
+        if self._toll is not None:
+            self._toll.cancel()
+            self._toll = None
+            self._resting = True
 
     def connectionLost(self, reason: Failure = connectionDone) -> None:
         self.factory.turns.begin()
+        self._forgive()
         self.connection.owner = None
         self.connection.lost(reason.getErrorMessage())
         self.factory.gone(self)
@@ -115,6 +174,7 @@ class MQTTProtocol(Protocol):
             else:
                 self.transport.writeSequence(pieces)
         if connection.closing and self.closes_by is None:
+            self._forgive()
             self._read_on()  # closing with bytes unread would take back the last ones written
             self.transport.unregisterProducer()
             self.transport.loseConnection()  # [MQTT-3.14.4-2]

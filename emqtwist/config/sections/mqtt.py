@@ -29,6 +29,7 @@ Strategy = Literal["least_loaded", "random", "round_robin", "round_robin_per_gro
 ACL: Final = "tests/adapters/test_acl.py"
 SYSTOPICS: Final = "tests/adapters/test_systopics.py"
 EFFECTS: Final = "tests/unit/core/test_settings_effects.py"
+RATES: Final = "tests/adapters/test_rates.py"
 QUEUES: Final = "tests/unit/core/test_settings_mqueue.py"
 STORED: Final = "tests/unit/core/test_pages.py"
 STRATEGIES: Final = Choice[Strategy](
@@ -53,6 +54,14 @@ class ClientSection:
     max_unsent: int = row(
         "8MB", SIZE, live=True, minimum="64KB", test=EFFECTS,
         meaning="Bytes that may wait to be sent to one connection before its further messages wait in its queue.")
+    message_rate: int = row(
+        "0", INTEGER, live=True, words={"unlimited": 0}, test=RATES,
+        meaning="Messages a second that a client may publish, a second's worth at once; one that is faster is not read "
+                "for a while. 0 is unlimited.")
+    byte_rate: int = row(
+        "0", SIZE, live=True, words={"unlimited": 0}, test=RATES,
+        meaning="Bytes a second that a client may send, a second's worth at once; one that is faster is not read for a "
+                "while. 0 is unlimited.")
 
 
 @dataclass(frozen=True, kw_only=True)

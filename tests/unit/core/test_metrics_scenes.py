@@ -3,17 +3,24 @@ from collections.abc import Callable
 
 import pytest
 from twisted.internet.address import IPv4Address
+from twisted.internet.task import Clock
 from twisted.python.failure import Failure
 
+from emqtwist.app.settings import settings_of
 from emqtwist.config import PoolerSection, parse
 from emqtwist.core.access import Step
+from emqtwist.core.door import Door
 from emqtwist.core.metrics import ALIASES
+from emqtwist.mqtt.packets import Publish
 from emqtwist.net.admission import Admission
+from emqtwist.net.protocol import MQTTFactory
+from emqtwist.net.turns import Turns
 from emqtwist.services.pooler import Pool, Pooler
 from tests.methods import NAME, Method, auth, more, no, opening, yes
 from tests.peers import World
 from tests.threads import HeldThreads, ThreadedClock
 from tests.unit.core import test_causes, test_metrics, test_stats
+from tests.wires import Caller
 
 Scene = Callable[[World], object]
 
@@ -42,6 +49,14 @@ def failing_job(world: World) -> None:
     threads.run_all()
 
 
+def too_fast(world: World) -> None:
+    world.broker.configure(settings_of(parse("mqtt.client.message_rate = 1")))
+    clock = Clock()
+    bob = Caller(MQTTFactory(Turns(world.broker, clock, clock.seconds), clock, Door("tcp.a"), True, 65536), clock)
+    bob.connect("bob")
+    bob.send(Publish(b"a", b"x"), Publish(b"a", b"x"))
+
+
 def told_to_go(world: World) -> None:
     world.connect("bob")
     world.broker.shut_down()
@@ -63,6 +78,7 @@ MOVES: dict[str, Scene] = {
     "auth_sent": exchange(more(), yes()),
     "disconnect_sent": told_to_go,
     "hook_failures": failing_hook,
+    "held_back": too_fast,
     "job_failures": failing_job,
     "connects": lambda world: world.connect("bob"),
     "authentication_accepted": exchange(yes()),
