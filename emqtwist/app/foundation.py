@@ -16,6 +16,7 @@ from emqtwist.core.link import Turn
 from emqtwist.core.observer import Observers
 from emqtwist.core.records import Snapshot
 from emqtwist.net.batching import SocketSet, can_batch
+from emqtwist.net.guard import Guard
 from emqtwist.net.listeners import Listener, Listeners
 from emqtwist.net.turns import Turns
 from emqtwist.net.unsent import unsent
@@ -51,6 +52,7 @@ class Foundation:
         self.observers.each += [Watermarks(self.broker.alarms), self.systopics]
         self.pool = Pool(config.pooler, self.broker.metrics)
         self.monitor = self._monitor()
+        self.guard = Guard(self.broker)
         self.listeners = Listeners((section.label, self._listener(section)) for section in config.listener.all())
 
     @property
@@ -82,6 +84,7 @@ class Foundation:
 
     def _listener(self, section: AnyListener) -> Listener:
         listener = listener_of(section, self.config, self.turns, self.reactor, self.sockets)
+        listener.admission.checks.append(self.guard.check)
         if self.store is not None:
             listener.hold_off()
         return listener

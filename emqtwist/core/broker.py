@@ -5,6 +5,7 @@ from emqtwist.core import causes, moving
 from emqtwist.core.access import Method
 from emqtwist.core.acl import Acl
 from emqtwist.core.alarms import Alarms
+from emqtwist.core.bans import Bans
 from emqtwist.core.callback import Callback
 from emqtwist.core.circle import Circle
 from emqtwist.core.hooks import MESSAGE_PUBLISH, SESSION_DISCARDED, Hooks
@@ -45,7 +46,7 @@ class Broker:
 
     __slots__ = ("circle", "turn", "metrics", "stats", "alarms", "hooks",
                  "observer", "pools", "router", "retained", "wills", "subscriptions", "sessions", "links",
-                 "token", "methods", "journal", "plain_qos", "acl")
+                 "token", "methods", "journal", "plain_qos", "acl", "bans")
 
     def __init__(self, settings: Settings, token: Callable[[], str], turn: Turn, observer: Observer,
                  journal: Journal | None = None) -> None:
@@ -69,6 +70,7 @@ class Broker:
         self.token = token
         self.methods: dict[str, Method] = {}
         self.acl: Acl | None = None  # everybody may do everything
+        self.bans = Bans(turn, journal)
 
     @property
     def settings(self) -> Settings:
@@ -204,6 +206,7 @@ class Broker:
         for will in self.wills.take_due(now):  # [MQTT-3.1.2-8]
             self._publish_will(will)
         self.sessions.take_expired(now)  # their Wills were due by then too
+        self.bans.take_expired(now)
         for topic in self.retained.take_expired(now):
             if self.journal is not None:
                 self.journal.retain_no_more(topic)
@@ -264,7 +267,7 @@ class Broker:
         """
         self.turn.now = now
         if self.journal is not None:
-            recover(self.journal, snapshot, self.sessions, self.wills, self.retained, self.circle)
+            recover(self.journal, snapshot, self.sessions, self.wills, self.retained, self.bans, self.circle)
             self.tick()
 
     def page(self, number: int, rows: list[Record], more: bool) -> None:

@@ -57,6 +57,7 @@ TOO_MANY_CONNECTIONS: Final = "too_many_connections"
 PROXY_DENIED: Final = "proxy_denied"
 NO_PROXY_HEADER: Final = "no_proxy_header"
 BAD_PROXY_HEADER: Final = "bad_proxy_header"
+BANNED: Final = "banned"
 
 REFUSALS: Final[dict[str, str]] = {
     ADDRESS_DENIED: "the listener's rules do not allow the address",
@@ -64,6 +65,7 @@ REFUSALS: Final[dict[str, str]] = {
     PROXY_DENIED: "the listener is for proxies, and the address is not one of theirs",
     NO_PROXY_HEADER: "the header of the PROXY protocol did not come in time",
     BAD_PROXY_HEADER: "what came first is no header of the PROXY protocol that the listener takes",
+    BANNED: "the address is banned",
 }
 
 

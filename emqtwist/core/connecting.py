@@ -2,7 +2,7 @@
 from collections.abc import Callable
 from typing import Final, cast
 
-from emqtwist.core import authenticating, metrics, moving, ruling, terms
+from emqtwist.core import authenticating, banning, metrics, moving, ruling, terms
 from emqtwist.core.access import Accept, Client
 from emqtwist.core.aliases import Outgoing
 from emqtwist.core.connection import CLOSED, OPEN, Connection
@@ -200,13 +200,17 @@ def _inform(connection: Connection, packet: Connect, answer: Properties) -> None
 
 STEPS: Final[list[Callable[[Connection, Connect, Properties], None]]] = [
     terms.check_version, _read_properties, _check_moved, _check_store,
-    _check_method, terms.take_user_name, _check_identifier, _check_access, _check_will, _assign_identifier,
+    _check_method, terms.take_user_name, _check_identifier, banning.check, _check_access, _check_will, _assign_identifier,
     _set_keep_alive, terms.bound_keep_alive, _announce_limits, _inform,
 ]
 
 
 def _open(connection: Connection, packet: Connect, answer: Properties) -> None:
     """Have the session opened or resumed, one at a time for each client."""
+    banned = banning.refusal(connection, packet.user_name)  # which may be another now, and somebody may have been banned
+    if banned is not None:
+        connection.refuse(banned)
+        return
     if not ruling.may_leave(connection, packet.user_name, packet.will):
         connection.refuse(NotAuthorized("this client may not publish to the topic of its Will"))
         return

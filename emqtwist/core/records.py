@@ -23,6 +23,8 @@ WILL_DUE: Final = 14
 WILL_GONE: Final = 15
 RETAINED: Final = 16
 RETAINED_GONE: Final = 17
+BAN: Final = 18
+BAN_GONE: Final = 19
 
 STATE_SENT: Final = 1  # of a row: at QoS 2, it may have been sent, and expires no more
 STATE_RELEASED: Final = 2  # PUBREC came
@@ -46,6 +48,8 @@ KINDS: Final[dict[int, tuple[str, tuple[str, ...]]]] = {
     WILL_GONE: ("WILL_GONE", ("session",)),
     RETAINED: ("RETAINED", ("topic", "payload", "qos", "properties", "expires_at", "publisher", "until")),
     RETAINED_GONE: ("RETAINED_GONE", ("topic",)),
+    BAN: ("BAN", ("kind", "value", "reason", "by", "at", "until")),
+    BAN_GONE: ("BAN_GONE", ("kind", "value")),
 }
 
 
@@ -70,12 +74,13 @@ class Snapshot:
     received: session, packet_id
     wills: session, topic, payload, qos, retain, properties, publisher, delay, lifetime, due
     retained: topic, payload, qos, properties, expires_at, publisher, until
+    bans: kind, value, reason, by, at, until
     """
 
-    __slots__ = ("highest_session", "highest_message", "sessions", "subscriptions", "received", "wills", "retained")
+    __slots__ = ("highest_session", "highest_message", "sessions", "subscriptions", "received", "wills", "retained", "bans")
 
     def __init__(self, highest_session: int, highest_message: int, sessions: list[Record], subscriptions: list[Record],
-                 received: list[Record], wills: list[Record], retained: list[Record]) -> None:
+                 received: list[Record], wills: list[Record], retained: list[Record], bans: list[Record]) -> None:
         self.highest_session = highest_session
         self.highest_message = highest_message
         self.sessions = sessions
@@ -83,3 +88,4 @@ class Snapshot:
         self.received = received
         self.wills = wills
         self.retained = retained
+        self.bans = bans

@@ -1,5 +1,6 @@
 """From what a store has back to sessions, subscriptions, Wills and retained messages; queues follow in pages."""
 from emqtwist.core.backlog import Backlog
+from emqtwist.core.bans import Ban, Bans
 from emqtwist.core.circle import Circle
 from emqtwist.core.group import SharedMessage
 from emqtwist.core.journal import Journal
@@ -13,7 +14,8 @@ from emqtwist.core.sessions import Sessions
 from emqtwist.core.wills import Wills
 
 
-def recover(journal: Journal, snapshot: Snapshot, sessions: Sessions, wills: Wills, retained: Retained, circle: Circle) -> None:
+def recover(journal: Journal, snapshot: Snapshot, sessions: Sessions, wills: Wills, retained: Retained, bans: Bans,
+            circle: Circle) -> None:
     """Fill the tables. What fell due meanwhile is left to the next tick; a client that was connected has been lost now."""
     journal.begin(snapshot.highest_session, snapshot.highest_message)
     lost: set[int] = set()
@@ -32,6 +34,8 @@ def recover(journal: Journal, snapshot: Snapshot, sessions: Sessions, wills: Wil
     for topic, payload, qos, properties, expires_at, publisher, until in snapshot.retained:
         message = Message(topic, payload, qos, True, properties, monotonic(expires_at, journal), publisher)
         retained.store(message, monotonic(until, journal))
+    for kind, value, reason, by, at, until in snapshot.bans:
+        bans.put(Ban(kind, value, reason, by, monotonic(at, journal), monotonic(until, journal)))
     for number in lost:
         session = sessions.by_number[number]
         if session.expiry_interval <= 0:

@@ -51,6 +51,10 @@ class ServerShuttingDown(MQTTError):
     usual_code: ClassVar[int] = c.SERVER_SHUTTING_DOWN
 
 
+class Banned(MQTTError):
+    usual_code: ClassVar[int] = c.BANNED
+
+
 class KeepAliveTimeout(MQTTError):
     usual_code: ClassVar[int] = c.KEEP_ALIVE_TIMEOUT
 

@@ -32,6 +32,7 @@ class MemoryStore:
         self.received: dict[tuple[int, int], None] = {}
         self.wills: dict[int, list[Any]] = {}
         self.retained: dict[bytes, Record] = {}
+        self.bans: dict[tuple[str, str], Record] = {}
         self.messages: dict[int, Record] = {}
         self.rows: dict[tuple[int, ...], list[Any]] = {}  # key -> state, message, first byte, identifiers
         self.highest_session = self.highest_message = 0
@@ -51,7 +52,7 @@ class MemoryStore:
             self.highest_session, self.highest_message, sessions,
             [(*key, *value) for key, value in self.subscriptions.items()], list(self.received),
             [(session, *will) for session, will in self.wills.items()],
-            [(topic, *value) for topic, value in self.retained.items()]))
+            [(topic, *value) for topic, value in self.retained.items()], [(*key, *ban) for key, ban in self.bans.items()]))
 
     def watch(self, function: Callable[[Exception], object]) -> None:
         """It does not end by itself."""
@@ -186,6 +187,12 @@ class MemoryStore:
 
     def _retained_gone(self, topic: bytes) -> None:
         self.retained.pop(topic, None)
+
+    def _ban(self, kind: str, value: str, reason: str, by: str, at: float, until: float | None) -> None:
+        self.bans[kind, value] = reason, by, at, _wall(until)
+
+    def _ban_gone(self, kind: str, value: str) -> None:
+        del self.bans[kind, value]
 
     def _known(self, session: int) -> None:
         if session not in self.sessions:

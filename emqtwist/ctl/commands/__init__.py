@@ -3,6 +3,7 @@ from collections.abc import Iterable
 
 from emqtwist.ctl.commands import (
     alarms,
+    banned,
     clients,
     config,
     hooks,
@@ -19,7 +20,8 @@ from emqtwist.ctl.commands import (
 from emqtwist.ctl.context import Context
 from emqtwist.ctl.registry import Line, Registry, Words, plain
 
-GROUPS = (node, clients, sessions, routes, subscriptions, hooks, plugins, alarms, listeners, supervisor, vm, config, store)
+GROUPS = (node, clients, banned, sessions, routes, subscriptions, hooks, plugins, alarms, listeners, supervisor, vm, config,
+          store)
 
 
 def all_commands() -> Registry:

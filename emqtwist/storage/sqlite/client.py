@@ -226,7 +226,7 @@ class SQLiteStore:
         snapshot = None
         if answer is not None:
             highest, parts = answer if isinstance(answer[0], tuple) else (answer, [])
-            lists: list[list[tuple[Any, ...]]] = [[], [], [], [], []]
+            lists: list[list[tuple[Any, ...]]] = [[], [], [], [], [], []]
             for which, rows in parts:
                 lists[which] += rows
             snapshot = Snapshot(*highest, *lists)

@@ -18,6 +18,7 @@ LISTS: Final = (
     ("SELECT session, packet_id FROM received", None),
     ("SELECT session, topic, payload, qos, retain, properties, publisher, delay, lifetime, due FROM will", 2),
     ("SELECT topic, payload, qos, properties, expires_at, publisher, until FROM retained", 1),
+    ("SELECT kind, value, reason, by, at, until FROM ban", 2),
 )
 SUBSCRIPTIONS: Final = 1
 

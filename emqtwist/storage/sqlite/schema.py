@@ -35,7 +35,11 @@ VERSION_1: Final = (
     "properties BLOB NOT NULL, expires_at REAL, publisher TEXT NOT NULL, until REAL) WITHOUT ROWID",
     "CREATE TABLE doomed (session INTEGER PRIMARY KEY)",  # ended sessions whose rows are still to be deleted
 )
-MIGRATIONS: Final[Mapping[int, Sequence[str]]] = {0: VERSION_1}
+VERSION_2: Final = (
+    "CREATE TABLE ban (kind TEXT, value TEXT, reason TEXT NOT NULL, by TEXT NOT NULL, at REAL NOT NULL, until REAL, "
+    "PRIMARY KEY (kind, value)) WITHOUT ROWID",
+)
+MIGRATIONS: Final[Mapping[int, Sequence[str]]] = {0: VERSION_1, 1: VERSION_2}
 VERSION: Final = max(MIGRATIONS) + 1
 
 

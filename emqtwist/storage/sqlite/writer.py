@@ -39,7 +39,7 @@ class Writer:
             r.MESSAGE: self._message, r.QUEUED: self._queued, r.SENT: self._sent, r.RELEASED: self._released,
             r.DONE: self._done, r.RECEIVED: self._received, r.COMPLETED: self._completed,
             r.WILL: self._will, r.WILL_DUE: self._will_due, r.WILL_GONE: self._will_gone,
-            r.RETAINED: self._retained, r.RETAINED_GONE: self._retained_gone,
+            r.RETAINED: self._retained, r.RETAINED_GONE: self._retained_gone, r.BAN: self._ban, r.BAN_GONE: self._ban_gone,
         }
         self._load()
 
@@ -177,6 +177,12 @@ class Writer:
 
     def _retained_gone(self, record: Record) -> None:
         self._group.retained[record[1]] = None
+
+    def _ban(self, record: Record) -> None:
+        self._db.execute("INSERT OR REPLACE INTO ban VALUES (?, ?, ?, ?, ?, ?)", (*record[1:6], _wall(record[6])))
+
+    def _ban_gone(self, record: Record) -> None:
+        self._db.execute("DELETE FROM ban WHERE kind = ? AND value = ?", record[1:])
 
     # The rest of the group.
 

@@ -6,7 +6,10 @@ import pytest
 
 from emqtwist.core import causes
 from emqtwist.core.acl import Acl
+from emqtwist.core.banning import ban
+from emqtwist.core.bans import CLIENT, Ban
 from emqtwist.core.hooks import Stop
+from emqtwist.core.message import NEVER
 from emqtwist.mqtt import constants as c
 from emqtwist.mqtt.encoder import encode
 from emqtwist.mqtt.errors import MQTTError
@@ -335,6 +338,13 @@ def bad_user_name_or_password() -> World:
     return world
 
 
+def banned() -> World:
+    world = World()
+    ban(world.broker, Ban(CLIENT, "alice", "", "a test", world.turn.now, NEVER))
+    world.peer().connect("alice")
+    return world
+
+
 def administrative_action() -> World:
     world = World()
     client(world)
@@ -348,7 +358,7 @@ ENDS: list[Callable[[], World]] = [
     not_authorized, bad_authentication_method, topic_name_invalid, receive_maximum_exceeded, topic_alias_invalid,
     packet_too_large, quota_exceeded, payload_format_invalid, retain_not_supported, qos_not_supported,
     implementation_specific_error, use_another_server, server_moved, server_busy, server_unavailable, unspecified_error,
-    bad_user_name_or_password, administrative_action,
+    bad_user_name_or_password, banned, administrative_action,
 ]
 
 

@@ -9,10 +9,13 @@ from twisted.python.failure import Failure
 from emqtwist.app.settings import settings_of
 from emqtwist.config import PoolerSection, parse
 from emqtwist.core.access import Step
+from emqtwist.core.bans import ADDRESS, Ban
 from emqtwist.core.door import Door
+from emqtwist.core.message import NEVER
 from emqtwist.core.metrics import ALIASES
 from emqtwist.mqtt.packets import Publish
 from emqtwist.net.admission import Admission
+from emqtwist.net.guard import Guard
 from emqtwist.net.protocol import MQTTFactory
 from emqtwist.net.turns import Turns
 from emqtwist.services.pooler import Pool, Pooler
@@ -73,6 +76,14 @@ def refused(line: str) -> Scene:
     return scene
 
 
+def refused_by_the_guard(world: World) -> None:
+    [section] = parse("listener.tcp.a.bind = 127.0.0.1:0").listener.tcp
+    world.broker.bans.add(Ban(ADDRESS, "127.0.0.1", "", "a test", world.turn.now, NEVER))
+    admission = Admission("tcp.a", section, lambda: 0, world.broker.metrics)
+    admission.checks.append(Guard(world.broker).check)
+    assert not admission.admits(IPv4Address("TCP", "127.0.0.1", 5000))
+
+
 MOVES: dict[str, Scene] = {
     "auth_received": exchange(more(), yes()),
     "auth_sent": exchange(more(), yes()),
@@ -86,6 +97,7 @@ MOVES: dict[str, Scene] = {
     "authentication_refused": exchange(no()),
     "refused_address_denied": refused("access = deny all"),
     "refused_too_many_connections": refused("max_connections = 1"),
+    "refused_banned": refused_by_the_guard,
 }
 
 

@@ -19,6 +19,7 @@ class History:
         self.rows: dict[tuple[int, int, int], int] = {}  # key -> state
         self.subscriptions: set[tuple[int, bytes]] = set()
         self.received: set[tuple[int, int]] = set()
+        self.bans: set[tuple[str, str]] = set()
         self.numbers = 0
         self.messages = 0
 
@@ -27,7 +28,7 @@ class History:
         for _ in range(self.random.randrange(1, 30)):
             records += self.random.choice([
                 self.open, self.leave, self.end, self.subscribe, self.publish, self.publish, self.publish,
-                self.move, self.move, self.finish, self.finish, self.receive, self.will, self.retain])()
+                self.move, self.move, self.finish, self.finish, self.receive, self.will, self.retain, self.ban])()
         return [loads(dumps(record)) for record in records]
 
     def any_session(self) -> int:
@@ -120,3 +121,11 @@ class History:
             return [(r.RETAINED_GONE, topic)]
         expires_at, until = self.random.choice([None, inf, 1e9]), self.random.choice([None, inf, 2e9])
         return [(r.RETAINED, topic, self.random.randbytes(4), 1, b"", expires_at, "p", until)]
+
+    def ban(self) -> list[Record]:
+        key = self.random.choice(["client", "user"]), self.random.choice(["a", "b"])
+        if key in self.bans and self.random.random() < 0.5:
+            self.bans.discard(key)
+            return [(r.BAN_GONE, *key)]
+        self.bans.add(key)
+        return [(r.BAN, *key, self.random.choice(["", "because"]), "p", 1e9, self.random.choice([None, inf, 2e9]))]

@@ -11,6 +11,7 @@ from emqtwist.storage.sqlite import reader, schema
 from emqtwist.storage.sqlite.database import connect, translated
 from emqtwist.storage.sqlite.writer import Writer
 
+TABLES = "SELECT name, sql FROM sqlite_schema ORDER BY name"
 FIXTURE = Path(__file__).parent / "schema_1.sql"
 
 
@@ -40,20 +41,30 @@ def test_a_file_of_version_1_is_read(tmp_path: Path) -> None:
 
 def test_the_tables_of_the_fixture_are_those_of_version_1(tmp_path: Path) -> None:
     schema_1(tmp_path / "old.db")
-    with closing(sqlite3.connect(tmp_path / "old.db")) as old, closing(connect(tmp_path / "new.db")) as new:
-        query = "SELECT name, sql FROM sqlite_schema ORDER BY name"
-        if schema.VERSION == 1:
-            assert old.execute(query).fetchall() == new.execute(query).fetchall()
+    with closing(sqlite3.connect(tmp_path / "old.db")) as old, \
+            closing(sqlite3.connect(tmp_path / "new.db", isolation_level=None)) as new:
+        schema.migrate(new, {0: schema.VERSION_1})
+        assert old.execute(TABLES).fetchall() == new.execute(TABLES).fetchall()
+
+
+def test_an_upgraded_file_has_the_tables_of_a_new_one_and_takes_bans(tmp_path: Path) -> None:
+    schema_1(tmp_path / "old.db")
+    with closing(connect(tmp_path / "old.db")) as old, closing(connect(tmp_path / "new.db")) as new:
+        assert old.execute(TABLES).fetchall() == new.execute(TABLES).fetchall()
+        Writer(old, "boot").write(1, [(r.BAN, "client", "x", "because", "ctl", 1.0, None)], 0.0)
+        assert dict(reader.parts(old))[5] == [("client", "x", "because", "ctl", 1.0, None)]
 
 
 def test_an_older_file_is_migrated_step_by_step(tmp_path: Path) -> None:
     path = tmp_path / "store.db"
     schema_1(path)
-    steps = {**schema.MIGRATIONS, 1: ["CREATE TABLE ban (who TEXT)"], 2: ["ALTER TABLE ban ADD COLUMN until REAL"]}
+    newest = schema.VERSION
+    steps = {**schema.MIGRATIONS, newest: ["CREATE TABLE new (who TEXT)"],
+             newest + 1: ["ALTER TABLE new ADD COLUMN until REAL"]}
     with closing(sqlite3.connect(path, isolation_level=None)) as db:
         schema.migrate(db, steps)
-        assert db.execute("PRAGMA user_version").fetchone() == (3,)
-        db.execute("INSERT INTO ban VALUES ('x', 1.0)")
+        assert db.execute("PRAGMA user_version").fetchone() == (newest + 2,)
+        db.execute("INSERT INTO new VALUES ('x', 1.0)")
         assert db.execute("SELECT count(*) FROM session").fetchone() == (1,)
 
 
@@ -61,7 +72,7 @@ def test_a_migration_that_fails_changes_nothing(tmp_path: Path) -> None:
     path = tmp_path / "store.db"
     schema_1(path)
     before = path.read_bytes()
-    steps = {**schema.MIGRATIONS, 1: ["CREATE TABLE ban (who TEXT)", "CREATE TABLE ban (who TEXT)"]}
+    steps = {**schema.MIGRATIONS, schema.VERSION: ["CREATE TABLE new (who TEXT)", "CREATE TABLE new (who TEXT)"]}
     with closing(sqlite3.connect(path, isolation_level=None)) as db:
         with pytest.raises(sqlite3.OperationalError):
             schema.migrate(db, steps)
