@@ -87,6 +87,9 @@ class Witness(Observer):
     def session_forbidden(self, client_id: str, topic_filter: bytes) -> None:
         self.events.append(("session_forbidden", client_id, topic_filter))
 
+    def banned(self, kind: str, value: str, by: str, reason: str) -> None:
+        self.events.append(("banned", kind, value, by, reason))
+
     def callback_failed(self, topic_filter: bytes, error: Exception) -> None:
         self.events.append(("callback_failed", topic_filter, error))
 

@@ -1,11 +1,13 @@
 """From the configuration to what the core is told."""
 from emqtwist.config import Config
+from emqtwist.core.logins import LoginSettings
 from emqtwist.core.message import NEVER
-from emqtwist.core.settings import QueueSettings, Settings
+from emqtwist.core.settings import FlappingSettings, QueueSettings, Settings
 
 
 def settings_of(config: Config) -> Settings:
     mqtt, session, queue, retainer = config.mqtt, config.mqtt.session, config.mqtt.mqueue, config.retainer
+    flapping, backoff = config.flapping, config.auth.backoff
     return Settings(
         max_packet_size=mqtt.max_packet_size,
         max_connect_size=mqtt.client.max_connect_size,
@@ -51,4 +53,6 @@ def settings_of(config: Config) -> Settings:
         response_information=mqtt.response_information,
         server_moved=mqtt.server_moved,
         server_reference=mqtt.server_reference,
+        flapping=FlappingSettings(flapping.max_count if flapping.enable else 0, flapping.window_time, flapping.ban_time),
+        logins=LoginSettings(backoff.max_failures, backoff.window_time, backoff.first_pause, backoff.longest_pause),
     )

@@ -10,6 +10,7 @@ from emqtwist.config.live import apply_live, live_changes
 from emqtwist.config.loading import load, parse, validate
 from emqtwist.config.problems import ConfigError, Problem
 from emqtwist.config.sections.auth import AuthSection, ScramSection
+from emqtwist.config.sections.defence import BackoffSection, FlappingSection
 from emqtwist.config.sections.listener import AnyListener, ListenerSection, PortListener, TcpListener, UnixListener
 from emqtwist.config.sections.log import LogSection
 from emqtwist.config.sections.mqtt import BrokerSection, ClientSection, MqttSection, MqueueSection, PubsubSection, SessionSection
@@ -22,8 +23,9 @@ from emqtwist.config.tree import Config
 from emqtwist.config.values import Address, SocketFile
 
 __all__ = [
-    "Access", "Address", "AnyListener", "AuthSection", "BrokerSection", "ClientSection", "Config", "ConfigError",
-    "ListenerSection", "LogSection", "MqttSection", "MqueueSection", "NodeSection", "PoolerSection", "PortListener",
-    "Problem", "PubsubSection", "RetainerSection", "ScramSection", "SessionSection", "SocketFile", "StoreSection",
-    "SysmonSection", "TcpListener", "UnixListener", "apply_live", "live_changes", "load", "parse", "validate",
+    "Access", "Address", "AnyListener", "AuthSection", "BackoffSection", "BrokerSection", "ClientSection", "Config",
+    "ConfigError", "FlappingSection", "ListenerSection", "LogSection", "MqttSection", "MqueueSection", "NodeSection",
+    "PoolerSection", "PortListener", "Problem", "PubsubSection", "RetainerSection", "ScramSection", "SessionSection",
+    "SocketFile", "StoreSection", "SysmonSection", "TcpListener", "UnixListener", "apply_live", "live_changes", "load",
+    "parse", "validate",
 ]

@@ -3,6 +3,7 @@ from dataclasses import dataclass
 
 from emqtwist.config.sections.auth import AuthSection
 from emqtwist.config.sections.ctl import CtlSection
+from emqtwist.config.sections.defence import FlappingSection
 from emqtwist.config.sections.listener import ListenerSection
 from emqtwist.config.sections.log import LogSection
 from emqtwist.config.sections.mqtt import MqttSection
@@ -24,6 +25,7 @@ class Config:
     mqtt: MqttSection = MqttSection()
     retainer: RetainerSection = RetainerSection()
     auth: AuthSection = AuthSection()
+    flapping: FlappingSection = FlappingSection()
     pooler: PoolerSection = PoolerSection()
     sysmon: SysmonSection = SysmonSection()
     listener: ListenerSection = ListenerSection()

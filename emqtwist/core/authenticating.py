@@ -91,7 +91,9 @@ def _decided(link: Link, step: Step) -> None:
         exchange.end()
         accepted(connection, step)
     else:
-        connection.broker.metrics.authentication(metrics.REFUSED)
+        broker = connection.broker
+        broker.metrics.authentication(metrics.REFUSED)
+        broker.logins.failed(connection.peer.address, broker.turn.now, broker.settings.logins)
         connection.fail(cast(Refuse, step).error)  # [MQTT-4.12.0-4], [MQTT-4.12.1-2]
 
 

@@ -34,6 +34,7 @@ def ban(broker: Broker, new: Ban) -> bool:
     """Let nobody in whom it means, and let those go who are here; False when there are as many bans as are kept."""
     if not broker.bans.add(new):
         return False
+    broker.observer.banned(new.kind, new.value, new.by, new.reason)
     for connection in _meant(broker, new):
         if connection.state == OPEN:
             connection.fail(MQTTError(_reason(new), ADMINISTRATIVE_ACTION))  # Banned is for CONNACK alone

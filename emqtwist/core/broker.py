@@ -12,6 +12,7 @@ from emqtwist.core.hooks import MESSAGE_PUBLISH, SESSION_DISCARDED, Hooks
 from emqtwist.core.journal import Journal
 from emqtwist.core.ledger import Ledger
 from emqtwist.core.link import Link, Turn
+from emqtwist.core.logins import Logins
 from emqtwist.core.message import NO_IDENTIFIERS, Message, WillMessage
 from emqtwist.core.metrics import Metrics
 from emqtwist.core.observer import Observer
@@ -29,6 +30,7 @@ from emqtwist.core.stats import Stats
 from emqtwist.core.subscriber import Subscription
 from emqtwist.core.subscriptions import Subscriptions, Write
 from emqtwist.core.wills import Wills
+from emqtwist.core.windows import Windows
 from emqtwist.mqtt.constants import OPTION_RETAIN_HANDLING
 from emqtwist.mqtt.errors import MQTTError
 from emqtwist.mqtt.topics import check_topic_name
@@ -46,7 +48,7 @@ class Broker:
 
     __slots__ = ("circle", "turn", "metrics", "stats", "alarms", "hooks",
                  "observer", "pools", "router", "retained", "wills", "subscriptions", "sessions", "links",
-                 "token", "methods", "journal", "plain_qos", "acl", "bans")
+                 "token", "methods", "journal", "plain_qos", "acl", "bans", "arrivals", "logins")
 
     def __init__(self, settings: Settings, token: Callable[[], str], turn: Turn, observer: Observer,
                  journal: Journal | None = None) -> None:
@@ -71,6 +73,8 @@ class Broker:
         self.methods: dict[str, Method] = {}
         self.acl: Acl | None = None  # everybody may do everything
         self.bans = Bans(turn, journal)
+        self.arrivals = Windows()  # of clients, by Client Identifier
+        self.logins = Logins()
 
     @property
     def settings(self) -> Settings:

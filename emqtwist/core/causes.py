@@ -58,6 +58,7 @@ PROXY_DENIED: Final = "proxy_denied"
 NO_PROXY_HEADER: Final = "no_proxy_header"
 BAD_PROXY_HEADER: Final = "bad_proxy_header"
 BANNED: Final = "banned"
+LOGIN_BACKOFF: Final = "login_backoff"
 
 REFUSALS: Final[dict[str, str]] = {
     ADDRESS_DENIED: "the listener's rules do not allow the address",
@@ -66,6 +67,7 @@ REFUSALS: Final[dict[str, str]] = {
     NO_PROXY_HEADER: "the header of the PROXY protocol did not come in time",
     BAD_PROXY_HEADER: "what came first is no header of the PROXY protocol that the listener takes",
     BANNED: "the address is banned",
+    LOGIN_BACKOFF: "too many logins from the address have failed",
 }
 
 

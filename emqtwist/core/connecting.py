@@ -2,7 +2,7 @@
 from collections.abc import Callable
 from typing import Final, cast
 
-from emqtwist.core import authenticating, banning, metrics, moving, ruling, terms
+from emqtwist.core import authenticating, banning, flapping, metrics, moving, ruling, terms
 from emqtwist.core.access import Accept, Client
 from emqtwist.core.aliases import Outgoing
 from emqtwist.core.connection import CLOSED, OPEN, Connection
@@ -208,6 +208,7 @@ STEPS: Final[list[Callable[[Connection, Connect, Properties], None]]] = [
 def _open(connection: Connection, packet: Connect, answer: Properties) -> None:
     """Have the session opened or resumed, one at a time for each client."""
     banned = banning.refusal(connection, packet.user_name)  # which may be another now, and somebody may have been banned
+    banned = banned or flapping.refusal(connection, packet.client_id)
     if banned is not None:
         connection.refuse(banned)
         return

@@ -35,6 +35,9 @@ class Observer:
     def session_forbidden(self, client_id: str, topic_filter: bytes) -> None:
         """A session is not resumed, as the access rules do not allow what it has subscribed to."""
 
+    def banned(self, kind: str, value: str, by: str, reason: str) -> None:
+        """Somebody is not let in any more; the words are those of `bans.Ban`."""
+
     def callback_failed(self, topic_filter: bytes, error: Exception) -> None:
         """A subscriber in this process raised `error`; the publisher and the others go on."""
 
@@ -93,6 +96,10 @@ class Observers(Observer):
     def session_forbidden(self, client_id: str, topic_filter: bytes) -> None:
         for one in self.each:
             one.session_forbidden(client_id, topic_filter)
+
+    def banned(self, kind: str, value: str, by: str, reason: str) -> None:
+        for one in self.each:
+            one.banned(kind, value, by, reason)
 
     def callback_failed(self, topic_filter: bytes, error: Exception) -> None:
         for one in self.each:

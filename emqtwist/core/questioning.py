@@ -55,8 +55,10 @@ class Questioning:
             connection.broker.metrics.authentication(metrics.ACCEPTED if self._asked else metrics.ANONYMOUS)
             self._admit(connection, self.packet, self.answer)
             return
-        connection.broker.metrics.authentication(metrics.REFUSED)
+        broker = connection.broker
+        broker.metrics.authentication(metrics.REFUSED)
         if self.packet.user_name is None and self.packet.password is None:
             connection.refuse(NotAuthorized("clients have to say who they are here"))
         else:
+            broker.logins.failed(connection.peer.address, broker.turn.now, broker.settings.logins)
             connection.refuse(MQTTError("the user name or the password is wrong", c.BAD_USER_NAME_OR_PASSWORD))

@@ -1,4 +1,5 @@
 """What a Broker is told: the numbers of its behaviour, without a default among them; `config` holds those."""
+from emqtwist.core.logins import LoginSettings
 
 
 class QueueSettings:
@@ -22,6 +23,20 @@ class QueueSettings:
         self.largest = min(max_bytes, max_stored)
 
 
+class FlappingSettings:
+    """More than `most` connections within `window` are a ban for `lasts` seconds; rows `[flapping]`.
+
+    Without `most` nobody is counted.
+    """
+
+    __slots__ = ("most", "window", "lasts")
+
+    def __init__(self, most: int, window: float, lasts: float) -> None:
+        self.most = most
+        self.window = window
+        self.lasts = lasts
+
+
 class Settings:
     """Limits and choices; seconds and bytes. A live change is a new Settings in `Broker.settings`."""
 
@@ -31,7 +46,7 @@ class Settings:
                  "shared_subscription", "shared_strategy",
                  "queue", "max_retained", "max_retained_payload", "retained_expiry", "replay_batch", "route_cache",
                  "max_topic_alias", "wildcard_subscription", "subscription_identifiers", "response_information",
-                 "server_moved", "server_reference", "message_rate", "byte_rate", "rated")
+                 "server_moved", "server_reference", "message_rate", "byte_rate", "rated", "flapping", "logins")
 
     def __init__(self, *, max_packet_size: int, max_connect_size: int, max_client_id: int, max_topic_levels: int, max_qos: int,
                  retain_available: bool, allow_anonymous: str, keep_alive_backoff: float, server_keep_alive: int,
@@ -41,7 +56,8 @@ class Settings:
                  max_retained: int, max_retained_payload: int, retained_expiry: float, replay_batch: int,
                  route_cache: int,
                  max_topic_alias: int, wildcard_subscription: bool, subscription_identifiers: bool, response_information: str,
-                 server_moved: str, server_reference: str, message_rate: int, byte_rate: int) -> None:
+                 server_moved: str, server_reference: str, message_rate: int, byte_rate: int,
+                 flapping: FlappingSettings, logins: LoginSettings) -> None:
         self.max_packet_size = max_packet_size
         self.max_connect_size = max_connect_size
         self.max_client_id = max_client_id
@@ -76,3 +92,5 @@ class Settings:
         self.message_rate = message_rate
         self.byte_rate = byte_rate
         self.rated = message_rate > 0 or byte_rate > 0
+        self.flapping = flapping
+        self.logins = logins

@@ -51,6 +51,10 @@ class LogObserver(Observer):
         self.log.warn("the session of {client_id} is not resumed: the access rules do not allow its subscription to "
                       "{topic_filter}", client_id=client_id, topic_filter=topic_filter)
 
+    def banned(self, kind: str, value: str, by: str, reason: str) -> None:
+        self.log.warn("{kind} {value} is banned by {by}: {reason}", kind=kind, value=value, by=by,
+                      reason=reason or "no reason given")
+
     def callback_failed(self, topic_filter: bytes, error: Exception) -> None:
         self.log.failure("a subscriber of {topic_filter} in this process failed", Failure(error), topic_filter=topic_filter)
 

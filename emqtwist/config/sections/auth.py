@@ -3,6 +3,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from emqtwist.config.rows import row
+from emqtwist.config.sections.defence import BackoffSection
 from emqtwist.config.values import INTEGER, TEXT
 
 EFFECTS: Final = "tests/adapters/test_authentication.py"
@@ -27,3 +28,4 @@ class AuthSection:
     """Authentication."""
 
     scram: ScramSection = ScramSection()
+    backoff: BackoffSection = BackoffSection()

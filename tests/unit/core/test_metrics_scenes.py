@@ -11,6 +11,7 @@ from emqtwist.config import PoolerSection, parse
 from emqtwist.core.access import Step
 from emqtwist.core.bans import ADDRESS, Ban
 from emqtwist.core.door import Door
+from emqtwist.core.logins import LoginSettings
 from emqtwist.core.message import NEVER
 from emqtwist.core.metrics import ALIASES
 from emqtwist.mqtt.packets import Publish
@@ -76,12 +77,24 @@ def refused(line: str) -> Scene:
     return scene
 
 
-def refused_by_the_guard(world: World) -> None:
+def guarded(before: Scene) -> Scene:
+    """The guard refuses a connection from 127.0.0.1."""
     [section] = parse("listener.tcp.a.bind = 127.0.0.1:0").listener.tcp
+
+    def scene(world: World) -> None:
+        before(world)
+        admission = Admission("tcp.a", section, lambda: 0, world.broker.metrics)
+        admission.checks.append(Guard(world.broker).check)
+        assert not admission.admits(IPv4Address("TCP", "127.0.0.1", 5000))
+    return scene
+
+
+def ban_here(world: World) -> None:
     world.broker.bans.add(Ban(ADDRESS, "127.0.0.1", "", "a test", world.turn.now, NEVER))
-    admission = Admission("tcp.a", section, lambda: 0, world.broker.metrics)
-    admission.checks.append(Guard(world.broker).check)
-    assert not admission.admits(IPv4Address("TCP", "127.0.0.1", 5000))
+
+
+def fail_here(world: World) -> None:
+    world.broker.logins.failed("127.0.0.1", world.turn.now, LoginSettings(1, 60.0, 5.0, 600.0))
 
 
 MOVES: dict[str, Scene] = {
@@ -97,7 +110,8 @@ MOVES: dict[str, Scene] = {
     "authentication_refused": exchange(no()),
     "refused_address_denied": refused("access = deny all"),
     "refused_too_many_connections": refused("max_connections = 1"),
-    "refused_banned": refused_by_the_guard,
+    "refused_banned": guarded(ban_here),
+    "refused_login_backoff": guarded(fail_here),
 }
 
 
