@@ -53,6 +53,9 @@ def settings_of(config: Config) -> Settings:
         response_information=mqtt.response_information,
         server_moved=mqtt.server_moved,
         server_reference=mqtt.server_reference,
+        max_sessions=session.max_sessions,
+        max_sessions_per_user=session.max_per_user,
+        max_retained_per_client=retainer.max_per_client,
         flapping=FlappingSettings(flapping.max_count if flapping.enable else 0, flapping.window_time, flapping.ban_time),
         logins=LoginSettings(backoff.max_failures, backoff.window_time, backoff.first_pause, backoff.longest_pause),
     )

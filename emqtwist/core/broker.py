@@ -62,6 +62,7 @@ class Broker:
         self.circle = Circle(settings, turn, self.metrics, observer, self.hooks, journal)
         self.router = Router(settings.route_cache)
         self.retained = Retained(settings.max_retained, settings.max_retained_payload)
+        self.retained.bound_clients(settings.max_retained_per_client)
         self.wills = Wills()
         self.pools = Pools(turn, self._job_failed)
         self.subscriptions = Subscriptions(self.circle, self.router, token, self.pools.pubsub)
@@ -91,6 +92,7 @@ class Broker:
                     link.fail(gone)
         self.retained.max_messages = settings.max_retained
         self.retained.max_payload = settings.max_retained_payload
+        self.retained.bound_clients(settings.max_retained_per_client)
         self.router.cache_size = settings.route_cache
 
     def publish(self, message: Message) -> int:

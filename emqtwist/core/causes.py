@@ -16,6 +16,7 @@ TOO_LARGE_FOR_CLIENT: Final = "too_large_for_client"
 SESSION_ENDED: Final = "session_ended"
 RETAINED_TOO_MANY: Final = "retained_too_many"
 RETAINED_TOO_LARGE: Final = "retained_too_large"
+RETAINED_QUOTA: Final = "retained_quota"
 RESERVED_TOPIC: Final = "reserved_topic"
 ACL_DENIED: Final = "acl_denied"
 REFUSED_BY_CLIENT: Final = "refused_by_client"
@@ -30,6 +31,7 @@ DROPS: Final[dict[str, str]] = {
     TOO_LARGE_FOR_CLIENT: "larger than the client's Maximum Packet Size",
     SESSION_ENDED: "the session it waited for ended",
     RETAINED_TOO_MANY: "not retained: as many messages as allowed are retained",
+    RETAINED_QUOTA: "not retained: as many messages of the client as allowed are retained",
     RETAINED_TOO_LARGE: "not retained: the payload is larger than allowed for retained messages",
     RESERVED_TOPIC: "a client published to a topic that is the broker's own",
     ACL_DENIED: "the access rules do not let the client publish to the topic",

@@ -2,7 +2,7 @@
 from collections.abc import Callable
 from typing import Final, cast
 
-from emqtwist.core import authenticating, banning, flapping, metrics, moving, ruling, terms
+from emqtwist.core import admitting, authenticating, banning, metrics, moving, quotas, ruling, terms
 from emqtwist.core.access import Accept, Client
 from emqtwist.core.aliases import Outgoing
 from emqtwist.core.connection import CLOSED, OPEN, Connection
@@ -207,13 +207,9 @@ STEPS: Final[list[Callable[[Connection, Connect, Properties], None]]] = [
 
 def _open(connection: Connection, packet: Connect, answer: Properties) -> None:
     """Have the session opened or resumed, one at a time for each client."""
-    banned = banning.refusal(connection, packet.user_name)  # which may be another now, and somebody may have been banned
-    banned = banned or flapping.refusal(connection, packet.client_id)
-    if banned is not None:
-        connection.refuse(banned)
-        return
-    if not ruling.may_leave(connection, packet.user_name, packet.will):
-        connection.refuse(NotAuthorized("this client may not publish to the topic of its Will"))
+    error = admitting.refusal(connection, packet)
+    if error is not None:
+        connection.refuse(error)
         return
     entry = _Entry(connection, packet, answer)
     connection.broker.pools.sm.submit(entry)
@@ -308,6 +304,7 @@ class _Entry(Job):
             connection.broker.wills.cancel(session.client_id)  # [MQTT-3.1.3-9]
         session.expiry_interval = _expiry(connection, packet, self.answer)  # [MQTT-3.1.2-23]
         connection.user_name = session.user_name = packet.user_name
+        quotas.own(connection, packet.user_name)
         self.will = _will(connection, packet)
         if connection.broker.journal is not None:
             _record(connection, session, packet, self.will)

@@ -33,7 +33,7 @@ def recover(journal: Journal, snapshot: Snapshot, sessions: Sessions, wills: Wil
         _recover_will(record, journal, sessions, wills, circle)
     for topic, payload, qos, properties, expires_at, publisher, until in snapshot.retained:
         message = Message(topic, payload, qos, True, properties, monotonic(expires_at, journal), publisher)
-        retained.store(message, monotonic(until, journal))
+        retained.keep(message, monotonic(until, journal))
     for kind, value, reason, by, at, until in snapshot.bans:
         bans.put(Ban(kind, value, reason, by, monotonic(at, journal), monotonic(until, journal)))
     for number in lost:

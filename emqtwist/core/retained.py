@@ -8,7 +8,7 @@ deleted meanwhile, it sees each topic once at most, and each that stays exactly 
 from bisect import bisect_left, bisect_right, insort
 from typing import Final
 
-from emqtwist.core.causes import RETAINED_TOO_LARGE, RETAINED_TOO_MANY
+from emqtwist.core.causes import RETAINED_QUOTA, RETAINED_TOO_LARGE, RETAINED_TOO_MANY
 from emqtwist.core.deadlines import Deadlines
 from emqtwist.core.message import NEVER, Message
 from emqtwist.mqtt.topics import is_wildcard
@@ -54,18 +54,36 @@ class Topics:
 class Retained:
     """The retained messages by topic; at most `max_messages`, none with a payload above `max_payload`; 0: no limit.
 
-    `bytes` is the size of all of them.
+    `bytes` is the size of all of them. While one client's are bounded, `_counts` is how many each has.
     """
 
-    __slots__ = ("max_messages", "max_payload", "bytes", "topics", "_messages", "_deadlines")
+    __slots__ = ("max_messages", "max_payload", "bytes", "topics", "_max_of_client", "_counts", "_messages", "_deadlines")
 
     def __init__(self, max_messages: int, max_payload: int) -> None:
         self.max_messages = max_messages
         self.max_payload = max_payload
         self.bytes = 0
         self.topics = Topics()
+        self._max_of_client = 0
+        self._counts: dict[str, int] = {}
         self._messages: dict[bytes, Message] = {}
         self._deadlines: Deadlines[bytes] = Deadlines()
+
+    def bound_clients(self, most: int) -> None:
+        """Keep no more than `most` of one client from now on; 0: no limit. What is kept already stays."""
+        if most and not self._max_of_client:
+            for message in self._messages.values():
+                self._count(message, 1)
+        elif not most:
+            self._counts = {}
+        self._max_of_client = most
+
+    def _count(self, message: Message, change: int) -> None:
+        count = self._counts.get(message.publisher, 0) + change
+        if count:
+            self._counts[message.publisher] = count
+        else:
+            self._counts.pop(message.publisher, None)
 
     def __len__(self) -> int:
         return len(self._messages)
@@ -76,7 +94,14 @@ class Retained:
             return RETAINED_TOO_LARGE
         if 0 < self.max_messages <= len(self._messages) and message.payload and message.topic not in self._messages:
             return RETAINED_TOO_MANY
+        if self._max_of_client and message.publisher and message.payload and self._is_over(message):
+            return RETAINED_QUOTA
         return ""
+
+    def _is_over(self, message: Message) -> bool:
+        held = self._messages.get(message.topic)
+        own = held is not None and held.publisher == message.publisher
+        return not own and self._counts.get(message.publisher, 0) >= self._max_of_client
 
     def store(self, message: Message, until: float = NEVER) -> str:
         """Keep `message`, or forget that of its topic if it has no payload; empty, or the cause of a refusal.
@@ -87,21 +112,32 @@ class Retained:
             self.delete(message.topic)  # [MQTT-3.3.1-6]
             return ""
         refusal = self.refusal(message)
-        if refusal:
-            return refusal
+        if not refusal:
+            self.keep(message, until)
+        return refusal
+
+    def keep(self, message: Message, until: float) -> None:
+        """`store` for what was taken before, whatever the limits are now."""
         held = self._messages.get(message.topic)
         if held is not None:
             message.topic = held.topic  # the name in memory once
-            self.bytes -= held.size
-            self._deadlines.clear(message.topic)
+            self._leave(held)
         else:
             self.topics.add(message.topic)
         self._messages[message.topic] = message  # [MQTT-3.3.1-5]
         self.bytes += message.size
+        if self._max_of_client:
+            self._count(message, 1)
         due = min(message.expires_at, until)
         if due != NEVER:
             self._deadlines.set(message.topic, due)
-        return ""
+
+    def _leave(self, held: Message) -> None:
+        """It is not kept any more, or another in its place."""
+        self.bytes -= held.size
+        self._deadlines.clear(held.topic)
+        if self._max_of_client:
+            self._count(held, -1)
 
     def get(self, topic: bytes) -> Message | None:
         return self._messages.get(topic)
@@ -111,8 +147,7 @@ class Retained:
         held = self._messages.pop(topic, None)
         if held is None:
             return False
-        self.bytes -= held.size
-        self._deadlines.clear(topic)
+        self._leave(held)
         self.topics.remove(topic)
         return True
 

@@ -9,6 +9,7 @@ from emqtwist.core.deadlines import Deadlines
 from emqtwist.core.hooks import SESSION_TERMINATED
 from emqtwist.core.ledger import Ledger
 from emqtwist.core.link import Link
+from emqtwist.core.owners import Owners
 from emqtwist.core.pool import Job, Pools
 from emqtwist.core.session import Session
 from emqtwist.core.subscriber import Subscription
@@ -23,11 +24,12 @@ class Sessions:
     deadline.
     """
 
-    __slots__ = ("by_id", "by_number", "_circle", "_subscriptions", "_pools", "_alarms", "_deadlines", "_stuck")
+    __slots__ = ("by_id", "by_number", "owners", "_circle", "_subscriptions", "_pools", "_alarms", "_deadlines", "_stuck")
 
     def __init__(self, circle: Circle, subscriptions: Subscriptions, pools: Pools, alarms: Alarms) -> None:
         self.by_id: dict[str, Session] = {}
         self.by_number: dict[int, Session] = {}
+        self.owners = Owners()
         self._circle = circle
         self._subscriptions = subscriptions
         self._pools = pools
@@ -122,6 +124,7 @@ class Sessions:
         self._subscriptions.groups.ended(session)
         session.end()
         del self.by_id[session.client_id]
+        self.owners.disown(session.client_id)
         if session.ledger is not None:
             del self.by_number[session.ledger.number]
             session.ledger.record(r.ENDED)

@@ -29,6 +29,7 @@ Strategy = Literal["least_loaded", "random", "round_robin", "round_robin_per_gro
 ACL: Final = "tests/adapters/test_acl.py"
 SYSTOPICS: Final = "tests/adapters/test_systopics.py"
 EFFECTS: Final = "tests/unit/core/test_settings_effects.py"
+QUOTAS: Final = "tests/unit/core/test_quotas.py"
 RATES: Final = "tests/adapters/test_rates.py"
 QUEUES: Final = "tests/unit/core/test_settings_mqueue.py"
 STORED: Final = "tests/unit/core/test_pages.py"
@@ -89,6 +90,14 @@ class SessionSection:
         "7d", DURATION, live=True, words={"never": inf}, test=EFFECTS,
         meaning="Longest time that a session is kept without its client; 3.1 and 3.1.1 clients without clean session "
                 "get it.")
+    max_sessions: int = row(
+        "1000000", INTEGER, live=True, words={"unlimited": 0}, test=QUOTAS,
+        meaning="Sessions that there are at most, those of clients that are away included: who would need another one is "
+                "refused with 0x97. 0 is unlimited.")
+    max_per_user: int = row(
+        "0", INTEGER, live=True, words={"unlimited": 0}, test=QUOTAS,
+        meaning="Sessions that one user has at most, those of clients that are away included. Who did not have to prove who "
+                "it is counts by its address. 0 is unlimited.")
     ignore_loop_deliver: bool = row(
         "off", FLAG, live=True, test=EFFECTS,
         meaning="Do not deliver to a client what it has published itself.")

@@ -6,6 +6,7 @@ from emqtwist.config.rows import row
 from emqtwist.config.values import DURATION, INTEGER, SIZE
 
 EFFECTS: Final = "tests/unit/core/test_settings_effects.py"
+QUOTAS: Final = "tests/unit/core/test_quotas.py"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -15,6 +16,9 @@ class RetainerSection:
     max_message_num: int = row(
         "1000000", INTEGER, live=True, words={"unlimited": 0}, test=EFFECTS,
         meaning="Retained messages that are kept; 0 is unlimited.")
+    max_per_client: int = row(
+        "0", INTEGER, live=True, words={"unlimited": 0}, test=QUOTAS,
+        meaning="Retained messages that are kept of one Client Identifier; 0 is unlimited.")
     max_payload_size: int = row(
         "1MB", SIZE, live=True, maximum="256MB", test=EFFECTS,
         meaning="Largest payload of a retained message.")

@@ -101,6 +101,14 @@ def retained_too_large() -> World:
     return world
 
 
+def retained_quota() -> World:
+    world = World("retainer.max_per_client = 1")
+    world.connect("bob").subscribe("#")
+    publish(world, retain=True)
+    publish(world, topic="b", retain=True, qos=0)
+    return world
+
+
 def reserved_topic() -> World:
     world = World()
     publish(world, topic="$SYS/a")
@@ -132,7 +140,7 @@ def stopped_by_hook() -> World:
 
 
 DROPS = [no_subscribers, queue_full, queue_full_refused, qos0_not_stored, expired, too_large_for_client, session_ended,
-         retained_too_many, retained_too_large, reserved_topic, acl_denied, refused_by_client,
+         retained_too_many, retained_quota, retained_too_large, reserved_topic, acl_denied, refused_by_client,
          stopped_by_hook]
 
 

@@ -1,0 +1,17 @@
+"""CONNECT of a client that is known: whether it gets a session."""
+from emqtwist.core import banning, flapping, quotas, ruling
+from emqtwist.core.connection import Connection
+from emqtwist.mqtt.errors import MQTTError, NotAuthorized
+from emqtwist.mqtt.packets import Connect
+
+
+def refusal(connection: Connection, packet: Connect) -> MQTTError | None:
+    """Why not, or None. `packet.user_name` may be another than before, and somebody may have been banned meanwhile."""
+    error: MQTTError | None = banning.refusal(connection, packet.user_name)
+    if error is None:
+        error = flapping.refusal(connection, packet.client_id)
+    if error is None:
+        error = quotas.refusal(connection, packet.user_name)
+    if error is None and not ruling.may_leave(connection, packet.user_name, packet.will):
+        error = NotAuthorized("this client may not publish to the topic of its Will")
+    return error
