@@ -2,7 +2,7 @@
 import time
 from collections.abc import Callable
 from secrets import token_hex
-from typing import Any
+from typing import Any, Final
 
 from emqtwist.app.doors import listener_of
 from emqtwist.app.methods import methods_of
@@ -22,11 +22,14 @@ from emqtwist.net.turns import Turns
 from emqtwist.net.unsent import unsent
 from emqtwist.services.events import LogObserver
 from emqtwist.services.keeper import Keeper, Work, offset
+from emqtwist.services.overload import Overload
 from emqtwist.services.pooler import Pool, waiting
 from emqtwist.services.sysmon import Monitor
 from emqtwist.services.sysmon.reports import Reports
 from emqtwist.services.systopics import SysTopics
 from emqtwist.services.watermarks import Watermarks
+
+OVERLOADED: Final = "overload"  # why listeners hold those who connect
 
 
 class Foundation:
@@ -53,6 +56,8 @@ class Foundation:
         self.pool = Pool(config.pooler, self.broker.metrics)
         self.monitor = self._monitor()
         self.guard = Guard(self.broker)
+        self.overload = Overload(config.overload, self.broker, self.turns.begin, now, self._hold)
+        self.monitor.reports.beat = self.overload.beat
         self.listeners = Listeners((section.label, self._listener(section)) for section in config.listener.all())
 
     @property
@@ -81,6 +86,11 @@ class Foundation:
         pools = {"pooler": lambda: len(self.pool.waiting), "reactor": lambda: waiting(self.reactor)}
         return Monitor(reports, self.reactor, self.now, lambda: unsent(self.reactor, self.sockets, self.turns), self.pool,
                        pools)
+
+    def _hold(self, full: bool) -> None:
+        """Accept nobody while the broker has too much to do."""
+        for listener in self.listeners.values():
+            (listener.hold if full else listener.release)(OVERLOADED)
 
     def _listener(self, section: AnyListener) -> Listener:
         listener = listener_of(section, self.config, self.turns, self.reactor, self.sockets)

@@ -194,6 +194,7 @@ class BrokerService(Foundation, MultiService):
         self.systopics.section = self.config.mqtt.broker
         self.pool.configure(self.config.pooler)
         self.monitor.configure(self.config.sysmon)
+        self.overload.section = self.config.overload
         for section in self.config.listener.all():
             configure(self.listeners[section.label], section, self.config)
 

@@ -15,6 +15,7 @@ from emqtwist.config.sections.listener import AnyListener, ListenerSection, Port
 from emqtwist.config.sections.log import LogSection
 from emqtwist.config.sections.mqtt import BrokerSection, ClientSection, MqttSection, MqueueSection, PubsubSection, SessionSection
 from emqtwist.config.sections.node import NodeSection
+from emqtwist.config.sections.overload import OverloadSection
 from emqtwist.config.sections.pooler import PoolerSection
 from emqtwist.config.sections.retainer import RetainerSection
 from emqtwist.config.sections.store import StoreSection
@@ -25,7 +26,7 @@ from emqtwist.config.values import Address, SocketFile
 __all__ = [
     "Access", "Address", "AnyListener", "AuthSection", "BackoffSection", "BrokerSection", "ClientSection", "Config",
     "ConfigError", "FlappingSection", "ListenerSection", "LogSection", "MqttSection", "MqueueSection", "NodeSection",
-    "PoolerSection", "PortListener", "Problem", "PubsubSection", "RetainerSection", "ScramSection", "SessionSection",
-    "SocketFile", "StoreSection", "SysmonSection", "TcpListener", "UnixListener", "apply_live", "live_changes", "load",
-    "parse", "validate",
+    "OverloadSection", "PoolerSection", "PortListener", "Problem", "PubsubSection", "RetainerSection", "ScramSection",
+    "SessionSection", "SocketFile", "StoreSection", "SysmonSection", "TcpListener", "UnixListener", "apply_live",
+    "live_changes", "load", "parse", "validate",
 ]

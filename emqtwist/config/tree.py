@@ -8,6 +8,7 @@ from emqtwist.config.sections.listener import ListenerSection
 from emqtwist.config.sections.log import LogSection
 from emqtwist.config.sections.mqtt import MqttSection
 from emqtwist.config.sections.node import NodeSection
+from emqtwist.config.sections.overload import OverloadSection
 from emqtwist.config.sections.pooler import PoolerSection
 from emqtwist.config.sections.retainer import RetainerSection
 from emqtwist.config.sections.store import StoreSection
@@ -28,4 +29,5 @@ class Config:
     flapping: FlappingSection = FlappingSection()
     pooler: PoolerSection = PoolerSection()
     sysmon: SysmonSection = SysmonSection()
+    overload: OverloadSection = OverloadSection()
     listener: ListenerSection = ListenerSection()

@@ -83,7 +83,7 @@ class Broker:
 
     def configure(self, settings: Settings) -> None:
         """Use other settings from now on; what is already open keeps what it was promised, unless clients are to go."""
-        self.circle.settings = settings
+        self.circle.configure(settings)
         self._hooks_changed()
         gone = moving.gone(settings)
         if gone is not None:
@@ -113,6 +113,10 @@ class Broker:
             self.circle.lose(message, causes.STOPPED_BY_HOOK)
             return None
         return screened.value
+
+    def screens(self) -> bool:
+        """Whether somebody is to be asked before a PUBLISH takes its course."""
+        return self.hooks.screens or self.acl is not None or self.circle.overloaded
 
     def deliver(self, message: Message, route: Route) -> int:
         """Fan out to a route; how many subscribers it has."""

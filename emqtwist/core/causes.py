@@ -21,6 +21,7 @@ RESERVED_TOPIC: Final = "reserved_topic"
 ACL_DENIED: Final = "acl_denied"
 REFUSED_BY_CLIENT: Final = "refused_by_client"
 STOPPED_BY_HOOK: Final = "stopped_by_hook"
+OVERLOAD: Final = "overload"
 
 DROPS: Final[dict[str, str]] = {
     NO_SUBSCRIBERS: "nobody subscribes to the topic",
@@ -37,6 +38,7 @@ DROPS: Final[dict[str, str]] = {
     ACL_DENIED: "the access rules do not let the client publish to the topic",
     REFUSED_BY_CLIENT: "the receiver answered PUBACK or PUBREC with an error",
     STOPPED_BY_HOOK: "a function at the hook message.publish stopped it",
+    OVERLOAD: "QoS 0, and the broker could not keep up",
 }
 
 # Why a connection ended, beside the reason codes of the standard.

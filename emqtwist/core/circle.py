@@ -14,13 +14,16 @@ class Circle:
     """The turn, the counters, the observer, the settings and the journal of one broker; no journal where nothing is stored.
 
     `crowded` are client ids whose queue is nearly or quite full; `hungry` are subscribers that can take retained messages now.
+    While the broker is `overloaded`, or where clients have a rate, it is `gauged` what they send.
     """
 
-    __slots__ = ("turn", "metrics", "observer", "settings", "hooks", "taps", "journal", "crowded", "hungry")
+    __slots__ = ("turn", "metrics", "observer", "settings", "hooks", "taps", "journal", "crowded", "hungry", "overloaded",
+                 "gauged")
 
     def __init__(self, settings: Settings, turn: Turn, metrics: Metrics, observer: Observer, hooks: Hooks,
                  journal: Journal | None) -> None:
-        self.settings = settings
+        self.overloaded = False
+        self.configure(settings)
         self.turn = turn
         self.metrics = metrics
         self.observer = observer
@@ -29,6 +32,15 @@ class Circle:
         self.taps = False  # as in hooks, where no time is to be lost
         self.crowded: set[str] = set()
         self.hungry: dict[Subscriber, None] = {}  # each once, or it would get more than its share of a turn
+
+    def configure(self, settings: Settings) -> None:
+        """Go by `settings` from now on."""
+        self.settings = settings
+        self.gauged = self.overloaded or settings.rated
+
+    def set_overloaded(self, overloaded: bool) -> None:
+        self.overloaded = overloaded
+        self.gauged = overloaded or self.settings.rated
 
     def outgrows(self, message: Message) -> bool:
         """Whether `message` alone is more than a session's queue holds."""

@@ -2,7 +2,7 @@
 from collections.abc import Callable
 from typing import Final, cast
 
-from emqtwist.core import admitting, authenticating, banning, metrics, moving, quotas, ruling, terms
+from emqtwist.core import admitting, authenticating, banning, metrics, moving, overload, quotas, ruling, terms
 from emqtwist.core.access import Accept, Client
 from emqtwist.core.aliases import Outgoing
 from emqtwist.core.connection import CLOSED, OPEN, Connection
@@ -199,7 +199,7 @@ def _inform(connection: Connection, packet: Connect, answer: Properties) -> None
 
 
 STEPS: Final[list[Callable[[Connection, Connect, Properties], None]]] = [
-    terms.check_version, _read_properties, _check_moved, _check_store,
+    terms.check_version, _read_properties, _check_moved, overload.check, _check_store,
     _check_method, terms.take_user_name, _check_identifier, banning.check, _check_access, _check_will, _assign_identifier,
     _set_keep_alive, terms.bound_keep_alive, _announce_limits, _inform,
 ]

@@ -84,12 +84,12 @@ class Metrics:
     `received`, `sent` and `missed` are lists by packet type, without PUBLISH; `pubacks_received` are apart. `flights` were
     sent at QoS 1 and 2. `qos1_unanswered` are PUBLISH packets without PUBACK. `parts_more` are parts beyond those that the
     head of this file tells of. `packets_received` are those that were served. `held_back` is how often a client that was
-    faster than its rate was not read for a while.
+    faster than its rate was not read for a while, `overloads` how often the broker could not keep up.
     """
 
     __slots__ = ("drops", "refusals", "ends", "connects", "authentications", "bytes_received", "packets_received", "received",
                  "sent", "missed", "pubacks_received", "qos1_unanswered", "qos2_received", "flights", "qos2_sent",
-                 "parts_more", "qos2_dropped", "hook_failures", "job_failures", "held_back", "_turn")
+                 "parts_more", "qos2_dropped", "hook_failures", "job_failures", "held_back", "overloads", "_turn")
 
     def __init__(self, turn: Turn) -> None:
         self.drops: dict[str, int] = dict.fromkeys(DROPS, 0)
@@ -112,6 +112,7 @@ class Metrics:
         self.hook_failures = 0
         self.job_failures = 0
         self.held_back = 0
+        self.overloads = 0
         self._turn = turn
 
     def drop(self, cause: str, count: int = 1) -> None:
@@ -141,6 +142,7 @@ class Metrics:
         found["hook_failures"] = self.hook_failures
         found["job_failures"] = self.job_failures
         found["held_back"] = self.held_back
+        found["overloads"] = self.overloads
         found["connects"] = self.connects
         for result, count in self.authentications.items():
             found["authentication_" + result] = count

@@ -48,7 +48,7 @@ def receive(connection: Connection, data: bytes, kept: list[Packet] | None = Non
     else:
         packets = kept
     journal = connection.broker.journal
-    screens = connection.broker.hooks.screens or connection.broker.acl is not None
+    screens = connection.broker.screens()
     metrics.packets_received += len(packets)
     pubacks = 0
     try:

@@ -1,7 +1,7 @@
 """PUBLISH where somebody is asked whether the client may: before its own course, which is `core.publishing`."""
 from typing import Final, cast
 
-from emqtwist.core import causes, publishing
+from emqtwist.core import causes, overload, publishing
 from emqtwist.core.acl import Acl, Grants
 from emqtwist.core.chain import ask
 from emqtwist.core.connection import Connection
@@ -24,6 +24,10 @@ def screen(connection: Connection, session: Session, packet: Publish) -> None:
         known = grants is not None and grants.acl is acl and grants.known.get(packet.topic_name)
         if not known and not _is_granted(connection, session, packet, acl):
             _deny(connection, packet)
+            return
+    if broker.circle.overloaded:
+        packet = _in_full(connection, packet)
+        if overload.shed(connection, packet):
             return
     if not broker.hooks.screens:
         publishing.publish(connection, session, packet)

@@ -2,7 +2,7 @@
 import os
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, Final, cast
 
 from twisted.internet.defer import Deferred, succeed
 from twisted.internet.error import CannotListenError
@@ -18,6 +18,8 @@ from emqtwist.net.batching import SocketSet, listen_tcp, listen_unix
 from emqtwist.net.entrance import Entrance
 from emqtwist.net.protocol import MQTTFactory
 from emqtwist.net.socketfile import Taken, clear, shortest
+
+STARTING: Final = "starting"
 
 
 class Listener:
@@ -43,7 +45,7 @@ class Listener:
         self._sockets = sockets
         self._port: IListeningPort | None = None
         self._number = section.bind.port if isinstance(section, PortListener) else 0
-        self._held = False
+        self._holds: set[str] = set()  # why nobody is accepted
 
     @property
     def port(self) -> int:
@@ -69,7 +71,7 @@ class Listener:
         if self._port is None:
             section = self.section
             self._port = self._listen_unix(section) if isinstance(section, UnixListener) else self._listen(section)
-            if self._held:
+            if self._holds:
                 cast(Port, self._port).stopReading()
             self.log.info("listening on {listener} at {address}", listener=self.name, address=describe(self._port.getHost()))
 
@@ -100,15 +102,27 @@ class Listener:
 
     def hold_off(self) -> None:
         """Let the system hold who connects until `accept`."""
-        self._held = True
+        self._holds.add(STARTING)
 
     def accept(self) -> None:
         """Take those who connect from now on, and those who wait already."""
-        held, self._held = self._held, False
         if self._port is None:
+            self._holds.discard(STARTING)
             self.bind()
-        elif held:
-            cast(Port, self._port).startReading()
+        else:
+            self.release(STARTING)
+
+    def hold(self, why: str) -> None:
+        """Let the system hold who connects until all is released that is held."""
+        if not self._holds and self._port is not None:
+            cast(Port, self._port).stopReading()
+        self._holds.add(why)
+
+    def release(self, why: str) -> None:
+        if why in self._holds:
+            self._holds.discard(why)
+            if not self._holds and self._port is not None:
+                cast(Port, self._port).startReading()
 
     def close(self) -> Deferred[None]:
         """Give the port back; connections stay."""

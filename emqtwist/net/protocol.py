@@ -21,6 +21,7 @@ from emqtwist.net.batching import LARGE_PIECE, Stream
 from emqtwist.net.turns import Turns
 
 LOOK = 1.0  # seconds after which a client that is held back is looked at again: its rate may have changed
+BREATH = 1.0  # seconds that a publisher is not read while the broker is overloaded
 LINGER = 5.0  # seconds that a closing connection has to take its last bytes
 
 
@@ -55,13 +56,13 @@ class MQTTProtocol(Protocol):
         turns = self.factory.turns
         if not turns.reading:
             turns.begin()
-        rated = self.connection.broker.circle.settings.rated
-        before = self.connection.broker.metrics.published() if rated else 0
+        gauged = self.connection.broker.circle.gauged
+        before = self.connection.broker.metrics.published() if gauged else 0
         try:
             receive(self.connection, data)  # [MQTT-4.2-1]
         except Exception:
             self._defect()
-        if rated:
+        if gauged:
             self._pay(len(data), self.connection.broker.metrics.published() - before)
         if self.connection.pending is not None:
             self._resting = True
@@ -69,13 +70,13 @@ class MQTTProtocol(Protocol):
 
     def proceed(self) -> None:
         """Called in the flush after the decision that the connection waits for."""
-        rated = self.connection.broker.circle.settings.rated
-        before = self.connection.broker.metrics.published() if rated else 0
+        gauged = self.connection.broker.circle.gauged
+        before = self.connection.broker.metrics.published() if gauged else 0
         try:
             proceed(self.connection)
         except Exception:
             self._defect()
-        if rated:
+        if gauged:
             self._pay(0, self.connection.broker.metrics.published() - before)
         if self.connection.pending is None:
             self._read_on()
@@ -112,6 +113,8 @@ class MQTTProtocol(Protocol):
             if self._bytes is None:
                 self._bytes = Bucket(now)
             wait = max(wait, self._bytes.take(size, settings.byte_rate, now))
+        if messages and self.connection.broker.circle.overloaded:
+            wait = max(wait, BREATH)
         if wait and self._toll is None and (size or messages):
             self.connection.broker.metrics.held_back += 1
         return wait

@@ -77,6 +77,7 @@ class LoopWatch(Part):
             return  # it was killed, and is not stopped yet
         try:
             late, threshold = self._now() - self._due, self._reports.section.long_schedule
+            self._reports.beat(late)
             if 0 < threshold < late:
                 self._report(late, [place for due, place in self._seen if due == self._due])
             self._seen = []

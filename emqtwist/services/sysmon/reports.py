@@ -34,6 +34,10 @@ SILENCE: Final = 1.0  # seconds in which the same is not told again
 LOW: Final = 0.8  # share of its threshold below which a level is good again
 
 
+def ignored(late: float) -> None:
+    """What is done with beats where nobody wants to know."""
+
+
 class Reports:
     """Warnings of one broker. `suppressed` counts those that were not told, for the same had just been.
 
@@ -45,6 +49,7 @@ class Reports:
     def __init__(self, section: SysmonSection, alarms: Alarms, begin: Callable[[], None],
                  publish: Callable[[str, str], None], now: Callable[[], float]) -> None:
         self.section = section
+        self.beat: Callable[[float], object] = ignored  # called for each beat of the reactor's heart, with how late it comes
         self.suppressed = 0
         self._alarms = alarms
         self._begin = begin

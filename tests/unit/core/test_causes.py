@@ -10,6 +10,7 @@ from emqtwist.core.banning import ban
 from emqtwist.core.bans import CLIENT, Ban
 from emqtwist.core.hooks import Stop
 from emqtwist.core.message import NEVER
+from emqtwist.core.overload import begin
 from emqtwist.mqtt import constants as c
 from emqtwist.mqtt.encoder import encode
 from emqtwist.mqtt.errors import MQTTError
@@ -131,6 +132,17 @@ def refused_by_client() -> World:
     return world
 
 
+def overload() -> World:
+    world = World()
+    world.connect("bob").subscribe("a")
+    begin(world.broker, "a test")
+    world.broker.circle.overloaded = False
+    alice = world.connect("alice")
+    world.broker.circle.overloaded = True
+    alice.publish("a")
+    return world
+
+
 def stopped_by_hook() -> World:
     world = World()
     world.connect("bob").subscribe("a")
@@ -141,7 +153,7 @@ def stopped_by_hook() -> World:
 
 DROPS = [no_subscribers, queue_full, queue_full_refused, qos0_not_stored, expired, too_large_for_client, session_ended,
          retained_too_many, retained_quota, retained_too_large, reserved_topic, acl_denied, refused_by_client,
-         stopped_by_hook]
+         stopped_by_hook, overload]
 
 
 @pytest.mark.parametrize("cause", causes.DROPS)

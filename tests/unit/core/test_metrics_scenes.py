@@ -8,6 +8,7 @@ from twisted.python.failure import Failure
 
 from emqtwist.app.settings import settings_of
 from emqtwist.config import PoolerSection, parse
+from emqtwist.core import overload
 from emqtwist.core.access import Step
 from emqtwist.core.bans import ADDRESS, Ban
 from emqtwist.core.door import Door
@@ -103,6 +104,7 @@ MOVES: dict[str, Scene] = {
     "disconnect_sent": told_to_go,
     "hook_failures": failing_hook,
     "held_back": too_fast,
+    "overloads": lambda world: overload.begin(world.broker, "a test"),
     "job_failures": failing_job,
     "connects": lambda world: world.connect("bob"),
     "authentication_accepted": exchange(yes()),
