@@ -6,6 +6,7 @@ from typing import Any, Final
 
 from emqtwist.app.doors import listener_of
 from emqtwist.app.methods import methods_of
+from emqtwist.app.modules import make_modules
 from emqtwist.app.rules import acl_of
 from emqtwist.app.settings import settings_of
 from emqtwist.app.store import make_store
@@ -53,6 +54,7 @@ class Foundation:
         self.sockets = SocketSet(reactor, self.turns) if batched else None
         self.systopics = SysTopics(self.turns, config.mqtt.broker, config.node.name, now)
         self.observers.each += [Watermarks(self.broker.alarms), self.systopics]
+        self.modules = make_modules(config.module, self.broker, self.observers, self.systopics, reactor)
         self.pool = Pool(config.pooler, self.broker.metrics)
         self.monitor = self._monitor()
         self.guard = Guard(self.broker)

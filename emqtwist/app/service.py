@@ -192,6 +192,7 @@ class BrokerService(Foundation, MultiService):
         self.config = changed
         self.broker.configure(settings_of(self.config))
         self.systopics.section = self.config.mqtt.broker
+        self.modules.configure(self.config.module)
         self.pool.configure(self.config.pooler)
         self.monitor.configure(self.config.sysmon)
         self.overload.section = self.config.overload
@@ -207,6 +208,7 @@ class BrokerService(Foundation, MultiService):
         await self.root.stopService()
         await gatherResults([listener.close() for listener in self.listeners.values()])
         self.plugins.unload_all()
+        self.modules.close()
         self.pool.close()
         if self._folder is not None:
             os.close(self._folder)

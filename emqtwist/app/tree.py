@@ -30,6 +30,7 @@ def tree(on: Foundation) -> Supervisor:
         Child("sysmon", on.monitor.supervisor),
         Child("ticker", lambda: Periodic("ticker", TICK, on.tick, clock)),
         Child("systopics", lambda: Telling(on.systopics, clock)),
+        Child("modules", on.modules.supervisor),
         Child("listeners", lambda: Supervisor("listeners", [
             _listening(listener) for listener in on.listeners.values()
         ], clock, intensity=inf)),  # that another program has one port is no reason to close the others

@@ -13,6 +13,7 @@ from emqtwist.config.sections.auth import AuthSection, ScramSection
 from emqtwist.config.sections.defence import BackoffSection, FlappingSection
 from emqtwist.config.sections.listener import AnyListener, ListenerSection, PortListener, TcpListener, UnixListener
 from emqtwist.config.sections.log import LogSection
+from emqtwist.config.sections.module import ModuleSection, PresenceModule, RewriteModule, SubscriptionModule
 from emqtwist.config.sections.mqtt import BrokerSection, ClientSection, MqttSection, MqueueSection, PubsubSection, SessionSection
 from emqtwist.config.sections.node import NodeSection
 from emqtwist.config.sections.overload import OverloadSection
@@ -25,8 +26,8 @@ from emqtwist.config.values import Address, SocketFile
 
 __all__ = [
     "Access", "Address", "AnyListener", "AuthSection", "BackoffSection", "BrokerSection", "ClientSection", "Config",
-    "ConfigError", "FlappingSection", "ListenerSection", "LogSection", "MqttSection", "MqueueSection", "NodeSection",
-    "OverloadSection", "PoolerSection", "PortListener", "Problem", "PubsubSection", "RetainerSection", "ScramSection",
-    "SessionSection", "SocketFile", "StoreSection", "SysmonSection", "TcpListener", "UnixListener", "apply_live",
-    "live_changes", "load", "parse", "validate",
+    "ConfigError", "FlappingSection", "ListenerSection", "LogSection", "ModuleSection", "MqttSection", "MqueueSection",
+    "NodeSection", "OverloadSection", "PoolerSection", "PortListener", "PresenceModule", "Problem", "PubsubSection",
+    "RetainerSection", "RewriteModule", "ScramSection", "SessionSection", "SocketFile", "StoreSection", "SubscriptionModule",
+    "SysmonSection", "TcpListener", "UnixListener", "apply_live", "live_changes", "load", "parse", "validate",
 ]

@@ -80,11 +80,14 @@ class Row:
 
 @dataclass(frozen=True)
 class Free(Row):
-    """A row for each key out of `names`, in a section `[<this section>.<section>]`; the value is (key, value) pairs."""
+    """A row for each key out of `names`, in a section `[<this section>.<section>]`; the value is (key, value) pairs.
+
+    Without `names` any word is a key.
+    """
 
     section: str = ""
     title: str = ""
-    names: Callable[[], Sequence[str]] = list
+    names: Callable[[], Sequence[str]] | None = None
 
 
 @dataclass(frozen=True)
@@ -102,9 +105,9 @@ def row(default: str | None, unit: Unit[T], *, meaning: str, test: str, live: bo
     return field(default=value, repr=not secret, metadata={METADATA: made})
 
 
-def free(section: str, unit: Unit[T], *, names: Callable[[], Sequence[str]], title: str, meaning: str, test: str,
-         live: bool = False) -> tuple[tuple[str, T], ...]:
-    """A field with the pairs of a section whose keys come from `names`; `title` stands for them in the reference."""
+def free(section: str, unit: Unit[T], *, title: str, meaning: str, test: str, live: bool = False,
+         names: Callable[[], Sequence[str]] | None = None) -> tuple[tuple[str, T], ...]:
+    """A field with the pairs of a section, in order; its keys come from `names`. `title` stands for them in the reference."""
     made = Free(unit, "", meaning, test, live, section=section, title=title, names=names)
     return field(default=(), metadata={METADATA: made})
 

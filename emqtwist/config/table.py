@@ -15,6 +15,24 @@ NAME: Final = re.compile(r"[A-Za-z0-9_-]+")
 ANY_NAME: Final = "<name>"
 
 
+class AnyKey(Mapping[str, Row]):
+    """A row that every word is a key of; those that look for keys see `<name>`."""
+
+    def __init__(self, row: Row) -> None:
+        self._row = row
+
+    def __getitem__(self, key: str) -> Row:
+        if key != ANY_NAME and not NAME.fullmatch(key):
+            raise KeyError(key)
+        return self._row
+
+    def __iter__(self) -> Iterator[str]:
+        return iter((ANY_NAME,))
+
+    def __len__(self) -> int:
+        return 1
+
+
 class Table:
     """The rows of a tree of sections: dict section -> key -> Row, `named` for the sections that the operator names."""
 
@@ -32,7 +50,8 @@ class Table:
             self.sections[path] = rows
         for name, each in said:
             if isinstance(each, Free):
-                self.sections[f"{path}.{each.section}"] = dict.fromkeys(each.names(), each)
+                self.sections[f"{path}.{each.section}"] = (
+                    AnyKey(each) if each.names is None else dict.fromkeys(each.names(), each))
             elif isinstance(each, Named):
                 self.named[f"{path}.{name}"] = {key: row for key, row in contents(each.make) if isinstance(row, Row)}
             elif isinstance(each, type):

@@ -6,6 +6,7 @@ from emqtwist.config.sections.ctl import CtlSection
 from emqtwist.config.sections.defence import FlappingSection
 from emqtwist.config.sections.listener import ListenerSection
 from emqtwist.config.sections.log import LogSection
+from emqtwist.config.sections.module import ModuleSection
 from emqtwist.config.sections.mqtt import MqttSection
 from emqtwist.config.sections.node import NodeSection
 from emqtwist.config.sections.overload import OverloadSection
@@ -25,6 +26,7 @@ class Config:
     log: LogSection = LogSection()
     mqtt: MqttSection = MqttSection()
     retainer: RetainerSection = RetainerSection()
+    module: ModuleSection = ModuleSection()
     auth: AuthSection = AuthSection()
     flapping: FlappingSection = FlappingSection()
     pooler: PoolerSection = PoolerSection()

@@ -32,6 +32,9 @@ class Observer:
     def subscription_ended(self, client_id: str, topic_filter: bytes) -> None:
         """The access rules do not allow it any more."""
 
+    def not_subscribed(self, client_id: str, topic_filter: bytes, reason: str) -> None:
+        """A client was to be subscribed without asking for it, and could not be."""
+
     def session_forbidden(self, client_id: str, topic_filter: bytes) -> None:
         """A session is not resumed, as the access rules do not allow what it has subscribed to."""
 
@@ -92,6 +95,10 @@ class Observers(Observer):
     def subscription_ended(self, client_id: str, topic_filter: bytes) -> None:
         for one in self.each:
             one.subscription_ended(client_id, topic_filter)
+
+    def not_subscribed(self, client_id: str, topic_filter: bytes, reason: str) -> None:
+        for one in self.each:
+            one.not_subscribed(client_id, topic_filter, reason)
 
     def session_forbidden(self, client_id: str, topic_filter: bytes) -> None:
         for one in self.each:

@@ -43,6 +43,20 @@ def _make(connection: Connection, packet: Subscribe, filters: list[tuple[bytes, 
     _submit(connection, _Subscribing(connection, cast(Session, connection.session), packet, filters, allowed))
 
 
+def subscribe_unasked(connection: Connection, filters: list[tuple[bytes, int]]) -> None:
+    """Subscribe a client to what it has not asked for, as if it had, but without a SUBACK."""
+    hooks = connection.broker.hooks.at
+    packet = Subscribe(0, filters)
+    if hooks[CLIENT_SUBSCRIBE] or hooks[CLIENT_AUTHORIZE]:
+        asking.Subscribing(packet, _give).begin(connection)
+    else:
+        _give(connection, packet, filters, None)
+
+
+def _give(connection: Connection, packet: Subscribe, filters: list[tuple[bytes, int]], allowed: list[bool] | None) -> None:
+    _submit(connection, _Giving(connection, cast(Session, connection.session), packet, filters, allowed))
+
+
 def unsubscribe(connection: Connection, session: Session, packet: Unsubscribe) -> None:
     """Answer each filter [MQTT-3.10.4-1], [MQTT-3.10.4-5]."""
     if connection.broker.hooks.at[CLIENT_UNSUBSCRIBE]:
@@ -217,10 +231,28 @@ class _Subscribing(_Request):
         """SUBACK, and what follows it."""
         # [MQTT-2.2.1-6] [MQTT-3.8.4-1] [MQTT-3.8.4-2]
         _answer(connection, Suback(self.packet_id, self.reason_codes, _explain(connection, self.reasons)))
+        self.follow_up(connection)
+
+    def follow_up(self, connection: Connection) -> None:
+        """Tell hooks what was made, and have retained messages handed over."""
         for subscription, new in self.made:
             connection.broker.hooks.run(SESSION_SUBSCRIBED, (connection.client_id, connection.user_name, subscription.name(),
                                                              subscription.options))
             connection.broker.replay_retained(subscription, new)  # [MQTT-3.8.4-4]
+
+
+class _Giving(_Subscribing):
+    """What the client has not asked for: where it is refused, the observer is told."""
+
+    __slots__ = ()
+
+    def refuse(self, error: MQTTError) -> None:
+        topic_filter = self.filters[len(self.reason_codes)][0]
+        self.reason_codes.append(error.reason_code)
+        self.connection.broker.observer.not_subscribed(self.session.client_id, topic_filter, error.reason)
+
+    def send(self, connection: Connection) -> None:
+        self.follow_up(connection)
 
 
 class _Unsubscribing(_Request):

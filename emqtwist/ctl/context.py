@@ -10,6 +10,7 @@ from emqtwist.core.broker import Broker
 from emqtwist.interfaces import IStore
 from emqtwist.net.listeners import Listener
 from emqtwist.net.turns import Turns
+from emqtwist.services.modules import Modules
 from emqtwist.services.pooler import Pool
 from emqtwist.services.supervisor import Supervisor
 
@@ -39,6 +40,8 @@ class Served(Protocol):
     def listeners(self) -> Mapping[str, Listener]: ...
     @property
     def plugins(self) -> Plugins: ...
+    @property
+    def modules(self) -> Modules: ...
     @property
     def store(self) -> IStore | None: ...
     @property

@@ -47,6 +47,10 @@ class LogObserver(Observer):
         self.log.warn("the subscription of {client_id} to {topic_filter} ended: the access rules do not allow it any more",
                       client_id=client_id, topic_filter=topic_filter)
 
+    def not_subscribed(self, client_id: str, topic_filter: bytes, reason: str) -> None:
+        self.log.warn("{client_id} is not subscribed to {topic_filter}, as the module subscription would have it: {reason}",
+                      client_id=client_id, topic_filter=topic_filter, reason=reason)
+
     def session_forbidden(self, client_id: str, topic_filter: bytes) -> None:
         self.log.warn("the session of {client_id} is not resumed: the access rules do not allow its subscription to "
                       "{topic_filter}", client_id=client_id, topic_filter=topic_filter)

@@ -55,16 +55,16 @@ class SysTopics(Observer):
         self._root = f"$SYS/brokers/{node}/"
         self.wake: Callable[[], object] = nobody
         self._now = now
-        self._wall = wall
+        self.wall = wall
         self._started = self._last = now()
-        self._events: deque[tuple[str, Callable[[], dict[str, object]]]] = deque()
+        self._events: deque[tuple[str, Callable[[], dict[str, object]], int]] = deque()
 
     def heartbeat(self) -> None:
         """The time every second, the rest when `sys_interval` has passed."""
         self._turns.begin()
         now = self._now()
         self._publish("uptime", uptime(now - self._started))
-        self._publish("datetime", time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(self._wall())))
+        self._publish("datetime", time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(self.wall())))
         if 0 < self.section.sys_interval <= now - self._last:
             self._last = now
             self._tell_all()
@@ -89,25 +89,15 @@ class SysTopics(Observer):
 
     # What the broker tells.
 
-    def arrived(self, client_id: str, user_name: str | None, peer: str, version: int, clean_start: bool) -> None:
-        if self.section.presence:
-            self._tell(f"clients/{quoted(client_id)}/connected",
-                       partial(arrival, client_id, user_name, peer, version, clean_start, self._wall()))
-
-    def departed(self, client_id: str, user_name: str | None, cause: str) -> None:
-        if self.section.presence:
-            self._tell(f"clients/{quoted(client_id)}/disconnected",
-                       partial(departure, client_id, user_name, cause, self._wall()))
-
     def alarm_raised(self, alarm: Alarm) -> None:
-        self._tell(f"alarms/{quoted(alarm.identifier)}/alert", partial(raised, alarm, self._wall()))
+        self.tell_soon(f"alarms/{quoted(alarm.identifier)}/alert", partial(raised, alarm, self.wall()))
 
     def alarm_cleared(self, alarm: Alarm) -> None:
-        self._tell(f"alarms/{quoted(alarm.identifier)}/clear", partial(cleared, alarm, self._wall()))
+        self.tell_soon(f"alarms/{quoted(alarm.identifier)}/clear", partial(cleared, alarm, self.wall()))
 
-    def _tell(self, topic: str, event: Callable[[], dict[str, object]]) -> None:
-        """Tell it in the reactor's next iteration, if somebody listens then."""
-        self._events.append((topic, event))
+    def tell_soon(self, topic: str, event: Callable[[], dict[str, object]], qos: int = 0) -> None:
+        """Tell what `event` gives, as JSON, in the reactor's next iteration, if somebody listens then."""
+        self._events.append((topic, event, qos))
         if len(self._events) == 1:
             self.wake()
 
@@ -119,9 +109,9 @@ class SysTopics(Observer):
         """What has happened so far. One that fails is told no more; those behind it are, by the next call."""
         self._turns.begin()
         for _ in range(len(self._events)):  # and not what these bring about
-            topic, event = self._events.popleft()
+            topic, event, qos = self._events.popleft()
             if self._broker.router.route(f"{self._root}{topic}".encode()):
-                self._publish(topic, json.dumps(event()), self.section.presence_qos if topic.startswith("clients/") else 0)
+                self._publish(topic, json.dumps(event()), qos)
         if self._events:
             self.wake()
 
@@ -174,15 +164,6 @@ def quoted(name: str) -> str:
 
 
 # What is told, in emqttd's words; `at` is wall time.
-
-def arrival(client_id: str, user_name: str | None, peer: str, version: int, clean_start: bool, at: float) -> dict[str, object]:
-    return {"clientid": client_id, "username": user_name or NO_ONE, "ipaddress": peer.rpartition(":")[0].strip("[]"),
-            "clean_sess": clean_start, "protocol": version, "connack": 0, "ts": int(at)}
-
-
-def departure(client_id: str, user_name: str | None, cause: str, at: float) -> dict[str, object]:
-    return {"clientid": client_id, "username": user_name or NO_ONE, "reason": cause, "ts": int(at)}
-
 
 def raised(alarm: Alarm, at: float) -> dict[str, object]:
     return {"id": alarm.identifier, "severity": alarm.severity, "title": alarm.title, "summary": alarm.summary, "ts": int(at)}

@@ -149,21 +149,6 @@ def test_who_was_never_accepted_is_not_told() -> None:
     assert place.heard == []
 
 
-def test_mqtt_broker_presence() -> None:
-    place = Place("mqtt.broker.presence = off")
-    place.connect("alice").hang_up()
-    place.settle()
-    assert place.heard == []
-
-
-def test_mqtt_broker_presence_qos() -> None:
-    place = Place("mqtt.broker.presence = off")
-    place.service.reconfigure(parse("mqtt.broker.presence_qos = 2"))
-    place.connect("bob")
-    place.settle()
-    assert [qos for _, _, qos, _ in place.heard] == [2]
-
-
 def test_a_client_that_leaves_is_not_told_of_it_after_its_end() -> None:
     place = Place()
     alice = place.connect("alice")

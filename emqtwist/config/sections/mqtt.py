@@ -161,12 +161,6 @@ class BrokerSection:
         "1m", DURATION, live=True, words={"off": 0.0}, test=SYSTOPICS,
         meaning="Time between two publications of version, metrics and stats; 0 is never. `uptime` and `datetime` come "
                 "once a second whatever it is.")
-    presence: bool = row(
-        "on", FLAG, live=True, test=SYSTOPICS,
-        meaning="Whether it is published that a client has connected, or is disconnected.")
-    presence_qos: int = row(
-        "1", INTEGER, live=True, minimum="0", maximum="2", test=SYSTOPICS,
-        meaning="QoS of what `presence` publishes.")
 
 
 @dataclass(frozen=True, kw_only=True)

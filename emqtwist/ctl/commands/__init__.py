@@ -8,6 +8,7 @@ from emqtwist.ctl.commands import (
     config,
     hooks,
     listeners,
+    modules,
     node,
     plugins,
     routes,
@@ -20,8 +21,8 @@ from emqtwist.ctl.commands import (
 from emqtwist.ctl.context import Context
 from emqtwist.ctl.registry import Line, Registry, Words, plain
 
-GROUPS = (node, clients, banned, sessions, routes, subscriptions, hooks, plugins, alarms, listeners, supervisor, vm, config,
-          store)
+GROUPS = (node, clients, banned, sessions, routes, subscriptions, hooks, plugins, modules, alarms, listeners, supervisor, vm,
+          config, store)
 
 
 def all_commands() -> Registry:

@@ -58,7 +58,9 @@ class Place:
     def __init__(self, folder: Path) -> None:
         self.service = BrokerService(parse(
             f"node.io = {IO}\nnode.data_dir = {folder / 'data'}\nstore.type = sqlite\nlistener.tcp.default.bind = 127.0.0.1:0\n"
-            f"listener.unix.local.bind = {folder / 's'}\n"), reactor)
+            f"listener.unix.local.bind = {folder / 's'}\n"
+            "module.subscription.enable = on\nmodule.subscription.topics = given/%c=1\n"
+            "module.rewrite.enable = on\nmodule.rewrite.rule.1 = old/# ^old/(.+)$ new/$1\n"), reactor)
         self.path = str(folder / "s")
         self.service.root.add(Child("collector", lambda: Collector(cast(Any, reactor))))
         self.traffic = Traffic(0)
@@ -272,6 +274,34 @@ async def kill_pool(place: Place, path: str) -> None:
     talker.abort()
 
 
+async def kill_module(place: Place, path: str) -> None:
+    """In the midst of what it does, with others that use it before and after: nobody passes by it."""
+    watcher = Talker()
+    await join(watcher, place.service.port())
+    await watcher.enter("watcher")
+    await watcher.subscribe(b"old/+", 1)
+    await watcher.subscribe(b"$SYS/brokers/+/clients/+/+", 0)
+    for number in range(3):
+        client = Talker()
+        await join(client, place.service.port())
+        await client.enter(f"client{number}")
+        client.send(Publish(b"old/topic", b"", 0))
+        await until(lambda: place.root.find(path).state == "running")
+        assert [await seen(watcher) for _ in range(2)] == [b"connected", b"topic"]
+        place.root.kill(path)
+        client.abort()
+        assert await seen(watcher) == b"disconnected"
+        assert b"given/client%d" % number in place.service.broker.sessions.by_id[f"client{number}"].subscriptions
+    watcher.abort()
+
+
+async def seen(talker: Talker) -> bytes:
+    """The last level of what is published next."""
+    packet = await talker.next()
+    assert isinstance(packet, Publish)
+    return packet.topic_name.rpartition(b"/")[2]
+
+
 async def kill_collector(place: Place) -> None:
     await place.break_once(gc, "freeze")
 
@@ -280,6 +310,8 @@ KILLS: Final[dict[str, Callable[[Place], Awaitable[None]]]] = {
     "store": kill_storage, "store/process": kill_store, "keeper": kill_keeper, "ticker": kill_ticker, "systopics": kill_systopics,
     "listeners": kill_listeners, "collector": kill_collector,
     **{f"listeners/{name}": partial(kill_listener, name=name) for name in LISTENERS},
+    **{path: partial(kill_module, path=path) for path in (
+        "modules", "modules/presence", "modules/subscription", "modules/rewrite")},
     **{path: partial(kill_pool, path=path) for path in ("sm", "server", "pubsub")},
     **{path: partial(kill_worker, path=path) for path in ("sm/0", "server/0", "pubsub/0")},  # the others are as these
 }

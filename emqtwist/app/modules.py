@@ -1,0 +1,21 @@
+"""All modules."""
+from twisted.internet.interfaces import IReactorTime
+
+from emqtwist.config.sections.module import ModuleSection
+from emqtwist.core.broker import Broker
+from emqtwist.core.observer import Observers
+from emqtwist.modules.presence import Presence
+from emqtwist.modules.rewrite import Rewrite
+from emqtwist.modules.subscription import Subscription
+from emqtwist.services.modules import Modules
+from emqtwist.services.systopics import SysTopics
+
+
+def make_modules(section: ModuleSection, broker: Broker, observers: Observers, systopics: SysTopics,
+                 clock: IReactorTime) -> Modules:
+    """Those that are enabled are loaded when their supervisor starts."""
+    return Modules([
+        Presence(broker.hooks, observers, systopics),
+        Subscription(broker, observers),
+        Rewrite(broker, observers),
+    ], section, clock)

@@ -1,0 +1,58 @@
+"""[module.<name>]: what the broker does beside its work, and can leave."""
+from dataclasses import dataclass
+from typing import Final
+
+from emqtwist.config.rows import free, row
+from emqtwist.config.topics import REWRITING, SUBSCRIBED, RewriteRule
+from emqtwist.config.values import FLAG, INTEGER
+
+EFFECTS: Final = "tests/adapters/test_modules.py"
+
+
+@dataclass(frozen=True, kw_only=True)
+class PresenceModule:
+    """It is published below `$SYS` who comes and who goes."""
+
+    enable: bool = row(
+        "on", FLAG, live=True, test=EFFECTS,
+        meaning="Whether it is published that a client has connected, or is disconnected.")
+    qos: int = row(
+        "1", INTEGER, live=True, minimum="0", maximum="2", test=EFFECTS,
+        meaning="QoS of these messages.")
+
+
+@dataclass(frozen=True, kw_only=True)
+class SubscriptionModule:
+    """Clients are subscribed when they connect, without asking for it."""
+
+    enable: bool = row(
+        "off", FLAG, live=True, test=EFFECTS,
+        meaning="Whether clients are subscribed to `topics` when they connect.")
+    topics: tuple[tuple[str, int], ...] = row(
+        "", SUBSCRIBED, live=True, test=EFFECTS,
+        meaning="What to, as `clients/%c/inbox=1 users/%u=2`. `%c` is the Client Identifier, `%u` the user name, `%a` the "
+                "address: a client whose own would mean more than a part of a level, or that has none, is not subscribed.")
+
+
+@dataclass(frozen=True, kw_only=True)
+class RewriteModule:
+    """Topics are taken for others."""
+
+    enable: bool = row(
+        "off", FLAG, live=True, test=EFFECTS,
+        meaning="Whether the rules of `[module.rewrite.rule]` are followed.")
+    rules: tuple[tuple[str, RewriteRule], ...] = free(
+        "rule", REWRITING, title="number", live=True, test=EFFECTS,
+        meaning="`x/# ^x/y/(.+)$ z/y/$1`: a topic that the filter selects and in which the regular expression is found becomes "
+                "the destination, `$1` being what its first group has found. Of several rules the first one in the file whose "
+                "filter selects the topic decides, whether its expression is found or not. `publish` or `subscribe` before the "
+                "filter limits a rule to that. A filter that would begin with `#` is written `+/#`.")
+
+
+@dataclass(frozen=True, kw_only=True)
+class ModuleSection:
+    """All modules."""
+
+    presence: PresenceModule = PresenceModule()
+    subscription: SubscriptionModule = SubscriptionModule()
+    rewrite: RewriteModule = RewriteModule()
