@@ -4,6 +4,7 @@ from collections.abc import Callable
 import pytest
 from twisted.internet.address import IPv4Address
 from twisted.internet.task import Clock
+from twisted.internet.testing import StringTransport
 from twisted.python.failure import Failure
 
 from emqtwist.app.settings import settings_of
@@ -17,6 +18,7 @@ from emqtwist.core.message import NEVER
 from emqtwist.core.metrics import ALIASES
 from emqtwist.mqtt.packets import Publish
 from emqtwist.net.admission import Admission
+from emqtwist.net.entrance import Entrance
 from emqtwist.net.guard import Guard
 from emqtwist.net.protocol import MQTTFactory
 from emqtwist.net.turns import Turns
@@ -78,6 +80,24 @@ def refused(line: str) -> Scene:
     return scene
 
 
+def proxied(line: str, *sent: bytes) -> Scene:
+    """What comes to a listener for proxies, and no more until all time is over."""
+    [section] = parse(f"listener.tcp.a.bind = 127.0.0.1:0\nlistener.tcp.a.proxy_protocol = v1\n{line}").listener.tcp
+
+    def scene(world: World) -> None:
+        clock = Clock()
+        factory = MQTTFactory(Turns(world.broker, clock, clock.seconds), clock, Door("tcp.a"), True, 65536)
+        entrance = Entrance(factory, Admission("tcp.a", section, lambda: 0, world.broker.metrics), clock, lambda: None)
+        reader = entrance.buildProtocol(IPv4Address("TCP", "127.0.0.1", 5000))
+        if reader is not None:
+            reader.makeConnection(StringTransport())
+            for data in sent:
+                reader.dataReceived(data)
+            clock.advance(section.proxy_protocol_timeout)
+
+    return scene
+
+
 def guarded(before: Scene) -> Scene:
     """The guard refuses a connection from 127.0.0.1."""
     [section] = parse("listener.tcp.a.bind = 127.0.0.1:0").listener.tcp
@@ -112,6 +132,9 @@ MOVES: dict[str, Scene] = {
     "authentication_refused": exchange(no()),
     "refused_address_denied": refused("access = deny all"),
     "refused_too_many_connections": refused("max_connections = 1"),
+    "refused_proxy_denied": proxied("listener.tcp.a.proxy_protocol_from = deny all"),
+    "refused_no_proxy_header": proxied("", b"PROXY "),
+    "refused_bad_proxy_header": proxied("", b"CONNECT"),
     "refused_banned": guarded(ban_here),
     "refused_login_backoff": guarded(fail_here),
 }
