@@ -19,6 +19,8 @@ from emqtwist.services.systopics import Telling
 TICK: Final = 1.0  # seconds between looks at what fell due
 STORE_PATIENCE: Final = 3600.0  # seconds to open the store: a large one may have to be upgraded, or its log to be read
 
+OPENING: Final = "which opens the store: after a crash its log is read, an older one is upgraded, and what it has is loaded"
+
 
 def tree(on: Foundation) -> Supervisor:
     """All of them, not started yet."""
@@ -44,7 +46,7 @@ def _storage(on: Foundation) -> list[Child]:
         return []
     return [
         Child("store", lambda: Supervisor("store", [
-            Child("process", lambda: Storing(store, on.recover), patience=STORE_PATIENCE),
+            Child("process", lambda: Storing(store, on.recover), patience=STORE_PATIENCE, takes=OPENING),
         ], on.reactor, intensity=inf), patience=STORE_PATIENCE),  # without it the broker still serves what need not be kept
         Child("keeper", lambda: Keeper(on.broker, journal, store, on.work, on.reactor, on.turns.begin,
                                        on.now)),

@@ -139,23 +139,19 @@ Ask = Callable[..., Pending[Answer]]
 class Hook:
     """A function at a hook. It is known by `function` and `tag` together; `failures` are those in a row.
 
-    One that waits is called by `ask`.
+    `label` names it, and no other at this hook. One that waits is called by `ask`.
     """
 
-    __slots__ = ("name", "function", "priority", "tag", "ask", "failures")
+    __slots__ = ("name", "function", "priority", "tag", "label", "ask", "failures")
 
-    def __init__(self, name: str, function: Function, priority: int, tag: str, ask: Ask | None = None) -> None:
+    def __init__(self, name: str, function: Function, priority: int, tag: str, label: str, ask: Ask | None = None) -> None:
         self.name = name
         self.function = function
         self.priority = priority
         self.tag = tag
+        self.label = label
         self.ask = ask
         self.failures = 0
-
-    def label(self) -> str:
-        """The function's name, with its tag."""
-        name = str(getattr(self.function, "__qualname__", None) or type(self.function).__name__)
-        return f"{name}:{self.tag}" if self.tag else name
 
 
 class Hooks:
@@ -185,7 +181,8 @@ class Hooks:
         if self._find(hooks, function, tag) is not None:
             return False
         place = len([hook for hook in hooks if hook.priority <= priority])
-        self._put(name, (*hooks[:place], Hook(name, function, priority, tag, ask), *hooks[place:]))
+        label = _label(function, tag, [hook.label for hook in hooks])
+        self._put(name, (*hooks[:place], Hook(name, function, priority, tag, label, ask), *hooks[place:]))
         return True
 
     def delete(self, name: str, function: Function, tag: str = "") -> bool:
@@ -223,7 +220,7 @@ class Hooks:
         if result is not None and fits(folded.value, result):
             folded.value = cast(A, result)
         elif result is not None:
-            self.failed(hook, TypeError(f"{hook.label()} gave {result!r}, which cannot stand for {folded.value!r}"))
+            self.failed(hook, TypeError(f"{hook.label} gave {result!r}, which cannot stand for {folded.value!r}"))
         return folded.stopped
 
     def call(self, hook: Hook, arguments: tuple[object, ...]) -> Answer:
@@ -246,10 +243,10 @@ class Hooks:
         self._metrics.hook_failures += 1
         hook.failures += 1
         if hook.failures == 1:
-            self._observer.hook_failed(hook.name, hook.label(), error)
+            self._observer.hook_failed(hook.name, hook.label, error)
         elif hook.failures == FAILURES:
             self._alarms.raise_(self._alarm(hook), ERROR, f"a function at {hook.name} keeps failing",
-                                f"{hook.label()} has failed {FAILURES} times in a row, the last time with {error!r}")
+                                f"{hook.label} has failed {FAILURES} times in a row, the last time with {error!r}")
 
     def _put(self, name: str, hooks: tuple[Hook, ...]) -> None:
         self.at[name] = hooks
@@ -267,7 +264,19 @@ class Hooks:
         return found[0] if found else None
 
     def _alarm(self, hook: Hook) -> str:
-        return f"hook_failing/{hook.name}/{hook.label()}"
+        return f"hook_failing/{hook.name}/{hook.label}"
+
+
+def _label(function: Function, tag: str, taken: list[str]) -> str:
+    """The function's name with its module and its tag; with a number, if another at its hook is called so."""
+    named: object = function if getattr(function, "__qualname__", None) else type(function)
+    module, name = getattr(named, "__module__", None), getattr(named, "__qualname__", "")
+    label = first = (f"{module}." if module else "") + name + (f":{tag}" if tag else "")
+    number = 1
+    while label in taken:
+        number += 1
+        label = f"{first}({number})"
+    return label
 
 
 def fits(old: object, new: object) -> bool:

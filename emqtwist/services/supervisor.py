@@ -30,13 +30,14 @@ class Child:
 
     `make` gives a fresh service each time; what has to outlive it belongs to whoever calls. `permanent` parts are always
     started again, `transient` ones when they died, `temporary` ones never. `patience` is how many seconds its start and its
-    stop may take.
+    stop may take; `takes` says what its start has to do, where that may take long.
     """
 
     name: str
     make: Callable[[], IService]
     restart: Restart = "permanent"
     patience: float = 10.0
+    takes: str = ""
 
 
 class Exhausted(Exception):

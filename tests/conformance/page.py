@@ -1,12 +1,14 @@
 """docs/conformance.md, from the tables, the comments and the marks: `python -m tests.conformance.page`."""
 from collections.abc import Iterable
 from pathlib import Path
+from textwrap import wrap
 from typing import Final, TypeVar
 
 from tests.conformance.statements import CHECKOUT, PREFIXES, Statement, statements
 from tests.conformance.traces import Place, marks, places
 
 T = TypeVar("T")
+WIDTH: Final = 120
 
 HEAD: Final = """\
 # What the standard asks for, and which test proves it
@@ -114,7 +116,8 @@ def _version(found: Map, version: str) -> list[str]:
                 lines.append(_row(found, statement))
             else:
                 others.append(statement.number)
-    return [*lines, "", f"Clients alone are bound by, and the broker need not look at: {', '.join(others)}.", ""]
+    text = f"Clients alone are bound by, and the broker need not look at: {', '.join(others)}."
+    return [*lines, "", *wrap(text, WIDTH, break_on_hyphens=False), ""]
 
 
 def _row(found: Map, statement: Statement) -> str:

@@ -19,8 +19,8 @@ from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
 from emqtwist._version import __version__
-from emqtwist.mqtt.constants import ADMINISTRATIVE_ACTION
-from emqtwist.mqtt.packets import Disconnect
+from emqtwist.mqtt.constants import ADMINISTRATIVE_ACTION, MQTT_3_1_1
+from emqtwist.mqtt.packets import Connack, Connect, Disconnect
 from tests.integration.program import LIMIT, Program, environment, python_script, run
 from tests.integration.raw import RawClient
 
@@ -145,6 +145,20 @@ def test_a_client_is_kicked_and_told_so(start: Callable[[str], Program], ctl: Ct
         assert client.next(Disconnect).reason_code == ADMINISTRATIVE_ACTION
         assert client.is_closed()
     assert b"ended_administrative_action: 1\n" in ctl("broker", "metrics").stdout
+
+
+def test_a_subscription_that_is_answered_is_stored(tmp_path: Path, start: Callable[[str], Program], ctl: Ctl) -> None:
+    broker = start("")
+    with RawClient(port_of(broker), MQTT_3_1_1) as client:
+        client.send(Connect(MQTT_3_1_1, "sensor", clean_start=False))
+        client.next(Connack)
+    for topic in ("a", "b"):
+        assert ctl("subscriptions", "add", "sensor", topic, "1").stdout == b"ok\n"
+    assert ctl("subscriptions", "del", "sensor", "b").stdout == b"ok\n"
+    broker.kill()
+    (tmp_path / "twistd.pid").unlink()
+    start("")
+    assert ctl("subscriptions", "list").stdout == b"sensor -> a\n"
 
 
 def test_the_store_is_looked_at_copied_and_checked(tmp_path: Path, start: Callable[[str], Program], ctl: Ctl) -> None:
@@ -349,35 +363,3 @@ def test_a_path_that_is_too_long_for_a_socket_is_told_at_once(tmp_path: Path, cl
 def test_it_tells_its_version(ctl: Ctl) -> None:
     done = ctl("--version")
     assert (done.returncode, done.stdout.decode()) == (0, f"emqtwist {__version__}\n")
-
-
-# Completion.
-
-def completed(ctl: Ctl, tmp_path: Path, *words: str) -> set[str]:
-    """What bash offers for the last of these words."""
-    (tmp_path / "completion").write_bytes(ctl("completion", "bash").stdout)
-    typed = " ".join(f"'{word}'" for word in ("emqtwist_ctl", *words))
-    script = (f". ./completion; COMP_WORDS=({typed}); COMP_CWORD={len(words)}; "
-              "$(complete -p emqtwist_ctl | sed 's/.*-F \\([^ ]*\\).*/\\1/'); printf '%s\\n' \"${COMPREPLY[@]}\"")
-    ended = run("bash", "--norc", "-c", script, cwd=tmp_path)
-    assert (ended.returncode, ended.stderr) == (0, b"")
-    return set(ended.stdout.decode().split())
-
-
-@pytest.mark.parametrize(("words", "offered"), [
-    (("cli",), {"clients"}),
-    (("clients", ""), {"list", "show", "kick"}),
-    (("sessions", "list", ""), {"persistent", "transient"}),
-    (("sessions", "t"), {"top"}),
-    (("--json", "vm", ""), {"all", "load", "memory", "process", "io"}),
-    (("--socket", "clients", "st"), {"status", "stats", "store"}),
-    (("clients", "show", ""), set()),
-    (("--j",), {"--json"}),
-    (("clients", "list", "--t"), {"--table"}),
-    (("completion", ""), {"bash", "zsh"}),
-    (("--config", "bro"), {"broker.ini"}),
-    (("--address", ""), set()),
-])
-def test_bash_completes(ctl: Ctl, tmp_path: Path, words: tuple[str, ...], offered: set[str]) -> None:
-    (tmp_path / "broker.ini").touch()
-    assert completed(ctl, tmp_path, *words) == offered

@@ -6,13 +6,26 @@ from emqtwist._version import __version__
 from emqtwist.core.metrics import ALIASES
 from emqtwist.ctl.context import Context
 from emqtwist.ctl.registry import Line, Registry, Words, pair, plain
+from emqtwist.services.supervisor import Row, Supervisor
 from emqtwist.services.systopics import DESCRIPTION, uptime
 
 
 def status(context: Context, words: Words) -> Iterator[Line]:
+    """Also what has not started yet, or not again: the whole broker waits for the first, or clients for what it does."""
     state = context.service.state
     yield plain(f"Node '{context.node}' is {state}")
     yield plain(f"emqtwist {__version__} is running" if state == "started" else "emqtwist is not running")
+    for path, row in list(context.root.walk()):
+        if row.state in ("starting", "waiting") and not isinstance(row.service, Supervisor):
+            yield plain(_waits(path, row, context.clock.seconds()))
+
+
+def _waits(path: str, row: Row, now: float) -> str:
+    failure = f"; last failure: {row.failure.getErrorMessage()}" if row.failure is not None else ""
+    if row.state == "waiting":
+        return f"{path} is to be started again{failure}"
+    what = f", {row.child.takes}" if row.child.takes else ""
+    return f"waiting for {path} to start, for {int(now - row.since)} s{what}{failure}"
 
 
 def broker(context: Context, words: Words) -> Iterator[Line]:
@@ -53,7 +66,8 @@ def metrics(context: Context, words: Words) -> Iterator[Line]:
 
 def add(registry: Registry) -> None:
     registry.add("status", "", "Show whether the broker runs", status,
-                 "`Node '<node>' is started`, `emqtwist <version> is running`")
+                 "`Node '<node>' is started`, `emqtwist <version> is running`; below, for each part that has not started yet, "
+                 "`waiting for store/process to start, for 12 s`, and what it does")
     registry.add("broker", "", "Show version, uptime and time", broker, "a line each, as `version   : 1.0`")
     registry.add("broker stats", "", "Show the gauges and their maxima", stats, "as `clients/count       : 7`")
     registry.add("broker metrics", "", "Show the counters, under emqttd's names where it has them", broker_metrics,

@@ -2,20 +2,19 @@
 from collections.abc import Iterator
 from typing import Final
 
-from emqtwist.core.hooks import SESSION_SUBSCRIBED, SESSION_UNSUBSCRIBED
-from emqtwist.core.message import NO_IDENTIFIERS
-from emqtwist.core.prefixes import Prefixed, canonical, check_filter, subscription_to
+from emqtwist.core.by_hand import ByHand, Subscribing, Unsubscribing
+from emqtwist.core.prefixes import Prefixed
 from emqtwist.core.session import Session
 from emqtwist.core.subscriber import Subscription
-from emqtwist.core.subscribing import granted_options
+from emqtwist.core.subscribing import DEFECT
+from emqtwist.ctl.awaiting import decided
 from emqtwist.ctl.context import Context
 from emqtwist.ctl.registry import Line, Refused, Registry, Step, Words, pair, plain
 from emqtwist.ctl.walking import in_order
 from emqtwist.mqtt import constants as c
-from emqtwist.mqtt.errors import MQTTError, QuotaExceeded
+from emqtwist.mqtt.errors import MQTTError
 
 NO_SESSION: Final = "Error: Session not found!"
-BUSY: Final = "Error: the worker that would do it is down; try again"
 
 
 def _name(subscription: Subscription) -> str:
@@ -65,53 +64,37 @@ def _session(context: Context, client_id: str) -> Session:
     return session
 
 
-def subscribe(context: Context, words: Words) -> list[Line]:
-    """With the options that the client itself would be granted. It is not told; retained messages come."""
+async def _done(context: Context, job: ByHand) -> list[Line]:
+    """Once it took effect and, where the store keeps the session, is stored."""
+    broker = context.broker
+    broker.pools.server.submit(job)
+    if not job.over:
+        await decided(broker.turn, job.when_over())
+    if job.error is not None:
+        raise Refused(f"Error: {job.error.reason if isinstance(job.error, MQTTError) else DEFECT}")
+    await decided(broker.turn, job.stored())
+    return [plain("ok")]
+
+
+async def subscribe(context: Context, words: Words) -> list[Line]:
     client_id, topic, qos = words
     if qos not in ("0", "1", "2"):
         raise Refused("QoS should be 0, 1, 2")
-    broker, session, name = context.broker, _session(context, client_id), topic.encode()
-    try:
-        prefix = check_filter(name, broker.settings.max_topic_levels)
-        if prefix is not None:
-            broker.subscriptions.check_owner(prefix, session)
-        if broker.journal is not None and broker.journal.failing and session.keeps():
-            raise QuotaExceeded(f"subscriptions cannot be kept now: {broker.journal.failing}")
-    except MQTTError as error:
-        raise Refused(f"Error: {error.reason}") from None
-    subscription = subscription_to(session, name, granted_options(int(qos), broker.settings), NO_IDENTIFIERS)
-    before = session.subscriptions.get(subscription.name())
-    write = broker.sessions.subscribe(session, subscription)
-    if not write.over or write.error is not None:
-        broker.sessions.withdraw(session, subscription, before)
-        raise Refused(BUSY)
-    broker.sessions.subscribed(session, subscription)
-    broker.hooks.run(SESSION_SUBSCRIBED, (client_id, session.user_name, subscription.name(), subscription.options))
-    broker.replay_retained(subscription, before is None)
-    return [plain("ok")]
+    return await _done(context, Subscribing(context.broker, _session(context, client_id), topic.encode(), int(qos)))
 
 
-def unsubscribe(context: Context, words: Words) -> list[Line]:
-    session, name = _session(context, words[0]), words[1].encode()
-    broker = context.broker
-    subscription = session.subscriptions.get(canonical(name))
-    if subscription is None:
-        return [plain("ok")]
-    write = broker.sessions.unsubscribe(session, subscription)
-    if not write.over or write.error is not None:
-        broker.sessions.retain(session, subscription)
-        raise Refused(BUSY)
-    broker.sessions.unsubscribed(session, subscription.name())
-    broker.hooks.run(SESSION_UNSUBSCRIBED, (words[0], session.user_name, name))
-    return [plain("ok")]
+async def unsubscribe(context: Context, words: Words) -> list[Line]:
+    return await _done(context, Unsubscribing(context.broker, _session(context, words[0]), words[1].encode()))
 
 
 def add(registry: Registry) -> None:
     registry.add("subscriptions list", "", "List all subscriptions", listed, "`<client id> -> <topic>`")
     registry.add("subscriptions show", "<ClientId>", "Show the subscriptions of a client", show,
                  "the same, and below each its options as `  qos     : 1`; or `Not Found.`")
-    registry.add("subscriptions add", "<ClientId> <Topic> <QoS>",
-                 "Subscribe a client by hand: no hook is asked, nor how many it has", subscribe,
-                 f"`ok`, `{NO_SESSION}`, `QoS should be 0, 1, 2`, or `Error: ` and what is wrong with the topic")
-    registry.add("subscriptions del", "<ClientId> <Topic>", "End a subscription of a client", unsubscribe,
-                 f"`ok` or `{NO_SESSION}`")
+    registry.add_waiting("subscriptions add", "<ClientId> <Topic> <QoS>",
+                         "Subscribe a client by hand: no hook is asked, nor how many it has", subscribe,
+                         f"`ok` once it is stored, where the session is; `{NO_SESSION}`, `QoS should be 0, 1, 2`, or `Error: ` "
+                         "and what is wrong with the topic or the store")
+    registry.add_waiting("subscriptions del", "<ClientId> <Topic>", "End a subscription of a client", unsubscribe,
+                         f"`ok` once that is stored, where the session is; `{NO_SESSION}`, or `Error: ` and what is wrong with "
+                         "the store")

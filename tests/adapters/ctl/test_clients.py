@@ -1,14 +1,22 @@
 """What commands tell of clients, sessions, subscriptions and routes is what the traffic was, in emqttd's lines."""
 import json
+from types import SimpleNamespace
+from typing import cast
 
 import pytest
 from twisted.internet.address import IPv4Address
+from twisted.internet.defer import Deferred
+from twisted.python.failure import Failure
 
+from emqtwist.ctl.commands.subscriptions import subscribe, unsubscribe
+from emqtwist.ctl.context import Context
 from emqtwist.ctl.registry import Refused
 from emqtwist.mqtt import constants as c
 from emqtwist.mqtt.packets import Connack, Connect, Disconnect, Puback, Publish, Suback, Subscribe, Will
 from tests.desks import Desk
-from tests.peers import every_version
+from tests.jobs import Poisoned, Trial
+from tests.peers import every_version, properties
+from tests.stores import StoredWorld
 
 
 def refusal(desk: Desk, *words: str) -> str:
@@ -183,6 +191,47 @@ def test_a_subscription_that_cannot_be_made_is_refused(words: tuple[str, ...], t
     desk.ask("subscriptions", "add", "y", "$exclusive/t", "0")
     assert refusal(desk, "subscriptions", *words).startswith(told)
     assert desk.lines("subscriptions", "list") == ["y -> $exclusive/t"]
+
+
+def test_a_subscription_waits_for_its_worker() -> None:
+    desk = Desk()
+    desk.client("x")
+    server = desk.service.broker.pools.server
+    before = Trial("x", "before", [], 1)
+    server.submit(before)
+    customer = desk.customer()
+    asked, out = customer.begin("subscriptions", "add", "x", "t", "1")
+    customer.pump.flush()
+    assert (out, desk.lines("subscriptions", "list")) == ([], [])
+    before.decide()
+    desk.reactor.advance(0)
+    customer.pump.flush()
+    assert (out, desk.lines("subscriptions", "list")) == (["ok\n"], ["x -> t"])
+    assert asked.called
+
+
+def test_a_defect_that_keeps_a_subscription_from_being_made_is_told(logged_failures: list[Failure]) -> None:
+    desk = Desk()
+    desk.client("x")
+    router = desk.service.broker.router
+    router._exact = Poisoned(router._exact, [b"t"])
+    assert refusal(desk, "subscriptions", "add", "x", "t", "1") == "Error: a defect of the broker kept it from doing this"
+    assert logged_failures.pop().type is RuntimeError
+    assert desk.lines("subscriptions", "list") == []
+
+
+async def test_a_subscription_is_answered_once_it_is_stored() -> None:
+    world = StoredWorld(stored=False)
+    world.peer().send(Connect(5, "x", False, properties=properties(session_expiry_interval=100)))
+    world.commit()
+    context = cast(Context, SimpleNamespace(broker=world.broker))
+    for command, words in ((subscribe, ("x", "t", "1")), (unsubscribe, ("x", "t"))):
+        asked = Deferred.fromCoroutine(command(context, words))
+        world.settle()
+        assert not asked.called
+        world.commit()
+        assert await asked == [("ok", {"line": "ok"})]
+    assert await Deferred.fromCoroutine(unsubscribe(context, ("x", "t"))) == [("ok", {"line": "ok"})]
 
 
 def test_listeners_show_their_connections_and_why_they_ended() -> None:

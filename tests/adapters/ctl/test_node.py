@@ -18,7 +18,7 @@ from emqtwist.ctl.commands import vm
 from emqtwist.ctl.registry import Refused, WrongWords
 from emqtwist.mqtt.packets import Publish, Subscribe
 from emqtwist.services.part import Part
-from emqtwist.services.supervisor import Child
+from emqtwist.services.supervisor import Child, Supervisor
 from tests.adapters.test_plugins import MODULE, NAMES, Plain
 from tests.desks import Desk
 
@@ -45,6 +45,30 @@ def test_status_and_broker_tell_how_it_is() -> None:
     assert re.fullmatch(r"datetime  : \d{4}-\d\d-\d\d \d\d:\d\d:\d\d", datetime)
     desk.service.stopService()
     assert desk.lines("status") == ["Node 'emqtwist@127.0.0.1' is stopping", "emqtwist is not running"]
+
+
+def test_status_says_what_the_broker_waits_for() -> None:
+    class Slow(Part):
+        def startService(self) -> Deferred[None]:
+            super().startService()
+            begun.append(Deferred())
+            return begun[-1]
+
+    begun: list[Deferred[None]] = []
+    desk = Desk()
+    below = [Child("slow", Slow, patience=100, takes="which reads a log"), Child("next", Part)]
+    desk.root.add(Child("above", lambda: Supervisor("above", below, desk.reactor), patience=100))
+    desk.reactor.advance(12)
+    assert desk.lines("status")[2:] == ["waiting for above/slow to start, for 12 s, which reads a log"]
+    begun[0].callback(None)
+    assert desk.lines("status")[2:] == []
+    for number in (1, 2):
+        desk.lines("supervisor", "kill", "above/slow")
+        if number == 1:
+            assert desk.lines("status")[2:] == [
+                "waiting for above/slow to start, for 0 s, which reads a log; last failure: slow was killed"]
+            begun[1].callback(None)
+    assert desk.lines("status")[2:] == ["above/slow is to be started again; last failure: slow was killed"]
 
 
 def test_gauges_are_those_of_the_traffic() -> None:

@@ -172,7 +172,7 @@ def test_a_failure_lets_nobody_in_and_many_are_an_alarm() -> None:
         gate.answer(error=TimeoutError())
         assert peer.one(Connack).reason_code == c.NOT_AUTHORIZED
     assert [alarm.identifier for alarm in world.broker.alarms.active.values()] == [
-        "hook_failing/client.authenticate/Gate.function"]
+        f"hook_failing/client.authenticate/{Gate.__module__}.Gate.function"]
 
 
 def test_a_connect_can_be_refused_before_anybody_asks_who_it_is() -> None:

@@ -1,5 +1,6 @@
 """Hooks: when each is called and with what, in which order, what its functions may change, and what their failures cost."""
 from collections.abc import Callable
+from functools import partial
 
 import pytest
 
@@ -128,11 +129,11 @@ def test_the_first_failure_of_a_row_is_told_and_the_tenth_is_an_alarm() -> None:
     hooks.add(NAME, broken, tag="t")
     for _ in range(FAILURES - 1):
         hooks.run(NAME, ())
-    assert [(hook, function) for hook, function, _ in witness.told("hook_failed")] == [(NAME, "broken:t")]
+    assert [(hook, function) for hook, function, _ in witness.told("hook_failed")] == [(NAME, f"{__name__}.broken:t")]
     assert not alarms.active
     hooks.run(NAME, ())
     [alarm] = alarms.active.values()
-    assert (alarm.identifier, alarm.severity) == (f"hook_failing/{NAME}/broken:t", "error")
+    assert (alarm.identifier, alarm.severity) == (f"hook_failing/{NAME}/{__name__}.broken:t", "error")
     assert "ZeroDivisionError('always')" in alarm.summary
 
 
@@ -156,6 +157,42 @@ def test_a_success_ends_the_alarm_and_so_does_deletion() -> None:
         else:
             hooks.delete(NAME, moody)
         assert not alarms.active
+
+
+def failing() -> Callable[..., None]:
+    """A function that is called as all others from here are."""
+    def function() -> None:
+        raise ZeroDivisionError("always")
+    return function
+
+
+def test_functions_of_one_name_have_an_alarm_each() -> None:
+    hooks, alarms, _, _ = made()
+    functions = [failing() for _ in range(3)]
+    for function in functions:
+        hooks.add(NAME, function)
+    for _ in range(FAILURES):
+        hooks.run(NAME, ())
+    name = f"hook_failing/{NAME}/{__name__}.failing.<locals>.function"
+    assert list(alarms.active) == [name, f"{name}(2)", f"{name}(3)"]
+    hooks.delete(NAME, functions[1])
+    assert list(alarms.active) == [name, f"{name}(3)"]
+    hooks.add(NAME, failing())
+    assert [hook.label for hook in hooks.at[NAME]] == [each.rpartition("/")[2] for each in (name, f"{name}(3)", f"{name}(2)")]
+
+
+class Called:
+    def __call__(self) -> None:
+        pass
+
+
+@pytest.mark.parametrize(("function", "label"), [
+    (Called(), f"{__name__}.Called"), (Called().__call__, f"{__name__}.Called.__call__"), (print, "builtins.print"),
+    ([].append, "list.append"), (partial(print), "functools.partial")])
+def test_whatever_can_be_called_has_a_name(function: Callable[..., object], label: str) -> None:
+    hooks, _, _, _ = made()
+    hooks.add(NAME, function)
+    assert [hook.label for hook in hooks.at[NAME]] == [label]
 
 
 # Each hook.
