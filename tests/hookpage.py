@@ -34,8 +34,9 @@ broker.hooks.add("client.subscribe", own_topics_only)
   allowed, True or False.
 - `Stop()` ends the chain; `Stop(value)` with another accumulator. The table says what else it means.
 - What a function raises is counted (`hook_failures`) and logged, the first time of a row; the chain goes on as if it had
-  given None. After {FAILURES} failures in a row there is an alarm, which ends when the function works again. It names the function
-  with its module: `hook_failing/client.connected/mine.greet`; of those with one name at a hook the second is `mine.greet(2)`.
+  given None. After {FAILURES} failures in a row there is an alarm, which ends when the function works again. It names the
+  function with its module: `hook_failing/client.connected/mine.greet`; of those with one name at a hook the second is
+  `mine.greet(2)`.
 - Where the table says that a function may wait, `broker.add_waiting_hook(name, function, priority=0, tag="")` adds a
   coroutine function, or one that gives a Deferred. That client waits for it, and what it sends meanwhile is kept in order; all
   others go on. After `node.hook_timeout` it has failed. All other functions are called in the turn of what happened, before

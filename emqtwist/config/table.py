@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 D = TypeVar("D", bound="DataclassInstance")
 NAME: Final = re.compile(r"[A-Za-z0-9_-]+")
 ANY_NAME: Final = "<name>"
+ALIKE: Final = 0.75  # of two spellings: surely one was meant for the other
 
 
 class AnyKey(Mapping[str, Row]):
@@ -82,16 +83,19 @@ class Table:
         return _closest(section, [*self.sections, *(f"{path}.{ANY_NAME}" for path in self.named)])
 
     def nearest_key(self, section: str, key: str) -> tuple[str, str]:
-        """Section and key that were perhaps meant: a key spelled alike in this section, else in another."""
+        """Section and key that were perhaps meant: spelled alike in this section, else in another, else not so alike in this."""
         if section in self.named:  # emq.conf writes `listener.tcp.external = 1883`
             return f"{section}.{key}", next(iter(self.named[section]))
-        own = _closest(key, list(self.rows(section) or ()))
+        here = list(self.rows(section) or ())
+        own = _closest(key, here, ALIKE)
         if own:
             return section, own
         keys = {f"{path}.{name}": (path, name) for path, name in self._keys()}
-        meant = _closest(key.rpartition(".")[2], [name for _, name in keys.values()], 0.75)
+        meant = _closest(key.rpartition(".")[2], [name for _, name in keys.values()], ALIKE)
         namesakes = [dotted for dotted, (_, name) in keys.items() if name == meant]
-        return keys.get(_closest(f"{section}.{key}", namesakes, 0.0), ("", ""))
+        found = keys.get(_closest(f"{section}.{key}", namesakes, 0.0))
+        own = "" if found else _closest(key, here)
+        return found or ((section, own) if own else ("", ""))
 
     def _keys(self) -> Iterator[tuple[str, str]]:
         sections = [*self.sections.items(), *((f"{path}.{ANY_NAME}", rows) for path, rows in self.named.items())]

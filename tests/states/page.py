@@ -18,7 +18,8 @@ def page() -> str:
 
 def _section(machine: Machine) -> str:
     found = steps(machine)
-    return "\n".join([f"## {machine.title}", "", fill(machine.text, WIDTH), "", *_diagram(machine, found), "", *_table(machine, found), ""])
+    return "\n".join([f"## {machine.title}", "", fill(machine.text, WIDTH), "", *_diagram(machine, found), "",
+                      *_table(machine, found), ""])
 
 
 def _diagram(machine: Machine, found: list[Step]) -> list[str]:

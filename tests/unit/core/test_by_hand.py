@@ -55,7 +55,7 @@ def test_a_session_that_no_store_keeps_waits_for_nothing() -> None:
 def test_while_the_store_fails_nothing_is_changed_that_it_keeps(kind: type[ByHand]) -> None:
     world = StoredWorld()
     for name, more in (("kept", KEPT), ("transient", {})):
-        world.connect(name, **more).subscribe("t", qos=1)  # type: ignore[arg-type]
+        world.connect(name, **more).subscribe("t", qos=1)
     world.journal.failing = "there is no space left"
     jobs = []
     for name in ("kept", "transient"):
