@@ -17,6 +17,7 @@ from emqtwist.core.link import Turn
 from emqtwist.core.observer import Observers
 from emqtwist.core.records import Snapshot
 from emqtwist.net.batching import SocketSet, can_batch
+from emqtwist.net.crowds import Crowd
 from emqtwist.net.guard import Guard
 from emqtwist.net.listeners import Listener, Listeners
 from emqtwist.net.turns import Turns
@@ -96,7 +97,7 @@ class Foundation:
 
     def _listener(self, section: AnyListener) -> Listener:
         listener = listener_of(section, self.config, self.turns, self.reactor, self.sockets)
-        listener.admission.checks.append(self.guard.check)
+        listener.admission.checks += [self.guard.check, Crowd(listener).check]
         if self.store is not None:
             listener.hold_off()
         return listener

@@ -15,6 +15,18 @@ class Bucket:
 
     def take(self, amount: int, rate: int, now: float) -> float:
         """Take `amount` tokens, of which `rate` come back each second; how many seconds to wait until none is owed."""
-        self._spent = max(0.0, self._spent - (now - self._at) * rate) + amount
-        self._at = now
+        self._refill(rate, now)
+        self._spent += amount
         return max(0.0, self._spent / rate - 1.0)
+
+    def try_take(self, amount: int, rate: int, now: float) -> bool:
+        """Take `amount` tokens if there are so many."""
+        self._refill(rate, now)
+        if self._spent + amount > rate:
+            return False
+        self._spent += amount
+        return True
+
+    def _refill(self, rate: int, now: float) -> None:
+        self._spent = max(0.0, self._spent - (now - self._at) * rate)
+        self._at = now

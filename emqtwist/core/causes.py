@@ -58,6 +58,8 @@ ENDS: Final[dict[str, str]] = {
 # Why a network connection was refused, before anything was read from it.
 ADDRESS_DENIED: Final = "address_denied"
 TOO_MANY_CONNECTIONS: Final = "too_many_connections"
+TOO_MANY_FROM_ADDRESS: Final = "too_many_from_address"
+CONNECTION_RATE: Final = "connection_rate"
 PROXY_DENIED: Final = "proxy_denied"
 NO_PROXY_HEADER: Final = "no_proxy_header"
 BAD_PROXY_HEADER: Final = "bad_proxy_header"
@@ -67,6 +69,8 @@ LOGIN_BACKOFF: Final = "login_backoff"
 REFUSALS: Final[dict[str, str]] = {
     ADDRESS_DENIED: "the listener's rules do not allow the address",
     TOO_MANY_CONNECTIONS: "the listener has as many connections as it may",
+    TOO_MANY_FROM_ADDRESS: "the address has as many connections to the listener as it may",
+    CONNECTION_RATE: "the address makes connections faster than it may",
     PROXY_DENIED: "the listener is for proxies, and the address is not one of theirs",
     NO_PROXY_HEADER: "the header of the PROXY protocol did not come in time",
     BAD_PROXY_HEADER: "what came first is no header of the PROXY protocol that the listener takes",

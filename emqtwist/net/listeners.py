@@ -6,12 +6,13 @@ from typing import Any, Final, cast
 
 from twisted.internet.defer import Deferred, succeed
 from twisted.internet.error import CannotListenError
-from twisted.internet.interfaces import IListeningPort
+from twisted.internet.interfaces import IDelayedCall, IListeningPort
 from twisted.internet.protocol import ServerFactory
 from twisted.internet.tcp import Port
 from twisted.logger import Logger
 
 from emqtwist.config import Address, AnyListener, PortListener, UnixListener
+from emqtwist.core.buckets import Bucket
 from emqtwist.net.address import describe
 from emqtwist.net.admission import Admission
 from emqtwist.net.batching import SocketSet, listen_tcp, listen_unix
@@ -19,7 +20,8 @@ from emqtwist.net.entrance import Entrance
 from emqtwist.net.protocol import MQTTFactory
 from emqtwist.net.socketfile import Taken, clear, shortest
 
-STARTING: Final = "starting"
+STARTING: Final = "starting"  # why nobody is accepted
+TOO_FAST: Final = "too fast"
 
 
 class Listener:
@@ -46,6 +48,9 @@ class Listener:
         self._port: IListeningPort | None = None
         self._number = section.bind.port if isinstance(section, PortListener) else 0
         self._holds: set[str] = set()  # why nobody is accepted
+        self._bucket = Bucket(factory.turns.broker.turn.now)
+        self._pause: IDelayedCall | None = None
+        self.admission.checks.insert(0, self._pace)
 
     @property
     def port(self) -> int:
@@ -126,6 +131,10 @@ class Listener:
 
     def close(self) -> Deferred[None]:
         """Give the port back; connections stay."""
+        if self._pause is not None:
+            self._pause.cancel()
+            self._pause = None
+            self.release(TOO_FAST)
         port, self._port = self._port, None
         stopped = None if port is None else port.stopListening()
         return succeed(None) if stopped is None else stopped
@@ -137,6 +146,29 @@ class Listener:
         elif isinstance(section, UnixListener) and section != self.section and self._port is not None:
             os.chmod(section.bind.path, section.mode)
         self.section = self.admission.section = section
+
+    def _pace(self, host: str) -> str:
+        """The first check of all refuses nobody. Whoever connects counts for the rate, whether it comes in or not."""
+        if not self.factory.turns.reading:
+            self.factory.turns.begin()
+        wait = self._pay(1)
+        if wait and self._pause is None:
+            self.hold(TOO_FAST)
+            self._pause = self._reactor.callLater(wait, self._go_on)
+        return ""
+
+    def _pay(self, connections: int) -> float:
+        """How many seconds to wait until so many more connections are within the rate."""
+        rate = self.section.connection_rate
+        return self._bucket.take(connections, rate, self.factory.turns.broker.turn.now) if rate else 0.0
+
+    def _go_on(self) -> None:
+        """Some may have been accepted since, of those that the port had taken already."""
+        self.factory.turns.begin()
+        wait = self._pay(0)
+        self._pause = self._reactor.callLater(wait, self._go_on) if wait else None
+        if not wait:
+            self.release(TOO_FAST)
 
     def _count(self) -> int:
         return len(self.outer.protocols) + len(self.entrance.waiting)

@@ -9,6 +9,7 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
+from emqtwist.core.addresses import source_of
 from emqtwist.core.buckets import Bucket
 from emqtwist.core.causes import NORMAL
 from emqtwist.core.connection import Connection
@@ -50,7 +51,7 @@ class MQTTProtocol(Protocol):
             self.transport.setTcpKeepAlive(True)
         self.transport.bufferSize = factory.max_unsent
         self.transport.registerProducer(self, True)
-        factory.protocols[self] = None
+        factory.came(self)
 
     def dataReceived(self, data: bytes) -> None:
         turns = self.factory.turns
@@ -220,6 +221,7 @@ class MQTTFactory(ServerFactory):
         self.protocol = cast(Any, MQTTProtocol)
         self.protocols: dict[MQTTProtocol, None] = {}
         self.ends: dict[str, int] = {}  # cause -> how many connections, DISCONNECT apart
+        self._sources: dict[str, int] | None = None
         self._empty: list[Deferred[None]] = []
         self._closing: dict[MQTTProtocol, None] = {}  # the one with the earliest `closes_by` first
         self._look: IDelayedCall | None = None  # when that is due
@@ -231,9 +233,31 @@ class MQTTFactory(ServerFactory):
         self._empty.append(Deferred())
         return self._empty[-1]
 
+    def came(self, protocol: MQTTProtocol) -> None:
+        """`protocol` has its connection."""
+        self.protocols[protocol] = None
+        if self._sources is not None:
+            self._count(self._sources, protocol, 1)
+
+    def sources(self) -> dict[str, int]:
+        """How many connections come from each address; counted from the first time on that somebody asks."""
+        if self._sources is None:
+            self._sources = {}
+            for protocol in self.protocols:
+                self._count(self._sources, protocol, 1)
+        return self._sources
+
+    def _count(self, sources: dict[str, int], protocol: MQTTProtocol, change: int) -> None:
+        source = source_of(protocol.connection.peer.address)
+        count = sources[source] = sources.get(source, 0) + change
+        if not count:
+            del sources[source]
+
     def gone(self, protocol: MQTTProtocol) -> None:
         """`protocol` has lost its connection."""
         self.protocols.pop(protocol, None)
+        if self._sources is not None:
+            self._count(self._sources, protocol, -1)
         cause = protocol.connection.cause
         if cause != NORMAL:
             self.ends[cause] = self.ends.get(cause, 0) + 1

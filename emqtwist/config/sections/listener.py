@@ -20,6 +20,7 @@ from emqtwist.config.values import (
 
 EFFECTS: Final = "tests/integration/test_listeners.py"
 PROXY: Final = "tests/integration/test_proxy.py"
+RATES: Final = "tests/adapters/test_crowds.py"
 TERMS: Final = "tests/unit/core/test_terms.py"
 
 
@@ -36,6 +37,17 @@ class AnyListener:
     max_connections: int = row(
         "0", INTEGER, live=True, words={"unlimited": 0}, test=EFFECTS,
         meaning="Connections that the listener has at a time; who comes then sees its connection close. 0 is unlimited.")
+    max_connections_per_address: int = row(
+        "0", INTEGER, live=True, words={"unlimited": 0}, test=RATES,
+        meaning="Connections that the listener has at a time from one address; an IPv6 address counts as its network of 64 bits. "
+                "0 is unlimited.")
+    connection_rate: int = row(
+        "0", INTEGER, live=True, words={"unlimited": 0}, test=RATES,
+        meaning="Connections that the listener accepts a second, a second's worth at once; others wait in the `backlog`. 0 is "
+                "unlimited.")
+    connection_rate_per_address: int = row(
+        "0", INTEGER, live=True, words={"unlimited": 0}, test=RATES,
+        meaning="Connections a second from one address, a second's worth at once; those beyond are closed. 0 is unlimited.")
     access: Access = row(
         "allow all", ACCESS, live=True, test=EFFECTS,
         meaning="From which networks clients may connect: the first rule that has the address decides. Who is denied sees "

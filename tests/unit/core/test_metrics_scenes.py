@@ -4,7 +4,7 @@ from collections.abc import Callable
 import pytest
 from twisted.internet.address import IPv4Address
 from twisted.internet.task import Clock
-from twisted.internet.testing import StringTransport
+from twisted.internet.testing import MemoryReactorClock, StringTransport
 from twisted.python.failure import Failure
 
 from emqtwist.app.settings import settings_of
@@ -18,8 +18,10 @@ from emqtwist.core.message import NEVER
 from emqtwist.core.metrics import ALIASES
 from emqtwist.mqtt.packets import Publish
 from emqtwist.net.admission import Admission
+from emqtwist.net.crowds import Crowd
 from emqtwist.net.entrance import Entrance
 from emqtwist.net.guard import Guard
+from emqtwist.net.listeners import Listener
 from emqtwist.net.protocol import MQTTFactory
 from emqtwist.net.turns import Turns
 from emqtwist.services.pooler import Pool, Pooler
@@ -118,6 +120,21 @@ def fail_here(world: World) -> None:
     world.broker.logins.failed("127.0.0.1", world.turn.now, LoginSettings(1, 60.0, 5.0, 600.0))
 
 
+def crowded(line: str) -> Scene:
+    """A second connection from one address is one too many."""
+    def scene(world: World) -> None:
+        clock = MemoryReactorClock()
+        [section] = parse(f"listener.tcp.a.bind = 127.0.0.1:0\nlistener.tcp.a.{line}").listener.tcp
+        turns = Turns(world.broker, clock, clock.seconds)
+        listener = Listener(section, MQTTFactory(turns, clock, Door("tcp.a"), True, 65536), clock)
+        listener.admission.checks.append(Crowd(listener).check)
+        assert listener.entrance.buildProtocol(IPv4Address("TCP", "127.0.0.1", 5000)) is not None
+        Caller(listener.factory, clock)
+        assert listener.entrance.buildProtocol(IPv4Address("TCP", "127.0.0.1", 5000)) is None
+
+    return scene
+
+
 MOVES: dict[str, Scene] = {
     "auth_received": exchange(more(), yes()),
     "auth_sent": exchange(more(), yes()),
@@ -135,6 +152,8 @@ MOVES: dict[str, Scene] = {
     "refused_proxy_denied": proxied("listener.tcp.a.proxy_protocol_from = deny all"),
     "refused_no_proxy_header": proxied("", b"PROXY "),
     "refused_bad_proxy_header": proxied("", b"CONNECT"),
+    "refused_too_many_from_address": crowded("max_connections_per_address = 1"),
+    "refused_connection_rate": crowded("connection_rate_per_address = 1"),
     "refused_banned": guarded(ban_here),
     "refused_login_backoff": guarded(fail_here),
 }
