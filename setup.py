@@ -20,6 +20,7 @@ PACKAGES = [
     "autobahn>=24.4",
     "zope.interface>=6.0",
     "scramp>=1.5",
+    "cryptography>=42",
 ]
 
 EXTRAS = {

@@ -125,6 +125,7 @@ class World:
         self._tokens = 0
         self.broker = Broker(settings_of(parse("\n".join(lines))), self._token, self.turn, self.witness)
         self.door = door.Door("tcp.default")  # that all come through
+        self.certificate: door.Certificate | None = None  # that all show who come
         strict(self.broker)
 
     @property
@@ -194,7 +195,9 @@ class Peer:
 
     def __init__(self, world: World, loopback: bool = True) -> None:
         self.world = world
-        self.connection = Connection(world.broker, world.door, door.Peer("10.0.0.1:50000", "10.0.0.1", loopback))
+        end = door.Peer("10.0.0.1:50000", "10.0.0.1", loopback)
+        end.certificate = world.certificate
+        self.connection = Connection(world.broker, world.door, end)
         self.connection.owner = self
         self.closed = False
         self.raw = b""  # all bytes that came

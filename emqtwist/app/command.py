@@ -18,6 +18,7 @@ from twisted.python.usage import Options as UsageOptions
 from twisted.python.usage import UsageError
 
 from emqtwist.app.control import Control
+from emqtwist.app.credentials import loaded_of
 from emqtwist.app.methods import located, methods_of
 from emqtwist.app.plugins import find, names_of
 from emqtwist.app.rules import acl_of
@@ -55,6 +56,7 @@ class Options(UsageOptions):
             self.configuration = self.load()
             acl_of(self.configuration)
             methods_of(self.configuration)  # now, so that a bad file is told as all else is
+            loaded_of(self.configuration)
             for name in names_of(self.configuration):
                 find(name)
         except ConfigError as error:

@@ -2,18 +2,27 @@
 from typing import Any
 
 from emqtwist.config import AnyListener, Config, PortListener
+from emqtwist.config.sections.tls import TlsRows
 from emqtwist.core.door import Door, Terms
 from emqtwist.net.batching import SocketSet
 from emqtwist.net.listeners import Listener
 from emqtwist.net.protocol import MQTTFactory
+from emqtwist.net.tls.credentials import Credentials
+from emqtwist.net.tls.layer import TlsFactory
 from emqtwist.net.turns import Turns
 
 
-def listener_of(section: AnyListener, config: Config, turns: Turns, reactor: Any, sockets: SocketSet | None) -> Listener:
-    """Not bound yet."""
+def listener_of(section: AnyListener, config: Config, turns: Turns, reactor: Any, sockets: SocketSet | None,
+                credentials: Credentials | None) -> Listener:
+    """Not bound yet. `credentials` are for those with TLS."""
     no_delay = section.nodelay if isinstance(section, PortListener) else None
-    door = Door(section.label, terms_of(section))
-    return Listener(section, MQTTFactory(turns, reactor, door, no_delay, config.mqtt.client.max_unsent), reactor, sockets)
+    factory = MQTTFactory(turns, reactor, Door(section.label, terms_of(section)), no_delay, config.mqtt.client.max_unsent)
+    if credentials is None:
+        return Listener(section, factory, reactor, sockets)
+    outer = TlsFactory(factory, credentials, patience_of(section, config), reactor)
+    listener = Listener(section, factory, reactor, sockets, outer)
+    outer.refuse = listener.admission.refuse
+    return listener
 
 
 def configure(listener: Listener, section: AnyListener, config: Config) -> None:
@@ -21,8 +30,16 @@ def configure(listener: Listener, section: AnyListener, config: Config) -> None:
     listener.configure(section)
     listener.factory.door.terms = terms_of(section)
     listener.factory.max_unsent = config.mqtt.client.max_unsent
+    if isinstance(listener.outer, TlsFactory):
+        listener.outer.seconds = patience_of(section, config)
+
+
+def patience_of(section: AnyListener, config: Config) -> float:
+    """Seconds that a client has for a handshake before CONNECT, if there is to be one."""
+    return section.handshake_timeout or config.mqtt.client.idle_timeout
 
 
 def terms_of(section: AnyListener) -> Terms:
     return Terms(versions=section.protocol_versions, max_keep_alive=section.max_keep_alive,
-                 user_name_as_client_id=section.use_username_as_clientid, connect_timeout=section.handshake_timeout)
+                 user_name_as_client_id=section.use_username_as_clientid, connect_timeout=section.handshake_timeout,
+                 name_from=section.peer_cert_as_username if isinstance(section, TlsRows) else "off")

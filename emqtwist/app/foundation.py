@@ -4,6 +4,7 @@ from collections.abc import Callable
 from secrets import token_hex
 from typing import Any, Final
 
+from emqtwist.app.credentials import loaded_of
 from emqtwist.app.doors import listener_of
 from emqtwist.app.methods import methods_of
 from emqtwist.app.modules import make_modules
@@ -20,8 +21,10 @@ from emqtwist.net.batching import SocketSet, can_batch
 from emqtwist.net.crowds import Crowd
 from emqtwist.net.guard import Guard
 from emqtwist.net.listeners import Listener, Listeners
+from emqtwist.net.tls.credentials import Credentials
 from emqtwist.net.turns import Turns
 from emqtwist.net.unsent import unsent
+from emqtwist.services.certificates import Certificates
 from emqtwist.services.events import LogObserver
 from emqtwist.services.keeper import Keeper, Work, offset
 from emqtwist.services.overload import Overload
@@ -35,7 +38,8 @@ OVERLOADED: Final = "overload"  # why listeners hold those who connect
 
 
 class Foundation:
-    """`store` and `journal` are None where nothing outlives the process; `listeners` maps their names to them."""
+    """`store` and `journal` are None where nothing outlives the process; `listeners` maps their names to them, `credentials` the
+    names of those with TLS to what they show of themselves."""
 
     def __init__(self, config: Config, reactor: Any, now: Callable[[], float]) -> None:
         validate(config)
@@ -61,6 +65,8 @@ class Foundation:
         self.guard = Guard(self.broker)
         self.overload = Overload(config.overload, self.broker, self.turns.begin, now, self._hold)
         self.monitor.reports.beat = self.overload.beat
+        self.credentials = {label: Credentials(loaded) for label, loaded in loaded_of(config).items()}
+        self.certificates = Certificates(self.credentials, config.sysmon, self.broker, self.turns.begin, time.time)
         self.listeners = Listeners((section.label, self._listener(section)) for section in config.listener.all())
 
     @property
@@ -96,7 +102,8 @@ class Foundation:
             (listener.hold if full else listener.release)(OVERLOADED)
 
     def _listener(self, section: AnyListener) -> Listener:
-        listener = listener_of(section, self.config, self.turns, self.reactor, self.sockets)
+        listener = listener_of(section, self.config, self.turns, self.reactor, self.sockets,
+                               self.credentials.get(section.label))
         listener.admission.checks += [self.guard.check, Crowd(listener).check]
         if self.store is not None:
             listener.hold_off()

@@ -3,6 +3,7 @@ import os
 from dataclasses import replace
 from secrets import token_urlsafe
 
+from emqtwist.app import credentials
 from emqtwist.config import Config
 from emqtwist.core.access import Method
 
@@ -16,7 +17,8 @@ def located(config: Config, folder: str) -> Config:
         config = replace(config, auth=replace(config.auth, scram=replace(scram, file=os.path.join(folder, scram.file))))
     if rules:
         config = replace(config, mqtt=replace(config.mqtt, acl_file=os.path.join(folder, rules)))
-    return config
+    ssl = tuple(credentials.located(section, folder) for section in config.listener.ssl)
+    return replace(config, listener=replace(config.listener, ssl=ssl))
 
 
 def methods_of(config: Config) -> dict[str, Method]:

@@ -10,6 +10,7 @@ from twisted.internet.defer import Deferred, TimeoutError, gatherResults
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
+from emqtwist.app.credentials import loaded_of
 from emqtwist.app.doors import configure
 from emqtwist.app.foundation import Foundation
 from emqtwist.app.methods import methods_of
@@ -185,7 +186,7 @@ class BrokerService(Foundation, MultiService):
         Reads the files again that it names. Raises ConfigError for a bad one, and then nothing has changed.
         """
         changed = apply_live(self.config, config)
-        methods, acl = methods_of(changed), acl_of(changed)
+        methods, acl, loaded = methods_of(changed), acl_of(changed), loaded_of(changed)
         self.turns.begin()
         self.broker.methods = methods
         use_rules(self.broker, acl)
@@ -196,6 +197,9 @@ class BrokerService(Foundation, MultiService):
         self.pool.configure(self.config.pooler)
         self.monitor.configure(self.config.sysmon)
         self.overload.section = self.config.overload
+        self.certificates.section = self.config.sysmon
+        for label, files in loaded.items():
+            self.credentials[label].use(files)
         for section in self.config.listener.all():
             configure(self.listeners[section.label], section, self.config)
 

@@ -7,6 +7,7 @@ from typing import Final
 
 from emqtwist.app.foundation import Foundation
 from emqtwist.net.listeners import Listener
+from emqtwist.services.certificates import Looking
 from emqtwist.services.keeper import Keeper
 from emqtwist.services.listening import Listening
 from emqtwist.services.periodic import Periodic
@@ -33,6 +34,7 @@ def tree(on: Foundation) -> Supervisor:
         Child("ticker", lambda: Periodic("ticker", TICK, on.tick, clock)),
         Child("systopics", lambda: Telling(on.systopics, clock)),
         Child("modules", on.modules.supervisor),
+        *_certificates(on),
         Child("listeners", lambda: Supervisor("listeners", [
             _listening(listener) for listener in on.listeners.values()
         ], clock, intensity=inf)),  # that another program has one port is no reason to close the others
@@ -51,6 +53,14 @@ def _storage(on: Foundation) -> list[Child]:
         Child("keeper", lambda: Keeper(on.broker, journal, store, on.work, on.reactor, on.turns.begin,
                                        on.now)),
     ]
+
+
+def _certificates(on: Foundation) -> list[Child]:
+    """What looks after the files of listeners with TLS, where there are any."""
+    certificates = on.certificates
+    if not certificates.credentials:
+        return []
+    return [Child("certificates", lambda: Looking(certificates, on.reactor))]
 
 
 def _listening(listener: Listener) -> Child:

@@ -11,7 +11,7 @@ from emqtwist.config.loading import load, parse, validate
 from emqtwist.config.problems import ConfigError, Problem
 from emqtwist.config.sections.auth import AuthSection, ScramSection
 from emqtwist.config.sections.defence import BackoffSection, FlappingSection
-from emqtwist.config.sections.listener import AnyListener, ListenerSection, PortListener, TcpListener, UnixListener
+from emqtwist.config.sections.listener import AnyListener, ListenerSection, PortListener, SslListener, TcpListener, UnixListener
 from emqtwist.config.sections.log import LogSection
 from emqtwist.config.sections.module import ModuleSection, PresenceModule, RewriteModule, SubscriptionModule
 from emqtwist.config.sections.mqtt import BrokerSection, ClientSection, MqttSection, MqueueSection, PubsubSection, SessionSection
@@ -28,6 +28,7 @@ __all__ = [
     "Access", "Address", "AnyListener", "AuthSection", "BackoffSection", "BrokerSection", "ClientSection", "Config",
     "ConfigError", "FlappingSection", "ListenerSection", "LogSection", "ModuleSection", "MqttSection", "MqueueSection",
     "NodeSection", "OverloadSection", "PoolerSection", "PortListener", "PresenceModule", "Problem", "PubsubSection",
-    "RetainerSection", "RewriteModule", "ScramSection", "SessionSection", "SocketFile", "StoreSection", "SubscriptionModule",
+    "RetainerSection", "RewriteModule", "ScramSection", "SessionSection", "SocketFile", "SslListener", "StoreSection",
+    "SubscriptionModule",
     "SysmonSection", "TcpListener", "UnixListener", "apply_live", "live_changes", "load", "parse", "validate",
 ]

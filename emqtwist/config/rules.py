@@ -3,6 +3,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import combinations
 
+from emqtwist.config.sections.tls import TlsRows
 from emqtwist.config.tree import Config
 
 
@@ -16,7 +17,8 @@ class Conflict:
 
 def conflicts(config: Config) -> Iterator[Conflict]:
     """All conflicts within a configuration."""
-    for rule in (watermarks, priorities, public_listeners, listener_addresses, listener_names, commands_over_tcp):
+    for rule in (watermarks, priorities, public_listeners, listener_addresses, listener_names, listener_certificates,
+                 commands_over_tcp):
         yield from rule(config)
 
 
@@ -37,6 +39,8 @@ def priorities(config: Config) -> Iterator[Conflict]:
 def public_listeners(config: Config) -> Iterator[Conflict]:
     """Who opens the broker to other machines says in words whom it lets in."""
     for listener in config.listener.all():
+        if isinstance(listener, TlsRows) and listener.verify == "require" and listener.peer_cert_as_username != "off":
+            continue  # an authority tells
         if not listener.bind.is_loopback() and config.mqtt.allow_anonymous == "loopback" and not config.auth.scram.file:
             yield Conflict(
                 (f"listener.{listener.label}.bind", "mqtt.allow_anonymous"),
@@ -57,6 +61,26 @@ def listener_names(config: Config) -> Iterator[Conflict]:
     for first, second in combinations(config.listener.all(), 2):
         if first.label == second.label:
             yield Conflict((f"listener.{second.label}.bind",), f"two listeners are called {second.label}")
+
+
+def listener_certificates(config: Config) -> Iterator[Conflict]:
+    """Each certificate has its key, and who asks clients for theirs says whom to believe."""
+    for listener in config.listener.all():
+        if isinstance(listener, TlsRows):
+            for key, others, message in _certificate_problems(listener):
+                yield Conflict(tuple(f"listener.{listener.label}.{each}" for each in (key, *others)), message)
+
+
+def _certificate_problems(listener: TlsRows) -> Iterator[tuple[str, tuple[str, ...], str]]:
+    """Keys of its section, the one to blame first, and what is wrong."""
+    if len(listener.certfile) != len(listener.keyfile):
+        yield "keyfile", ("certfile",), "each file of certfile needs one of keyfile, in the same order"
+    if listener.verify != "none" and not listener.cacertfile:
+        yield "verify", ("cacertfile",), "to check the certificates of clients, cacertfile must be set"
+    for key, used in (("cacertfile", listener.cacertfile), ("crlfile", listener.crlfile),
+                      ("peer_cert_as_username", listener.peer_cert_as_username != "off")):
+        if used and listener.verify == "none":
+            yield key, ("verify",), "has no effect unless verify = optional or verify = require"
 
 
 def commands_over_tcp(config: Config) -> Iterator[Conflict]:

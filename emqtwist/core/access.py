@@ -14,10 +14,11 @@ from emqtwist.mqtt.errors import MQTTError
 class Client:
     """What is known of a client that wants to get in. `user_name` is that of CONNECT: claimed, not proved.
 
-    It has connected to `listener`, as `tcp.default`, from the host `address`; `peer` has the port too.
+    It has connected to `listener`, as `tcp.default`, from the host `address`; `peer` has the port too. `certificate` is what
+    it has shown to a listener with TLS that believes it, None where it has not.
     """
 
-    __slots__ = ("client_id", "user_name", "listener", "peer", "address", "loopback")
+    __slots__ = ("client_id", "user_name", "listener", "peer", "address", "loopback", "certificate")
 
     def __init__(self, client_id: str, user_name: str | None, door: Door, peer: Peer) -> None:
         self.client_id = client_id
@@ -26,6 +27,7 @@ class Client:
         self.peer = peer.text
         self.address = peer.address
         self.loopback = peer.loopback
+        self.certificate = peer.certificate
 
 
 class Step:

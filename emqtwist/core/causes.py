@@ -55,7 +55,7 @@ ENDS: Final[dict[str, str]] = {
 }
 
 
-# Why a network connection was refused, before anything was read from it.
+# Why a network connection was refused, before a byte of MQTT was read from it.
 ADDRESS_DENIED: Final = "address_denied"
 TOO_MANY_CONNECTIONS: Final = "too_many_connections"
 TOO_MANY_FROM_ADDRESS: Final = "too_many_from_address"
@@ -65,6 +65,8 @@ NO_PROXY_HEADER: Final = "no_proxy_header"
 BAD_PROXY_HEADER: Final = "bad_proxy_header"
 BANNED: Final = "banned"
 LOGIN_BACKOFF: Final = "login_backoff"
+HANDSHAKE_FAILED: Final = "handshake_failed"
+HANDSHAKE_TIMEOUT: Final = "handshake_timeout"
 
 REFUSALS: Final[dict[str, str]] = {
     ADDRESS_DENIED: "the listener's rules do not allow the address",
@@ -76,6 +78,8 @@ REFUSALS: Final[dict[str, str]] = {
     BAD_PROXY_HEADER: "what came first is no header of the PROXY protocol that the listener takes",
     BANNED: "the address is banned",
     LOGIN_BACKOFF: "too many logins from the address have failed",
+    HANDSHAKE_FAILED: "the TLS handshake failed",
+    HANDSHAKE_TIMEOUT: "the TLS handshake took too long",
 }
 
 

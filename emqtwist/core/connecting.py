@@ -20,7 +20,7 @@ from emqtwist.core.journal import Journal
 from emqtwist.core.link import Link
 from emqtwist.core.message import NEVER, WillMessage
 from emqtwist.core.pool import Job
-from emqtwist.core.questioning import Questioning, admits_anonymous, is_asked
+from emqtwist.core.questioning import Questioning, admits_unasked, is_asked, result_of, take_name
 from emqtwist.core.router import is_reserved
 from emqtwist.core.session import Session
 from emqtwist.core.sessions import End
@@ -49,7 +49,7 @@ def connect(connection: Connection, packet: Connect) -> None:
         Questioning(packet, answer, _admit).begin(connection)
     else:
         if answer.authentication_method is None:
-            connection.broker.metrics.authentication(metrics.ANONYMOUS)
+            connection.broker.metrics.authentication(result_of(connection, False))
         _admit(connection, packet, answer)
 
 
@@ -126,7 +126,7 @@ def _check_identifier(connection: Connection, packet: Connect, answer: Propertie
 def _check_access(connection: Connection, packet: Connect, answer: Properties) -> None:
     if answer.authentication_method is not None or is_asked(connection):
         return  # somebody decides
-    if not admits_anonymous(connection):
+    if not admits_unasked(connection):
         connection.broker.metrics.authentication(metrics.REFUSED)
         raise NotAuthorized("anonymous clients are not allowed here (mqtt.allow_anonymous)")  # [MQTT-3.1.4-2]
 
@@ -200,8 +200,8 @@ def _inform(connection: Connection, packet: Connect, answer: Properties) -> None
 
 STEPS: Final[list[Callable[[Connection, Connect, Properties], None]]] = [
     terms.check_version, _read_properties, _check_moved, overload.check, _check_store,
-    _check_method, terms.take_user_name, _check_identifier, banning.check, _check_access, _check_will, _assign_identifier,
-    _set_keep_alive, terms.bound_keep_alive, _announce_limits, _inform,
+    _check_method, take_name, terms.take_user_name, _check_identifier, banning.check, _check_access, _check_will,
+    _assign_identifier, _set_keep_alive, terms.bound_keep_alive, _announce_limits, _inform,
 ]
 
 

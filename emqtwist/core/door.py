@@ -11,16 +11,18 @@ class Terms:
 
     `versions` are the protocol levels that it takes. `max_keep_alive` is in seconds, 0 without a bound. `user_name_as_client_id`:
     the User Name stands for the Client Identifier. `connect_timeout` are the seconds until CONNECT, 0 for those of the broker.
+    `name_from` is the part of a client's certificate that is its user name: `cn`, `dn`, `san`, or `off`.
     """
 
-    __slots__ = ("versions", "max_keep_alive", "user_name_as_client_id", "connect_timeout")
+    __slots__ = ("versions", "max_keep_alive", "user_name_as_client_id", "connect_timeout", "name_from")
 
     def __init__(self, versions: tuple[int, ...] = VERSIONS, max_keep_alive: int = 0, user_name_as_client_id: bool = False,
-                 connect_timeout: float = 0.0) -> None:
+                 connect_timeout: float = 0.0, name_from: str = "off") -> None:
         self.versions = versions
         self.max_keep_alive = max_keep_alive
         self.user_name_as_client_id = user_name_as_client_id
         self.connect_timeout = connect_timeout
+        self.name_from = name_from
 
 
 class Door:
@@ -33,16 +35,39 @@ class Door:
         self.terms = Terms() if terms is None else terms
 
 
+class Certificate:
+    """What a certificate says of its owner, who has shown it and whom an authority has believed.
+
+    `cn` is the Common Name, `dn` the whole subject as in RFC 4514, `san` the alternative names; what is not there is empty.
+    """
+
+    __slots__ = ("cn", "dn", "san")
+
+    def __init__(self, cn: str, dn: str, san: tuple[str, ...]) -> None:
+        self.cn = cn
+        self.dn = dn
+        self.san = san
+
+    def name(self, part: str) -> str:
+        """The name of its owner, by one part; empty when it has none there."""
+        if part == "san":
+            return self.san[0] if self.san else ""
+        return self.cn if part == "cn" else self.dn
+
+
+
+
 class Peer:
     """The other end of a network connection.
 
     `text` is for the log and may have a port; `address` is the host alone, for decisions. `loopback` says that it is on this
-    host.
+    host. `certificate` is what it has shown of itself, None when it has not.
     """
 
-    __slots__ = ("text", "address", "loopback")
+    __slots__ = ("text", "address", "loopback", "certificate")
 
     def __init__(self, text: str, address: str, loopback: bool) -> None:
         self.text = text
         self.address = address
         self.loopback = loopback
+        self.certificate: Certificate | None = None

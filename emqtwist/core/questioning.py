@@ -12,8 +12,24 @@ from emqtwist.mqtt.packets import Connect
 from emqtwist.mqtt.properties import Properties
 
 
-def admits_anonymous(connection: Connection) -> bool:
+def has_name(connection: Connection) -> bool:
+    """Whether the client's certificate says who it is, at a listener that goes by that."""
+    return connection.door.terms.name_from != "off" and connection.peer.certificate is not None
+
+
+def take_name(connection: Connection, packet: Connect, answer: Properties) -> None:
+    """A step of CONNECT: the user name is the certificate's, where the listener goes by it."""
+    certificate = connection.peer.certificate
+    if certificate is not None and has_name(connection):
+        packet.user_name = certificate.name(connection.door.terms.name_from)
+        if not packet.user_name:
+            raise NotAuthorized(f"the certificate has no {connection.door.terms.name_from.upper()} to take the user name from")
+
+
+def admits_unasked(connection: Connection) -> bool:
     """Whether a client whom nobody has asked who it is may come in."""
+    if has_name(connection):
+        return True
     anonymous = connection.broker.settings.allow_anonymous
     return anonymous == "on" or (anonymous == "loopback" and connection.peer.loopback)
 
@@ -21,6 +37,11 @@ def admits_anonymous(connection: Connection) -> bool:
 def is_asked(connection: Connection) -> bool:
     """Whether functions of others decide who a client without Authentication Method is."""
     return bool(connection.broker.hooks.at[CLIENT_AUTHENTICATE])
+
+
+def result_of(connection: Connection, asked: bool) -> str:
+    """How the question who the client is has ended, when it comes in and no method was used."""
+    return metrics.ACCEPTED if asked or has_name(connection) else metrics.ANONYMOUS
 
 
 class Questioning:
@@ -46,13 +67,13 @@ class Questioning:
         elif self.answer.authentication_method is None:
             self._asked = is_asked(connection)  # as it is now: whoever was to be asked may be gone
             arguments = (self._client(connection), self.packet.password)
-            ask(connection, CLIENT_AUTHENTICATE, arguments, admits_anonymous(connection), self._authenticated)
+            ask(connection, CLIENT_AUTHENTICATE, arguments, admits_unasked(connection), self._authenticated)
         else:
             self._admit(connection, self.packet, self.answer)
 
     def _authenticated(self, connection: Connection, accepted: Folded[bool]) -> None:
         if accepted.value:
-            connection.broker.metrics.authentication(metrics.ACCEPTED if self._asked else metrics.ANONYMOUS)
+            connection.broker.metrics.authentication(result_of(connection, self._asked))
             self._admit(connection, self.packet, self.answer)
             return
         broker = connection.broker

@@ -15,12 +15,14 @@ class Stats:
     """Gauges with emqttd's names; `clients` is how many are connected.
 
     The others are looked at once a second, sessions also when a client comes. What lives shorter may miss in a maximum.
+    `levels` are numbers of other things by name, that are told as they are.
     """
 
-    __slots__ = ("clients", "_counts", "_most")
+    __slots__ = ("clients", "levels", "_counts", "_most")
 
     def __init__(self) -> None:
         self.clients = 0
+        self.levels: dict[str, int] = {}
         self._counts: dict[str, int] = dict.fromkeys(GAUGES, 0)
         self._most: dict[str, int] = dict.fromkeys(GAUGES, 0)
 
@@ -41,8 +43,8 @@ class Stats:
             self._most[name] = max(self._most[name], count)
 
     def gauges(self) -> dict[str, int]:
-        """`clients/count`, `clients/max` and so on, as they were last noted."""
-        found: dict[str, int] = {}
+        """`clients/count`, `clients/max` and so on, as they were last noted; and the levels."""
+        found = dict(self.levels)
         for name, count in self._counts.items():
             found[name + "/count"] = count
             found[name + "/max"] = self._most[name]

@@ -10,6 +10,7 @@ from emqtwist.core.broker import Broker
 from emqtwist.interfaces import IStore
 from emqtwist.net.listeners import Listener
 from emqtwist.net.turns import Turns
+from emqtwist.services.certificates import Certificates
 from emqtwist.services.modules import Modules
 from emqtwist.services.pooler import Pool
 from emqtwist.services.supervisor import Supervisor
@@ -46,6 +47,8 @@ class Served(Protocol):
     def store(self) -> IStore | None: ...
     @property
     def pool(self) -> Pool: ...
+    @property
+    def certificates(self) -> Certificates: ...
 
 
 class Context:

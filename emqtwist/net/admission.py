@@ -58,8 +58,8 @@ class Admission:
         most = self.section.max_connections
         return TOO_MANY_CONNECTIONS if most and self._connections() >= most else ""
 
-    def refuse(self, peer: str, cause: str) -> None:
-        """Count it, and tell it in the log."""
+    def refuse(self, peer: str, cause: str, detail: str = "") -> None:
+        """Count it, and tell it in the log, unless another was refused for this cause just now."""
         self.refused[cause] = self.refused.get(cause, 0) + 1
         self._metrics.refuse(cause)
         if cause in self._untold:
@@ -67,7 +67,7 @@ class Admission:
             return
         self._untold[cause] = 0
         self.log.warn("{listener} refuses {peer}: {cause}: {reason}", listener=self._listener, peer=peer, cause=cause,
-                      reason=REFUSALS[cause])
+                      reason=f"{REFUSALS[cause]}: {detail}" if detail else REFUSALS[cause])
 
     def tell(self) -> None:
         """Once a second: how many were refused and not told."""

@@ -19,6 +19,7 @@ from emqtwist.mqtt.constants import IMPLEMENTATION_SPECIFIC_ERROR
 from emqtwist.mqtt.errors import MQTTError, QuotaExceeded
 from emqtwist.net.address import peer_of
 from emqtwist.net.batching import LARGE_PIECE, Stream
+from emqtwist.net.patience import Patience
 from emqtwist.net.turns import Turns
 
 LOOK = 1.0  # seconds after which a client that is held back is looked at again: its rate may have changed
@@ -34,7 +35,7 @@ class MQTTProtocol(Protocol):
     factory: "MQTTFactory"
     connection: Connection
     transport: Stream | Server
-    closes_by: float | None = None  # when a closing connection is ended by force, on the clock's time
+    is_closing = False  # nothing more is to be sent, and who does not take the last bytes is ended by force
     _excess = 0  # bytes written since the transport has too much
     _resting = False  # nothing is read while the connection waits for a decision
     _toll: IDelayedCall | None = None  # nothing is read before: the client was faster than its rate
@@ -44,7 +45,9 @@ class MQTTProtocol(Protocol):
     def connectionMade(self) -> None:
         factory = self.factory
         factory.turns.begin()
-        self.connection = Connection(factory.turns.broker, factory.door, peer_of(self.transport.getPeer()))
+        peer = peer_of(self.transport.getPeer())
+        peer.certificate = getattr(self.transport, "certificate", None)
+        self.connection = Connection(factory.turns.broker, factory.door, peer)
         self.connection.owner = self
         if factory.no_delay is not None:
             self.transport.setTcpNoDelay(factory.no_delay)
@@ -177,7 +180,7 @@ class MQTTProtocol(Protocol):
                 self.transport.write(b"".join(pieces))
             else:
                 self.transport.writeSequence(pieces)
-        if connection.closing and self.closes_by is None:
+        if connection.closing and not self.is_closing:
             self._forgive()
             self._read_on()  # closing with bytes unread would take back the last ones written
             self.transport.unregisterProducer()
@@ -223,8 +226,7 @@ class MQTTFactory(ServerFactory):
         self.ends: dict[str, int] = {}  # cause -> how many connections, DISCONNECT apart
         self._sources: dict[str, int] | None = None
         self._empty: list[Deferred[None]] = []
-        self._closing: dict[MQTTProtocol, None] = {}  # the one with the earliest `closes_by` first
-        self._look: IDelayedCall | None = None  # when that is due
+        self._closing = Patience(clock, LINGER, end)
 
     def when_empty(self) -> Deferred[None]:
         """Fires when no connection is left."""
@@ -261,29 +263,19 @@ class MQTTFactory(ServerFactory):
         cause = protocol.connection.cause
         if cause != NORMAL:
             self.ends[cause] = self.ends.get(cause, 0) + 1
-        if protocol.closes_by is not None:
-            self._closing.pop(protocol, None)
-            if not self._closing and self._look is not None:
-                self._look.cancel()
-                self._look = None
+        if protocol.is_closing:
+            self._closing.discard(protocol)
         if not self.protocols:
             waiting, self._empty = self._empty, []
             for deferred in waiting:
                 deferred.callback(None)
 
     def closing(self, protocol: MQTTProtocol) -> None:
-        """`protocol` has `LINGER` to send its last bytes. One timer for all: most are gone before the batch is over."""
-        protocol.closes_by = self.clock.seconds() + LINGER
-        self._closing[protocol] = None
-        if self._look is None:
-            self._look = self.clock.callLater(LINGER, self._end_overdue)
+        """`protocol` has `LINGER` to send its last bytes."""
+        protocol.is_closing = True
+        self._closing.add(protocol)
 
-    def _end_overdue(self) -> None:
-        self._look = None
-        now = self.clock.seconds()
-        for protocol in list(self._closing):
-            if protocol.closes_by is not None and protocol.closes_by > now:
-                self._look = self.clock.callLater(protocol.closes_by - now, self._end_overdue)
-                return
-            del self._closing[protocol]
-            protocol.transport.abortConnection()
+
+def end(protocol: MQTTProtocol) -> None:
+    """Its peer has not taken the last bytes in time."""
+    protocol.transport.abortConnection()

@@ -6,6 +6,7 @@ from twisted.internet.tcp import Connection as StockTransport
 from emqtwist.core.connection import Connection
 from emqtwist.net.batching import SocketSet, Stream
 from emqtwist.net.protocol import MQTTProtocol
+from emqtwist.net.tls.layer import TlsLayer
 from emqtwist.net.turns import Turns
 
 
@@ -14,10 +15,17 @@ def unsent(reactor: object, sockets: SocketSet | None, turns: Turns) -> Iterator
     if sockets is not None:
         for fd in sockets.writing:
             member = sockets.members.get(fd)
-            if isinstance(member, Stream) and isinstance(member.protocol, MQTTProtocol):
-                yield member.protocol.connection, member.unsent
+            if isinstance(member, Stream) and (protocol := innermost(member.protocol)) is not None:
+                yield protocol.connection, member.unsent
     for transport in getattr(reactor, "getWriters", list)():
         if isinstance(transport, StockTransport):
-            protocol = transport.protocol
-            if isinstance(protocol, MQTTProtocol) and protocol.factory.turns is turns:
+            protocol = innermost(transport.protocol)
+            if protocol is not None and protocol.factory.turns is turns:
                 yield protocol.connection, len(transport.dataBuffer) - transport.offset + transport._tempDataLen
+
+
+def innermost(protocol: object) -> MQTTProtocol | None:
+    """The protocol of MQTT behind the layers that stand before it; None while there is none."""
+    while isinstance(protocol, TlsLayer):
+        protocol = protocol.protocol
+    return protocol if isinstance(protocol, MQTTProtocol) else None

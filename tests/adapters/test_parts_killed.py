@@ -1,5 +1,6 @@
-"""The pooler and the parts of the system monitor die while messages are under way: no client notices, nothing is forgotten."""
+"""The pooler, the system monitor and others die while messages are under way: no client notices, nothing is forgotten."""
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -12,11 +13,13 @@ from emqtwist import BrokerService
 from emqtwist.config import Config, parse
 from emqtwist.mqtt.packets import Packet, Puback, Pubcomp, Publish, Pubrec, Pubrel, Subscribe
 from emqtwist.services import pooler
+from emqtwist.services.certificates import INTERVAL
 from emqtwist.services.part import Killed, Part
 from emqtwist.services.supervisor import Row, Supervisor
 from emqtwist.services.sysmon import monitor
 from emqtwist.services.sysmon.loop import LoopWatch
 from emqtwist.services.sysmon.pauses import GcWatch
+from tests.authorities import Authority
 from tests.monitors import FakeMachine, kinds
 from tests.threads import HeldThreads
 from tests.wires import Caller
@@ -239,6 +242,27 @@ def test_a_job_that_kills_the_pooler_costs_nobody_but_who_asked_for_it(monkeypat
     place.check()
     assert kinds(outcomes.pop(0)) == [Killed]
     assert outcomes == [[1], [2], [3]]
+    assert kinds(logged_failures) == [Killed]
+    stop(place)
+
+
+def test_the_part_that_looks_after_certificates_dies_and_is_followed(
+        monkeypatch: pytest.MonkeyPatch, logged_failures: list[Failure], tmp_path: Path) -> None:
+    authority = Authority(tmp_path)
+    pair = authority.server(days=3.5)
+    place = Place(monkeypatch, parse(f"listener.tcp.default.bind = 127.0.0.1:1883\n"
+                                     f"[listener.ssl.a]\nbind = 127.0.0.1:8883\n{pair.lines}"))
+    certificates, alarms = place.service.certificates, place.service.broker.alarms
+    assert list(alarms.active) == ["tls_expiring/ssl.a"]
+    place.publish()
+    authority.server(number=1)  # in its place
+    monkeypatch.setattr(certificates, "reload", Once(certificates.reload))
+    place.reactor.pump([INTERVAL] * 2)
+    place.publish()
+    place.check()
+    row = place.service.root.rows["certificates"]
+    assert (row.state, row.restarts) == ("running", 1)
+    assert "tls_expiring/ssl.a" not in alarms.active  # the next one has loaded what it died of
     assert kinds(logged_failures) == [Killed]
     stop(place)
 

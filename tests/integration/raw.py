@@ -1,5 +1,6 @@
 """A client that sends what it is told and shows what comes: packets over a blocking socket."""
 import socket
+from ssl import SSLContext
 from types import TracebackType
 from typing import Self, TypeVar
 
@@ -29,9 +30,11 @@ def connected(where: int | str, host: str = "127.0.0.1") -> socket.socket:
 class RawClient:
     """One connection; a context, at whose end it is closed without DISCONNECT."""
 
-    def __init__(self, where: int | str, version: int = MQTT_5_0, host: str = "127.0.0.1") -> None:
+    def __init__(self, where: int | str, version: int = MQTT_5_0, host: str = "127.0.0.1", tls: SSLContext | None = None) -> None:
         self.version = version
         self.socket = connected(where, host)
+        if tls is not None:
+            self.socket = tls.wrap_socket(self.socket, server_hostname="localhost")
         self._decoder = Decoder(MAX_PACKET, version)
         self._packets: list[Packet] = []
 

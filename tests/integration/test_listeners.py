@@ -15,6 +15,7 @@ from twisted.internet.threads import deferToThread
 from emqtwist import BrokerService
 from emqtwist.config import parse
 from emqtwist.mqtt.packets import Publish
+from tests.authorities import Authority
 from tests.integration.raw import RawClient
 from tests.transports import IO
 
@@ -66,6 +67,14 @@ def test_listener_tcp_bind() -> None:
     broker.startService()
     asked = [(port, interface) for port, _, _, interface in memory.tcpServers]
     assert asked == [(2883, "127.0.0.1"), (2884, "::1"), (2885, "0.0.0.0")]
+
+
+def test_listener_ssl_bind(folder: Path) -> None:
+    memory = MemoryReactorClock()
+    pair = Authority(folder).server()
+    broker = BrokerService(parse(f"[listener.ssl.a]\nbind = [::1]:2883\n{pair.lines}"), memory)
+    broker.startService()
+    assert [(port, interface) for port, _, _, interface in memory.tcpServers] == [(2883, "::1")]
 
 
 async def test_listener_unix_bind(folder: Path) -> None:

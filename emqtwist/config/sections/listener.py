@@ -4,6 +4,7 @@ from typing import ClassVar, Final
 
 from emqtwist.config.access import ACCESS, Access
 from emqtwist.config.rows import named, row
+from emqtwist.config.sections.tls import TlsRows
 from emqtwist.config.values import (
     BIND,
     BIND_FILE,
@@ -64,7 +65,8 @@ class AnyListener:
         meaning="Whether the User Name, where there is one, is the Client Identifier too, whatever the client says.")
     handshake_timeout: float = row(
         "auto", DURATION, live=True, words={"auto": 0.0}, test=TERMS,
-        meaning="Time that a client has from its connection to CONNECT. `auto`: `mqtt.client.idle_timeout`.")
+        meaning="Time that a client has from its connection to CONNECT. `auto`: `mqtt.client.idle_timeout`. "
+                "A TLS handshake before that may take as long.")
     proxy_protocol: str = row(
         "off", Choice("off", "v1", "v2", "any"), live=True, test=PROXY,
         meaning="Version of the PROXY protocol whose header stands before all else, from a proxy that tells whom it speaks "
@@ -120,11 +122,19 @@ class UnixListener(AnyListener):
 
 
 @dataclass(frozen=True, kw_only=True)
+class SslListener(PortListener, TlsRows):
+    """An address that clients connect to over TLS, 1.2 or 1.3. Files that change are read again."""
+
+    kind = "ssl"
+
+
+@dataclass(frozen=True, kw_only=True)
 class ListenerSection:
     """All listeners."""
 
     tcp: tuple[TcpListener, ...] = named(TcpListener, TcpListener(name="default", bind=Address("127.0.0.1", 1883)))
     unix: tuple[UnixListener, ...] = named(UnixListener)
+    ssl: tuple[SslListener, ...] = named(SslListener)
 
     def all(self) -> tuple[AnyListener, ...]:
-        return (*self.tcp, *self.unix)
+        return (*self.tcp, *self.unix, *self.ssl)

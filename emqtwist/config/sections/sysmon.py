@@ -11,7 +11,7 @@ AUTO: Final = -1
 
 @dataclass(frozen=True, kw_only=True)
 class SysmonSection:
-    """The system monitor: above each of these there is a line in the log, a message below `$SYS` and an alarm."""
+    """The system monitor: beyond each of these there is a line in the log, a message below `$SYS` and an alarm."""
 
     long_schedule: float = row(
         "240ms", DURATION, live=True, minimum="20ms", maximum="1h", words={"off": 0.0}, test=EFFECTS,
@@ -39,6 +39,10 @@ class SysmonSection:
     busy_pool: int = row(
         "100", INTEGER, live=True, minimum="1", words={"off": 0}, test=EFFECTS,
         meaning="Jobs that may wait for a thread, in the pooler and in the thread pool of the reactor.")
+    certificate_expiry: float = row(
+        "14d", DURATION, live=True, minimum="1h", words={"off": 0.0}, test="tests/adapters/tls/test_certificates.py",
+        meaning="Time for which the certificates of listeners have to be good. One that expires sooner is an alarm, and one that "
+                "has expired is another, also with `off`.")
     alarm_time: float = row(
         "1m", DURATION, live=True, minimum="1s", maximum="7d", test=EFFECTS,
         meaning="Time without another event after which the alarm of `long_schedule` or `long_gc` is over.")

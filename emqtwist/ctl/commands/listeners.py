@@ -74,6 +74,20 @@ async def stop(context: Context, words: Words) -> list[Line]:
     return _done("Stop", listener)
 
 
+def reload_certificates(context: Context, words: Words) -> list[Line]:
+    """Of one listener, or of all with TLS. Who is connected stays."""
+    certificates = context.service.certificates
+    labels = [_found(context, words).name] if words else list(certificates.credentials)
+    if not set(labels) <= set(certificates.credentials):
+        raise Refused(f"{labels[0]} has no certificates")
+    problems = {label: certificates.reload(label) for label in labels}
+    lines = [f"{label} keeps the certificates that it has: {problem}" if problem else f"{label} has loaded its certificates"
+             for label, problem in problems.items()]
+    if any(problems.values()):
+        raise Refused("\n".join(lines))
+    return [plain(line) for line in lines]
+
+
 def add(registry: Registry) -> None:
     prints = "`listener on mqtt:<type>:<ip:port or path>`, and below it `acceptors`, `max_clients`, `current_clients`, " \
              "`shutdown_count`, `refused_count`, `name`, `state`"
@@ -85,3 +99,6 @@ def add(registry: Registry) -> None:
         prints = f"`{verb.capitalize()} mqtt:<type> listener on <address> successfully.`, or why not"
         registry.add_waiting(f"listeners {verb}", "<Name>", meaning, waiting, prints)
         registry.add_waiting(f"listeners {verb}", "<Type> <Port/IP:Port>", f"{meaning}, as emqttd names it", waiting, prints)
+    prints = "`<Name> has loaded its certificates`, a line each, or what is wrong with a file"
+    registry.add("listeners reload-certs", "", "Read the files of all listeners with TLS again", reload_certificates, prints)
+    registry.add("listeners reload-certs", "<Name>", "Read those of one again", reload_certificates, prints)

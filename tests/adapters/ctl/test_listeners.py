@@ -1,5 +1,6 @@
-"""listeners start, stop, restart: at a broker that goes on."""
+"""listeners start, stop, restart, reload-certs: at a broker that goes on."""
 import json
+from pathlib import Path
 
 import pytest
 from twisted.internet.error import CannotListenError
@@ -8,6 +9,7 @@ from twisted.internet.testing import MemoryReactorClock
 from twisted.python.failure import Failure
 
 from emqtwist.mqtt.packets import Pingreq, Pingresp
+from tests.authorities import Authority
 from tests.desks import Desk
 
 A, B = "listener.tcp.a.bind = 127.0.0.1:2883", "listener.tcp.b.bind = 127.0.0.1:2884"
@@ -74,3 +76,21 @@ def test_a_port_that_another_has_taken_meanwhile_is_told_and_tried_for(logged_fa
     reactor.advance(5)
     assert states(desk) == {"tcp.a": "running"}
     logged_failures[:] = [failure for failure in logged_failures if not failure.check(CannotListenError)]
+
+
+def test_certificates_are_loaded_again_of_all_listeners_or_of_one(tmp_path: Path) -> None:
+    authority = Authority(tmp_path)
+    pairs = {name: authority.server(name) for name in "ab"}
+    desk = Desk(A, *(f"listener.ssl.{name}.{line}" for name, pair in pairs.items()
+                     for line in ("bind = 127.0.0.1:0", *pair.lines.splitlines())))
+    before = {label: credentials.loaded for label, credentials in desk.service.credentials.items()}
+    assert desk.lines("listeners", "reload-certs", "ssl.a") == ["ssl.a has loaded its certificates"]
+    assert [desk.service.credentials[label].loaded is before[label] for label in ("ssl.a", "ssl.b")] == [False, True]
+    Path(pairs["b"].keyfile).write_text("")
+    problem = f"ssl.b keeps the certificates that it has: {pairs['b'].keyfile} holds no private key in PEM form, or a broken one"
+    assert str(desk.error("listeners", "reload-certs")) == f"ssl.a has loaded its certificates\n{problem}"
+    assert str(desk.error("listeners", "reload-certs", "ssl.b")) == problem
+    assert list(desk.service.broker.alarms.active) == ["tls_files/ssl.b"]
+    assert str(desk.error("listeners", "reload-certs", "a")) == "tcp.a has no certificates"
+    assert str(desk.error("listeners", "reload-certs", "ssl.c")) == "Not Found."
+    assert desk.service.credentials["ssl.b"].loaded is before["ssl.b"]

@@ -32,12 +32,13 @@ from emqtwist.services.pools import PoolWorker
 from emqtwist.services.supervisor import Child, Exhausted, Supervisor
 from emqtwist.storage.errors import StoreError
 from emqtwist.storage.sqlite.client import SQLiteStore
+from tests.authorities import Authority
 from tests.integration.program import run
 from tests.integration.supervision.traffic import Talker, Traffic, join, until
 from tests.jobs import Failed, Trial
 from tests.transports import IO
 
-LISTENERS: Final = ("tcp.default", "unix.local")
+LISTENERS: Final = ("tcp.default", "unix.local", "ssl.external")
 
 
 class Planted(Exception):
@@ -60,7 +61,8 @@ class Place:
             f"node.io = {IO}\nnode.data_dir = {folder / 'data'}\nstore.type = sqlite\nlistener.tcp.default.bind = 127.0.0.1:0\n"
             f"listener.unix.local.bind = {folder / 's'}\n"
             "module.subscription.enable = on\nmodule.subscription.topics = given/%c=1\n"
-            "module.rewrite.enable = on\nmodule.rewrite.rule.1 = old/# ^old/(.+)$ new/$1\n"), reactor)
+            "module.rewrite.enable = on\nmodule.rewrite.rule.1 = old/# ^old/(.+)$ new/$1\n"
+            f"[listener.ssl.external]\nbind = 127.0.0.1:0\n{Authority(folder).server().lines}"), reactor)
         self.path = str(folder / "s")
         self.service.root.add(Child("collector", lambda: Collector(cast(Any, reactor))))
         self.traffic = Traffic(0)
@@ -69,6 +71,7 @@ class Place:
         self.service.startService()
         await self.service.when_ready()
         self.traffic.port = self.service.port()
+        self.tls_port = self.service.port("ssl.external")
         await self.traffic.start()
         await self.traffic.flow()
 
@@ -78,6 +81,8 @@ class Place:
 
     def where(self, listener: str) -> int | str:
         """What it listens at, from its first start on."""
+        if listener.startswith("ssl"):
+            return self.tls_port
         return self.path if listener.startswith("unix") else self.traffic.port
 
     async def until_restarted(self, path: str, times: int = 1) -> None:
@@ -178,7 +183,7 @@ async def kill_listener(place: Place, name: str) -> None:
     waiting = [Talker() for _ in range(5)]
     for talker in waiting:
         with suppress(ConnectError):
-            await join(talker, place.where(name))
+            await join(talker, place.where(name), name.startswith("ssl"))
     if IO != "engine":
         port.connectionLost(Failure(Planted()))  # as the reactor does when it cannot read
     await comes_back(place, name)
@@ -204,9 +209,9 @@ async def comes_back(place: Place, name: str) -> None:
     listener = place.service.listeners[name]
     await until(lambda: place.root.find(f"listeners/{name}").restarts or place.root.find("listeners").restarts)
     await until(lambda: listener.is_bound)
-    assert place.service.port() == place.traffic.port
+    assert (place.service.port(), place.service.port("ssl.external")) == (place.traffic.port, place.tls_port)
     talker = Talker()
-    await join(talker, place.where(name))
+    await join(talker, place.where(name), name.startswith("ssl"))
     await talker.enter("late")
     talker.abort()
 
@@ -319,6 +324,7 @@ KILLS: Final[dict[str, Callable[[Place], Awaitable[None]]]] = {
 # Killed under traffic on a clock, in tests/adapters/test_parts_killed.py: by which test.
 ON_A_CLOCK: Final = {
     "pooler": "test_a_job_that_kills_the_pooler_costs_nobody_but_who_asked_for_it",
+    "certificates": "test_the_part_that_looks_after_certificates_dies_and_is_followed",
     "sysmon": "test_the_whole_monitor_that_was_killed_comes_back",
     **dict.fromkeys(("sysmon/loop", "sysmon/gc", "sysmon/levels", "sysmon/consumers"),
                     "test_a_part_that_dies_in_its_midst_is_started_again_and_no_client_notices"),

@@ -5,8 +5,9 @@ from typing import Any, Final, cast
 
 from twisted.internet import reactor
 from twisted.internet.defer import Deferred
-from twisted.internet.endpoints import TCP4ClientEndpoint, UNIXClientEndpoint, connectProtocol
+from twisted.internet.endpoints import SSL4ClientEndpoint, TCP4ClientEndpoint, UNIXClientEndpoint, connectProtocol
 from twisted.internet.protocol import Protocol, connectionDone
+from twisted.internet.ssl import CertificateOptions
 from twisted.internet.task import deferLater
 from twisted.python.failure import Failure
 
@@ -180,9 +181,13 @@ class Traffic:
         await until(lambda: self.publisher.lost and self.subscriber.lost)
 
 
-async def join(talker: Talker, where: int | str) -> None:
+async def join(talker: Talker, where: int | str, tls: bool = False) -> None:
     """Connect it to a port, or to the path of a Unix socket; fails with a ConnectError where nobody listens."""
     here = cast(Any, reactor)
-    endpoint = TCP4ClientEndpoint(here, "127.0.0.1", where, 10) if isinstance(where, int) else UNIXClientEndpoint(here, where, 10)
+    if tls:
+        endpoint: Any = SSL4ClientEndpoint(here, "127.0.0.1", where, CertificateOptions(), 10)
+    else:
+        endpoint = UNIXClientEndpoint(here, where, 10) if isinstance(where, str) else \
+            TCP4ClientEndpoint(here, "127.0.0.1", where, 10)
     connected: Deferred[Any] = connectProtocol(endpoint, talker)
     await connected

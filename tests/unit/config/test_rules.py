@@ -136,3 +136,36 @@ def test_commands_over_tcp_are_taken_with_both() -> None:
     config = parse("[ctl]\nbind = 1882\nsecret = sixteen characters\ncertificate = a.pem\nprivate_key = b.pem")
     assert config.ctl.bind == Address("0.0.0.0", 1882)
     validate(config)
+
+
+TLS = "[listener.ssl.a]\nbind = 127.0.0.1:0\ncertfile = a.pem\nkeyfile = a.key\n"
+
+
+@pytest.mark.parametrize(("lines", "blamed", "words"), [
+    ("certfile = a.pem, b.pem\nkeyfile = a.key", "keyfile = a.key", "each file of certfile needs one of keyfile"),
+    ("verify = require", "verify = require", "to check the certificates of clients, cacertfile must be set"),
+    ("verify = optional", "verify = optional", "to check the certificates of clients, cacertfile must be set"),
+    ("cacertfile = ca.pem", "cacertfile = ca.pem", "has no effect unless verify = optional or verify = require"),
+    ("crlfile = crl.pem", "crlfile = crl.pem", "has no effect unless verify = optional or verify = require"),
+    ("peer_cert_as_username = cn", "peer_cert_as_username = cn", "has no effect unless verify = optional or verify = require")])
+def test_certificates_of_a_listener_go_together(lines: str, blamed: str, words: str) -> None:
+    text = TLS.replace("certfile = a.pem\nkeyfile = a.key\n", "") if "certfile = a.pem," in lines else TLS
+    [message] = messages(text + lines)
+    assert f"[listener.ssl.a] {blamed}: {words}" in message
+
+
+@pytest.mark.parametrize(("verify", "part", "good"), [
+    ("require", "cn", True), ("require", "off", False), ("optional", "cn", False)])
+def test_a_public_listener_where_certificates_tell_who_clients_are_needs_no_other_word(
+        verify: str, part: str, good: bool) -> None:
+    text = f"{TLS}verify = {verify}\ncacertfile = ca.pem\npeer_cert_as_username = {part}\n".replace("127.0.0.1:0", "8883")
+    if good:
+        assert parse(text).listener.ssl[0].bind.host == "0.0.0.0"
+    else:
+        assert "other machines can connect here" in messages(text)[0]
+
+
+@pytest.mark.parametrize("line", ["ciphers = nothing", "min_version = 1.1", "verify = maybe", "certfile = a.pem,,b.pem"])
+def test_a_bad_value_of_a_listener_with_tls_is_told(line: str) -> None:
+    [message] = messages(TLS.replace("certfile = a.pem\n", "") + line if line.startswith("cert") else TLS + line)
+    assert f"[listener.ssl.a] {line}: " in message

@@ -1,5 +1,7 @@
 """Every number that the broker gives has a scene that moves it, here or where the others of its kind are."""
 from collections.abc import Callable
+from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import pytest
 from twisted.internet.address import IPv4Address
@@ -23,8 +25,12 @@ from emqtwist.net.entrance import Entrance
 from emqtwist.net.guard import Guard
 from emqtwist.net.listeners import Listener
 from emqtwist.net.protocol import MQTTFactory
+from emqtwist.net.tls.credentials import Credentials, Loaded
+from emqtwist.net.tls.layer import TlsFactory
 from emqtwist.net.turns import Turns
 from emqtwist.services.pooler import Pool, Pooler
+from tests.authorities import Authority
+from tests.halls import section_of
 from tests.methods import NAME, Method, auth, more, no, opening, yes
 from tests.peers import World
 from tests.threads import HeldThreads, ThreadedClock
@@ -100,6 +106,24 @@ def proxied(line: str, *sent: bytes) -> Scene:
     return scene
 
 
+def shaking(seconds: float) -> Scene:
+    """A listener with TLS, and after some time the client goes without having said anything."""
+    def scene(world: World) -> None:
+        clock = Clock()
+        [section] = parse("listener.tcp.a.bind = 127.0.0.1:0").listener.tcp
+        factory = MQTTFactory(Turns(world.broker, clock, clock.seconds), clock, Door("tcp.a"), True, 65536)
+        with TemporaryDirectory() as folder:
+            pair = Authority(Path(folder)).server()
+            outer = TlsFactory(factory, Credentials(Loaded(section_of(pair), ())), 30.0, clock)
+        outer.refuse = Admission("tcp.a", section, lambda: 0, world.broker.metrics).refuse
+        layer = outer.buildProtocol(None)
+        layer.makeConnection(StringTransport())
+        clock.advance(seconds)
+        layer.connectionLost()
+
+    return scene
+
+
 def guarded(before: Scene) -> Scene:
     """The guard refuses a connection from 127.0.0.1."""
     [section] = parse("listener.tcp.a.bind = 127.0.0.1:0").listener.tcp
@@ -154,6 +178,8 @@ MOVES: dict[str, Scene] = {
     "refused_bad_proxy_header": proxied("", b"CONNECT"),
     "refused_too_many_from_address": crowded("max_connections_per_address = 1"),
     "refused_connection_rate": crowded("connection_rate_per_address = 1"),
+    "refused_handshake_failed": shaking(29.0),
+    "refused_handshake_timeout": shaking(30.0),
     "refused_banned": guarded(ban_here),
     "refused_login_backoff": guarded(fail_here),
 }

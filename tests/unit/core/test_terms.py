@@ -3,6 +3,9 @@ import pytest
 
 from emqtwist.app.doors import terms_of
 from emqtwist.config import parse
+from emqtwist.core.access import Client
+from emqtwist.core.door import Certificate, Terms
+from emqtwist.core.hooks import CLIENT_AUTHENTICATE
 from emqtwist.mqtt import constants as c
 from tests.methods import NAME, Method, yes
 from tests.peers import World
@@ -104,3 +107,60 @@ def test_listener_handshake_timeout() -> None:
         assert not peer.closed
         world.advance(1)
         assert peer.closed
+
+
+# Names from certificates.
+
+CERTIFICATE = Certificate("lamp", "CN=lamp,O=Acme", ("lamp.example", "10.0.0.1"))
+
+
+def go_by(world: World, part: str, certificate: Certificate | None = CERTIFICATE) -> None:
+    """The listener takes user names from certificates, and who comes next shows this one."""
+    world.door.terms = Terms(name_from=part)
+    world.certificate = certificate
+
+
+@pytest.mark.parametrize(("part", "name"), [
+    ("off", "said"), ("cn", "lamp"), ("dn", "CN=lamp,O=Acme"), ("san", "lamp.example")])
+def test_the_user_name_is_that_of_the_certificate(part: str, name: str) -> None:
+    world = World()
+    go_by(world, part)
+    peer = world.connect("a", user_name="said")
+    assert peer.connection.user_name == name
+    assert peer.connection.client().certificate is CERTIFICATE
+    counted = world.broker.metrics.counters()
+    assert (counted["authentication_accepted"], counted["authentication_anonymous"]) == ((0, 1) if part == "off" else (1, 0))
+
+
+@pytest.mark.parametrize("part", ["cn", "dn", "san"])
+def test_a_certificate_without_that_name_lets_nobody_in(part: str) -> None:
+    world = World()
+    go_by(world, part, Certificate("", "", ()))
+    peer = world.peer()
+    assert peer.connect("a", user_name="said").reason_code == c.NOT_AUTHORIZED
+    assert peer.told.reason_string == f"the certificate has no {part.upper()} to take the user name from"
+
+
+def test_who_is_known_by_a_certificate_is_not_anonymous() -> None:
+    world = World("mqtt.allow_anonymous = off")
+    go_by(world, "cn")
+    assert world.connect("a").connection.user_name == "lamp"
+    go_by(world, "cn", None)
+    assert world.peer().connect("b").reason_code == c.NOT_AUTHORIZED
+    go_by(world, "off")
+    assert world.peer().connect("c").reason_code == c.NOT_AUTHORIZED
+
+
+def test_functions_that_are_asked_have_the_last_word_about_certificates() -> None:
+    world = World()
+    go_by(world, "cn")
+    asked: list[tuple[str | None, Certificate | None]] = []
+
+    def no(client: Client, password: bytes | None, accepted: bool) -> bool:
+        assert accepted
+        asked.append((client.user_name, client.certificate))
+        return False
+
+    world.broker.hooks.add(CLIENT_AUTHENTICATE, no)
+    assert world.peer().connect("a").reason_code == c.BAD_USER_NAME_OR_PASSWORD
+    assert asked == [("lamp", CERTIFICATE)]

@@ -1,0 +1,136 @@
+"""What a TLS listener shows of itself, and whom it believes: made of files, and made again when these have changed."""
+import os
+from collections.abc import Sequence
+from datetime import datetime
+from math import inf
+from ssl import (
+    CERT_NONE,
+    CERT_OPTIONAL,
+    CERT_REQUIRED,
+    OP_NO_RENEGOTIATION,
+    PROTOCOL_TLS_SERVER,
+    VERIFY_CRL_CHECK_LEAF,
+    SSLContext,
+    SSLObject,
+    TLSVersion,
+)
+from typing import Final
+
+from emqtwist.config.sections.tls import TlsRows
+from emqtwist.net.tls.files import BadFile, check_key, read_certificates, read_revoked, server_names
+from emqtwist.net.tls.words import reason_of
+
+VERSIONS: Final = {"1.2": TLSVersion.TLSv1_2, "1.3": TLSVersion.TLSv1_3}
+VERIFY: Final = {"none": CERT_NONE, "optional": CERT_OPTIONAL, "require": CERT_REQUIRED}
+
+Stamps = tuple[object, ...]
+
+
+class Loaded:
+    """The files of a section as they are now; raises BadFile.
+
+    `context` is what connections begin with. `expiries` are pairs of the path of certificates and the Unix seconds until which
+    they are good, `lists` the same for lists of revoked ones. `protocols` are what may be asked for by ALPN.
+    """
+
+    def __init__(self, section: TlsRows, protocols: tuple[str, ...]) -> None:
+        self.section = section
+        self.stamps = stamps_of(section)  # first: what changes while it is read counts as changed
+        self.expiries: list[tuple[str, float]] = []
+        self.lists: list[tuple[str, float]] = []
+        self.protocols = protocols
+        self._by_name: dict[str, SSLContext] = {}
+        if section.cacertfile:
+            read_certificates("cacertfile", section.cacertfile)
+        if section.crlfile:
+            self.lists = [(section.crlfile, first([each.next_update_utc for each in read_revoked("crlfile", section.crlfile)]))]
+        contexts = [self._context(*files) for files in zip(section.certfile, section.keyfile, strict=True)]
+        self.context = contexts[0]
+        if len(contexts) > 1:
+            self.context.sni_callback = self._choose
+
+    def _context(self, certfile: str, keyfile: str) -> SSLContext:
+        """That of one certificate; its names are noted."""
+        section = self.section
+        chain = read_certificates("certfile", certfile)
+        check_key("keyfile", keyfile, chain[0], certfile)
+        context = SSLContext(PROTOCOL_TLS_SERVER)
+        context.minimum_version = VERSIONS[section.min_version]
+        context.options |= OP_NO_RENEGOTIATION
+        if section.ciphers:
+            context.set_ciphers(section.ciphers)
+        context.set_alpn_protocols(list(self.protocols))
+        try:
+            context.load_cert_chain(certfile, keyfile, "")  # the empty password: nobody is asked for one
+        except OSError as error:
+            raise BadFile("certfile", f"{certfile} with {keyfile}: {reason_of(error)}") from None
+        self.expiries.append((certfile, first([each.not_valid_after_utc for each in chain])))
+        for name in server_names(chain[0]):
+            self._by_name.setdefault(name, context)
+        if section.verify != "none":
+            self._verify(context)
+        return context
+
+    def _verify(self, context: SSLContext) -> None:
+        section = self.section
+        context.verify_mode = VERIFY[section.verify]
+        _take(context, "cacertfile", section.cacertfile)
+        if section.crlfile:
+            _take(context, "crlfile", section.crlfile)
+            context.verify_flags |= VERIFY_CRL_CHECK_LEAF
+
+    def _choose(self, tls: SSLObject, name: str | None, context: SSLContext) -> None:
+        """Take the certificate for the name that the client asks for; the first one when there is none."""
+        if name is not None:
+            asked = name.lower()
+            found = self._by_name.get(asked) or self._by_name.get("*." + asked.partition(".")[2])
+            if found is not None:
+                tls.context = found
+
+
+class Credentials:
+    """What a listener has loaded, as it was when it was last good: a bad file changes nothing."""
+
+    def __init__(self, loaded: Loaded) -> None:
+        self.loaded = loaded
+        self._tried = self._seen = loaded.stamps
+
+    def have_changed(self) -> bool:
+        """Whether there is something new to load. It has to be the same twice, as files are written one after the other."""
+        before, self._seen = self._seen, stamps_of(self.loaded.section)
+        return self._seen == before != self._tried
+
+    def reload(self) -> None:
+        """Load the files as they are now; raises BadFile, and then those that were good before stay in use."""
+        self._tried = stamps_of(self.loaded.section)
+        self.use(Loaded(self.loaded.section, self.loaded.protocols))
+
+    def use(self, loaded: Loaded) -> None:
+        """For who connects from now on."""
+        self.loaded = loaded
+        self._tried = self._seen = loaded.stamps
+
+
+def first(moments: Sequence[datetime | None]) -> float:
+    """In Unix seconds; None is never."""
+    return min([inf if moment is None else moment.timestamp() for moment in moments])
+
+
+def stamps_of(section: TlsRows) -> Stamps:
+    """What is different when one of the files is another."""
+    return tuple(_stamp(path) for path in (*section.certfile, *section.keyfile, section.cacertfile, section.crlfile) if path)
+
+
+def _stamp(path: str) -> Stamps:
+    try:
+        found = os.stat(path)
+    except OSError:
+        return ()
+    return found.st_ino, found.st_mtime_ns, found.st_size
+
+
+def _take(context: SSLContext, key: str, path: str) -> None:
+    try:
+        context.load_verify_locations(path)
+    except OSError as error:
+        raise BadFile(key, f"{path}: {reason_of(error)}") from None

@@ -1,0 +1,101 @@
+"""The certificates of listeners: loaded again when their files change, and told of before they expire."""
+import time
+from collections.abc import Callable, Mapping
+from math import inf
+from typing import Final
+
+from twisted.internet.interfaces import IReactorTime
+from twisted.logger import Logger
+
+from emqtwist.config.sections.sysmon import SysmonSection
+from emqtwist.core.alarm import CRITICAL, ERROR, WARNING
+from emqtwist.core.broker import Broker
+from emqtwist.net.tls.credentials import Credentials
+from emqtwist.net.tls.files import BadFile
+from emqtwist.services.periodic import Periodic
+
+INTERVAL: Final = 10.0  # seconds between looks at the files
+DAY: Final = 86400.0
+
+FILES: Final = "tls_files"
+EXPIRING: Final = "tls_expiring"
+EXPIRED: Final = "tls_expired"
+
+
+class Certificates:
+    """Those of all listeners with TLS, by the listener's label. `wall` gives Unix seconds, `begin` tells the broker the time."""
+
+    log = Logger()
+
+    def __init__(self, credentials: Mapping[str, Credentials], section: SysmonSection, broker: Broker,
+                 begin: Callable[[], None], wall: Callable[[], float]) -> None:
+        self.credentials = credentials
+        self.section = section
+        self._alarms = broker.alarms
+        self._stats = broker.stats
+        self._begin = begin
+        self._wall = wall
+
+    def look(self) -> None:
+        """Load what has changed, and see what expires."""
+        for label, credentials in self.credentials.items():
+            if credentials.have_changed():
+                self.reload(label)
+        self.tell()
+
+    def reload(self, label: str) -> str:
+        """Load the files of a listener again; what is wrong with them, empty when nothing is."""
+        self._begin()
+        try:
+            self.credentials[label].reload()
+        except BadFile as error:
+            self.log.error("{listener} keeps the certificates that it has: {problem}", listener=label, problem=str(error))
+            self._alarms.clear(f"{FILES}/{label}")  # the next one says what is wrong now
+            self._alarms.raise_(f"{FILES}/{label}", ERROR, "the new certificates of a listener are of no use",
+                                f"{label} keeps those that it has: {error}")
+            return str(error)
+        self.log.info("{listener} has loaded its certificates", listener=label)
+        self._alarms.clear(f"{FILES}/{label}")
+        return ""
+
+    def tell(self) -> None:
+        """Set the gauges, and the alarms of what expires or has expired."""
+        self._begin()
+        now = self._wall()
+        for label, credentials in self.credentials.items():
+            loaded = credentials.loaded
+            path, end = min(loaded.expiries, key=at)
+            self._stats.levels[f"listeners/{label}/certificate_days"] = int((end - now) // DAY)
+            self._set(EXPIRING, label, WARNING, now < end < now + self.section.certificate_expiry,
+                      "a certificate expires soon", f"{path} is good until {date(end)}")
+            path, end = min(loaded.expiries + loaded.lists, key=at)
+            self._set(EXPIRED, label, CRITICAL, end <= now, "a certificate has expired, or a list of revoked ones",
+                      f"{path} was good until {date(end)}")
+
+    def _set(self, kind: str, label: str, severity: str, wrong: bool, title: str, summary: str) -> None:
+        identifier = f"{kind}/{label}"
+        if wrong:
+            self._alarms.raise_(identifier, severity, title, f"{label}: {summary}")
+        else:
+            self._alarms.clear(identifier)
+
+
+def at(expiry: tuple[str, float]) -> float:
+    return expiry[1]
+
+
+def date(at: float) -> str:
+    """Of a moment in Unix seconds, which may be never."""
+    return time.strftime("%Y-%m-%d %H:%M:%S UTC", time.gmtime(at)) if at < inf else "for ever"
+
+
+class Looking(Periodic):
+    """The part that looks after them, the first time when it starts."""
+
+    def __init__(self, certificates: Certificates, clock: IReactorTime) -> None:
+        super().__init__("certificates", INTERVAL, certificates.look, clock)
+        self._certificates = certificates
+
+    def startService(self) -> None:
+        super().startService()
+        self.guard(self._certificates.look)
