@@ -16,6 +16,7 @@ from emqtwist.app import Options
 from emqtwist.config import Config, ConfigError, parse
 from emqtwist.config.table import Table
 from emqtwist.core import causes
+from emqtwist.core.acl import REASONS
 from emqtwist.ctl import reference
 from emqtwist.ctl.commands import all_commands
 from emqtwist.mqtt import constants, errors
@@ -29,7 +30,7 @@ PAGES = [CHECKOUT / "README.md", CHECKOUT / "CHANGELOG.md", *sorted(DOCS.rglob("
 FENCE = re.compile(r"^(?P<run><!-- run -->\n)?```(?P<language>\w*)\n(?P<text>.*?)^```$", re.MULTILINE | re.DOTALL)
 LINK = re.compile(r"\[[^\]]*\]\(([^)\s]+)\)")
 SPAN = re.compile(r"`([^`\n]+)`")
-KEY = re.compile(r"(?:node|ctl|store|log|mqtt|retainer|module|auth|flapping|overload|listener)(?:\.[a-z0-9_<>]+)+")
+KEY = re.compile(r"(?:node|ctl|store|log|mqtt|retainer|module|acl|auth|flapping|overload|listener)(?:\.[a-z0-9_<>]+)+")
 DOTTED = re.compile(r"[A-Za-z_]\w*(?:\.[A-Za-z_]\w*)+")
 NOT_OURS = {"*args", "Final", "mypy --strict"}  # what architecture.md names beside the project's own
 ONLY_ANSWERED = {constants.TOPIC_FILTER_INVALID, constants.SHARED_SUBSCRIPTIONS_NOT_SUPPORTED}  # they end no connection
@@ -285,7 +286,10 @@ def raised_codes() -> set[int]:
                 error = getattr(errors, node.func.id, None)
                 if isinstance(error, type) and issubclass(error, errors.MQTTError):
                     name = ast.unparse(node.args[1]).removeprefix("c.") if len(node.args) > 1 else ""
-                    codes.add(getattr(constants, name) if name else error("").reason_code)
+                    if name == "rule.reason_code":
+                        codes |= set(REASONS.values())
+                    else:
+                        codes.add(getattr(constants, name) if name else error("").reason_code)
     return codes
 
 

@@ -1,6 +1,7 @@
 """acl.conf as emqttd has it: rules in Erlang terms, each ended by a dot.
 
-`{allow, all}.` or `{allow, Who, publish | subscribe | pubsub, Topics}.`, with `deny` likewise. Comments begin with `%`.
+`{allow, all}.` or `{allow, Who, publish | subscribe | pubsub, Topics}.`, with `deny` likewise. Comments begin with `%`. A
+rule that denies may have a fifth part, which emqttd does not know: the reason that clients are told.
 """
 import re
 from ipaddress import ip_network
@@ -8,7 +9,8 @@ from pathlib import Path
 from typing import Final, NamedTuple
 
 from emqtwist.config import ConfigError, Problem
-from emqtwist.core.acl import PUBLISH, PUBSUB, SUBSCRIBE, AddressIn, ClientIs, Either, Every, Pattern, Rule, UserIs, Who
+from emqtwist.core.acl import PUBLISH, PUBSUB, REASONS, SUBSCRIBE, Pattern, Rule
+from emqtwist.core.who import AddressIn, ClientIs, Either, Every, UserIs, Who
 from emqtwist.mqtt.errors import MQTTError
 from emqtwist.mqtt.topics import check_topic_filter
 
@@ -46,6 +48,11 @@ def read_rules(path: str) -> list[Rule]:
         raise ConfigError([Problem(f"cannot be read: {error.strerror}", path)]) from None
     except UnicodeDecodeError:
         raise ConfigError([Problem("not UTF-8", path)]) from None
+    return parse_rules(text, path)
+
+
+def parse_rules(text: str, path: str) -> list[Rule]:
+    """The rules that `text` is; `path` names it."""
     try:
         return _Reader(text, path).rules()
     except Wrong as wrong:
@@ -77,11 +84,12 @@ class _Reader:
     def rules(self) -> list[Rule]:
         rules: list[Rule] = []
         while self._next < len(self._tokens):
-            line = self._tokens[self._next].line
+            first = self._next
+            line = self._tokens[first].line
             term = self._term()
             self._take(".", "a rule ends with a dot")
             try:
-                rules.append(_rule(term, f"{self._path}:{line}"))
+                rules.append(_rule(term, f"{self._path}:{line}", _text(self._tokens[first:self._next])))
             except ValueError as error:
                 raise Wrong(str(error), line) from None
         return rules
@@ -125,19 +133,36 @@ class _Reader:
                 raise Wrong(f"a comma or {end} is missing before {token.text}", token.line)
 
 
+def _text(tokens: list[Token]) -> str:
+    """The rule in one line."""
+    return "".join([token.text + " " if token.text == "," else token.text for token in tokens])
+
+
 def _unquoted(text: str) -> str:
     return re.sub(r"\\(.)", lambda found: ESCAPES.get(found.group(1), found.group(1)), text, flags=re.DOTALL)
 
 
-def _rule(term: object, place: str) -> Rule:
+def _rule(term: object, place: str, text: str) -> Rule:
     match term:
         case (Atom("allow" | "deny") as verdict, Atom("all")):
-            return Rule(verdict == "allow", Who(), PUBSUB, [], place)
+            return Rule(verdict == "allow", Who(), PUBSUB, [], place, text)
         case (Atom("allow" | "deny") as verdict, who, Atom() as access, topics):
-            if access not in ACCESS:
-                raise ValueError(f"{access} is not publish, subscribe or pubsub")
-            return Rule(verdict == "allow", _who(who), ACCESS[access], _patterns(topics), place)
+            return Rule(verdict == "allow", _who(who), _access(access), _patterns(topics), place, text)
+        case (Atom("deny"), who, Atom() as access, topics, Atom() as reason):
+            return Rule(False, _who(who), _access(access), _patterns(topics), place, text, _reason(reason))
     raise ValueError("a rule is {allow, all}, or {allow, Who, publish | subscribe | pubsub, [Topics]}, or the same with deny")
+
+
+def _access(word: str) -> int:
+    if word not in ACCESS:
+        raise ValueError(f"{word} is not publish, subscribe or pubsub")
+    return ACCESS[word]
+
+
+def _reason(word: str) -> int:
+    if word not in REASONS:
+        raise ValueError(f"{word} is not {', '.join(REASONS)}")
+    return REASONS[word]
 
 
 def _who(term: object) -> Who:

@@ -15,7 +15,7 @@ from emqtwist.app.doors import configure
 from emqtwist.app.foundation import Foundation
 from emqtwist.app.methods import methods_of
 from emqtwist.app.plugins import Plugins, names_of
-from emqtwist.app.rules import acl_of
+from emqtwist.app.rules import read_again
 from emqtwist.app.settings import settings_of
 from emqtwist.app.tree import tree
 from emqtwist.config import Config, apply_live
@@ -186,8 +186,9 @@ class BrokerService(Foundation, MultiService):
         Reads the files again that it names. Raises ConfigError for a bad one, and then nothing has changed.
         """
         changed = apply_live(self.config, config)
-        methods, acl, loaded = methods_of(changed), acl_of(changed), loaded_of(changed)
+        methods, loaded = methods_of(changed), loaded_of(changed)
         self.turns.begin()
+        acl = read_again(changed, self.broker.alarms)
         self.broker.methods = methods
         use_rules(self.broker, acl)
         self.config = changed
@@ -202,6 +203,11 @@ class BrokerService(Foundation, MultiService):
             self.credentials[label].use(files)
         for section in self.config.listener.all():
             configure(self.listeners[section.label], section, self.config)
+
+    def reload_acl(self) -> None:
+        """Read the file of access rules again. ConfigError when it is bad: the old rules hold then, and there is an alarm."""
+        self.turns.begin()
+        use_rules(self.broker, read_again(self.config, self.broker.alarms))
 
     async def _stop(self, stopped: Deferred[None]) -> None:
         await stopped

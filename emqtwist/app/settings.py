@@ -58,4 +58,6 @@ def settings_of(config: Config) -> Settings:
         max_retained_per_client=retainer.max_per_client,
         flapping=FlappingSettings(flapping.max_count if flapping.enable else 0, flapping.window_time, flapping.ban_time),
         logins=LoginSettings(backoff.max_failures, backoff.window_time, backoff.first_pause, backoff.longest_pause),
+        acl_deny_action=mqtt.acl_deny_action,
+        acl_explain=mqtt.acl_explain,
     )

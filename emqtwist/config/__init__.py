@@ -9,6 +9,7 @@ from emqtwist.config.access import Access
 from emqtwist.config.live import apply_live, live_changes
 from emqtwist.config.loading import load, parse, validate
 from emqtwist.config.problems import ConfigError, Problem
+from emqtwist.config.sections.acl import AclRule, AclSection
 from emqtwist.config.sections.auth import AuthSection, ScramSection
 from emqtwist.config.sections.defence import BackoffSection, FlappingSection
 from emqtwist.config.sections.listener import AnyListener, ListenerSection, PortListener, SslListener, TcpListener, UnixListener
@@ -25,10 +26,10 @@ from emqtwist.config.tree import Config
 from emqtwist.config.values import Address, SocketFile
 
 __all__ = [
-    "Access", "Address", "AnyListener", "AuthSection", "BackoffSection", "BrokerSection", "ClientSection", "Config",
-    "ConfigError", "FlappingSection", "ListenerSection", "LogSection", "ModuleSection", "MqttSection", "MqueueSection",
-    "NodeSection", "OverloadSection", "PoolerSection", "PortListener", "PresenceModule", "Problem", "PubsubSection",
-    "RetainerSection", "RewriteModule", "ScramSection", "SessionSection", "SocketFile", "SslListener", "StoreSection",
-    "SubscriptionModule",
-    "SysmonSection", "TcpListener", "UnixListener", "apply_live", "live_changes", "load", "parse", "validate",
+    "Access", "AclRule", "AclSection", "Address", "AnyListener", "AuthSection", "BackoffSection", "BrokerSection",
+    "ClientSection", "Config", "ConfigError", "FlappingSection", "ListenerSection", "LogSection", "ModuleSection",
+    "MqttSection", "MqueueSection", "NodeSection", "OverloadSection", "PoolerSection", "PortListener", "PresenceModule",
+    "Problem", "PubsubSection", "RetainerSection", "RewriteModule", "ScramSection", "SessionSection", "SocketFile",
+    "SslListener", "StoreSection", "SubscriptionModule", "SysmonSection", "TcpListener", "UnixListener", "apply_live",
+    "live_changes", "load", "parse", "validate",
 ]

@@ -4,7 +4,7 @@ from ipaddress import IPv4Network, IPv6Network, ip_network
 from typing import Final
 
 from emqtwist.config.values import Unit
-from emqtwist.core.acl import address_of
+from emqtwist.core.who import address_of
 
 ALL: Final = "all"
 VERBS: Final = {"allow": True, "deny": False}

@@ -23,10 +23,18 @@ def live_changes(old: Config, new: Config) -> tuple[list[str], list[str]]:
     for key in [*before, *(key for key in after if key not in before)]:
         row, (section, _) = table.row(key), table.split(key)
         if (key in before) != (key in after) and table.is_named(section):
-            restart[section] = None
+            (live if section.rpartition(".")[0] in table.live else restart)[section] = None
         elif key not in before or key not in after or before[key] != after[key]:
             (live if row is not None and row.live else restart)[key] = None
+    for path in table.live:
+        if _order(path, before, after) != _order(path, after, before):
+            live[path] = None
     return list(live), list(restart)
+
+
+def _order(path: str, values: dict[str, object], others: dict[str, object]) -> list[str]:
+    """The keys below `path` that are in both, in the order of `values`."""
+    return [key for key in values if key.startswith(f"{path}.") and key in others]
 
 
 def apply_live(old: D, new: D) -> D:
@@ -34,7 +42,9 @@ def apply_live(old: D, new: D) -> D:
     changes: dict[str, object] = {}
     for name, said in contents(old):
         before, after = getattr(old, name), getattr(new, name)
-        if isinstance(said, Named):
+        if isinstance(said, Named) and said.live:
+            changes[name] = after
+        elif isinstance(said, Named):
             by_name = {each.name: each for each in after}
             changes[name] = tuple(apply_live(each, by_name.get(each.name, each)) for each in before)
         elif isinstance(said, type):

@@ -80,7 +80,7 @@ class Loading(Generic[D]):
                 nearest = self._table.nearest_section(line.section)
                 self._report(line, "unknown section", section=line.section, nearest=nearest and f"[{nearest}]")
             elif self._table.is_named(line.section):
-                self._named[line.section] = line.number
+                self._name(line.section, line.number)
         for section in self._named:
             self._require(section)
 
@@ -94,7 +94,7 @@ class Loading(Generic[D]):
             self._report(line, "unknown key", section=line.section, key=line.key, nearest=nearest)
             return
         if self._table.is_named(section):
-            self._named.setdefault(section, line.number)
+            self._name(section, line.number)
         dotted, row = f"{section}.{key}", rows[key]
         if dotted in self._written:
             message = f"set at line {self._written[dotted].number} already"
@@ -106,6 +106,13 @@ class Loading(Generic[D]):
         except ValueError as error:
             shown = _shown(line.text, row)
             self._report(line, str(error), section=section, key=key, value=shown, allowed=row.allowed)
+
+    def _name(self, section: str, number: int) -> None:
+        """The operator has named a section, at this line for the first time."""
+        if section not in self._named:
+            self._named[section] = number
+            if section.rpartition(".")[0] in self._table.placed:
+                self.values[f"{section}.place"] = f"{self._source}:{number}"
 
     def _nearest(self, line: Line, section: str, key: str) -> str:
         near_section, near_key = self._table.nearest_key(section, key)

@@ -4,7 +4,7 @@ A section is a frozen dataclass. Each of its fields is a row (`row`), rows whose
 the operator names (`named`), or a section within. A default stands as text, as an operator would write it.
 """
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import MISSING, dataclass, field, fields
+from dataclasses import MISSING, dataclass, field, fields, is_dataclass
 from math import inf
 from typing import TYPE_CHECKING, Final, TypeVar, cast
 
@@ -92,9 +92,17 @@ class Free(Row):
 
 @dataclass(frozen=True)
 class Named:
-    """Sections `[<this section>.<field>.<name>]`, made by `make`; the value is a tuple of them."""
+    """Sections `[<this section>.<field>.<name>]`, made by `make`; the value is a tuple of them.
+
+    `live`: a reload makes and takes away some, and their order counts. A field `place` of them gets file and line.
+    """
 
     make: "type[DataclassInstance]"
+    live: bool = False
+
+    @property
+    def placed(self) -> bool:
+        return any(each.name == "place" for each in fields(self.make))
 
 
 def row(default: str | None, unit: Unit[T], *, meaning: str, test: str, live: bool = False, minimum: str | None = None,
@@ -112,9 +120,9 @@ def free(section: str, unit: Unit[T], *, title: str, meaning: str, test: str, li
     return field(default=(), metadata={METADATA: made})
 
 
-def named(make: "type[DataclassInstance]", *default: T) -> tuple[T, ...]:
+def named(make: "type[DataclassInstance]", *default: T, live: bool = False) -> tuple[T, ...]:
     """A field with the sections that the operator has named; `default` are there when none is written."""
-    return field(default=default, metadata={METADATA: Named(make)})
+    return field(default=default, metadata={METADATA: Named(make, live)})
 
 
 def contents(
@@ -124,5 +132,5 @@ def contents(
     for each in fields(section):
         if METADATA in each.metadata:
             yield each.name, each.metadata[METADATA]
-        elif each.default is not MISSING:  # a named section's own name has no default
+        elif is_dataclass(each.default) and not isinstance(each.default, type):  # not a name or a place
             yield each.name, type(each.default)

@@ -18,7 +18,7 @@ class Conflict:
 def conflicts(config: Config) -> Iterator[Conflict]:
     """All conflicts within a configuration."""
     for rule in (watermarks, priorities, public_listeners, listener_addresses, listener_names, listener_certificates,
-                 commands_over_tcp):
+                 commands_over_tcp, acl_reasons):
         yield from rule(config)
 
 
@@ -94,3 +94,11 @@ def commands_over_tcp(config: Config) -> Iterator[Conflict]:
     if ctl.bind is not None and not ctl.bind.is_loopback() and not ctl.certificate:
         yield Conflict(("ctl.bind", "ctl.certificate"),
                        "other machines can connect here: ctl.certificate and ctl.private_key must be set")
+
+
+def acl_reasons(config: Config) -> Iterator[Conflict]:
+    """Nothing is configured in vain."""
+    for rule in config.acl.rule:
+        if rule.action.startswith("allow") and rule.reason != "not_authorized":
+            yield Conflict((f"acl.rule.{rule.name}.reason", f"acl.rule.{rule.name}.action"),
+                           "a rule that allows has no reason to tell")

@@ -35,11 +35,16 @@ class AnyKey(Mapping[str, Row]):
 
 
 class Table:
-    """The rows of a tree of sections: dict section -> key -> Row, `named` for the sections that the operator names."""
+    """The rows of a tree of sections: dict section -> key -> Row, `named` for the sections that the operator names.
+
+    Of these a reload changes how many there are, and their order, where they are `live`; `placed` know their file and line.
+    """
 
     def __init__(self, root: "type[DataclassInstance]") -> None:
         self.sections: dict[str, Mapping[str, Row]] = {}
         self.named: dict[str, Mapping[str, Row]] = {}
+        self.live: set[str] = set()
+        self.placed: set[str] = set()
         for name, section in contents(root):
             if isinstance(section, type):
                 self._add(name, section)
@@ -55,6 +60,8 @@ class Table:
                     AnyKey(each) if each.names is None else dict.fromkeys(each.names(), each))
             elif isinstance(each, Named):
                 self.named[f"{path}.{name}"] = {key: row for key, row in contents(each.make) if isinstance(row, Row)}
+                self.live |= {f"{path}.{name}"} if each.live else set()
+                self.placed |= {f"{path}.{name}"} if each.placed else set()
             elif isinstance(each, type):
                 self._add(f"{path}.{name}", each)
 

@@ -1,6 +1,7 @@
 """The whole configuration: a dotted key of broker.ini is a path of attributes here."""
 from dataclasses import dataclass
 
+from emqtwist.config.sections.acl import AclSection
 from emqtwist.config.sections.auth import AuthSection
 from emqtwist.config.sections.ctl import CtlSection
 from emqtwist.config.sections.defence import FlappingSection
@@ -27,6 +28,7 @@ class Config:
     mqtt: MqttSection = MqttSection()
     retainer: RetainerSection = RetainerSection()
     module: ModuleSection = ModuleSection()
+    acl: AclSection = AclSection()
     auth: AuthSection = AuthSection()
     flapping: FlappingSection = FlappingSection()
     pooler: PoolerSection = PoolerSection()

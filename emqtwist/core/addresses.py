@@ -1,7 +1,7 @@
 """Addresses as they are counted: what one host may call itself, for whom limits hold together."""
 from typing import Final
 
-from emqtwist.core.acl import address_of
+from emqtwist.core.who import address_of
 
 HOST_BITS: Final = 64  # of an IPv6 address: whoever has one of them has all
 

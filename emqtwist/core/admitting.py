@@ -1,7 +1,7 @@
 """CONNECT of a client that is known: whether it gets a session."""
-from emqtwist.core import banning, flapping, quotas, ruling
+from emqtwist.core import banning, flapping, quotas
 from emqtwist.core.connection import Connection
-from emqtwist.mqtt.errors import MQTTError, NotAuthorized
+from emqtwist.mqtt.errors import MQTTError
 from emqtwist.mqtt.packets import Connect
 
 
@@ -12,6 +12,4 @@ def refusal(connection: Connection, packet: Connect) -> MQTTError | None:
         error = flapping.refusal(connection, packet.client_id)
     if error is None:
         error = quotas.refusal(connection, packet.user_name)
-    if error is None and not ruling.may_leave(connection, packet.user_name, packet.will):
-        error = NotAuthorized("this client may not publish to the topic of its Will")
     return error

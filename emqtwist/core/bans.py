@@ -4,11 +4,11 @@ from ipaddress import IPv4Network, IPv6Network, ip_network
 from typing import Final
 
 from emqtwist.core import records as r
-from emqtwist.core.acl import address_of
 from emqtwist.core.deadlines import Deadlines
 from emqtwist.core.journal import Journal
 from emqtwist.core.link import Turn
 from emqtwist.core.message import NEVER
+from emqtwist.core.who import address_of
 
 CLIENT: Final = "client"
 USER: Final = "user"

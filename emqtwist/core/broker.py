@@ -29,7 +29,7 @@ from emqtwist.core.settings import Settings
 from emqtwist.core.stats import Stats
 from emqtwist.core.subscriber import Subscription
 from emqtwist.core.subscriptions import Subscriptions, Write
-from emqtwist.core.wills import Wills
+from emqtwist.core.wills import Wills, still_allowed
 from emqtwist.core.windows import Windows
 from emqtwist.mqtt.constants import OPTION_RETAIN_HANDLING
 from emqtwist.mqtt.errors import MQTTError
@@ -259,7 +259,11 @@ class Broker:
 
     def _publish_will(self, will: WillMessage) -> None:
         will.expires_at = self.turn.now + will.lifetime
-        self.publish(will)
+        if still_allowed(self.acl, will):
+            self.publish(will)
+        else:
+            self.metrics.deny(causes.WILL_OVER)
+            self.circle.lose(will, causes.ACL_DENIED)
         ledger = self._ledger(will.publisher)
         if ledger is not None:
             ledger.no_will()

@@ -83,6 +83,28 @@ REFUSALS: Final[dict[str, str]] = {
 }
 
 
+# What clients were denied, and what they were told.
+PUBLISH_ACKNOWLEDGED: Final = "publish_acknowledged"
+PUBLISH_DROPPED: Final = "publish_dropped"
+PUBLISH_DISCONNECTED: Final = "publish_disconnected"
+SUBSCRIPTION_DENIED: Final = "subscription"
+WILL_DENIED: Final = "will"
+WILL_OVER: Final = "will_dropped"
+SUBSCRIPTION_OVER: Final = "subscription_ended"
+SESSION_DENIED: Final = "session"
+
+DENIALS: Final[dict[str, str]] = {
+    PUBLISH_ACKNOWLEDGED: "a message, and the client was told in its acknowledgement, as far as there is one",
+    PUBLISH_DROPPED: "a message, and the client was not told",
+    PUBLISH_DISCONNECTED: "a message, and the connection was ended",
+    SUBSCRIPTION_DENIED: "a subscription",
+    WILL_DENIED: "a connection, for the sake of its Will",
+    WILL_OVER: "a Will that other rules had allowed, when it was due",
+    SUBSCRIPTION_OVER: "a subscription that other rules had allowed",
+    SESSION_DENIED: "a session, for the sake of a subscription in it",
+}
+
+
 def end_cause(reason_code: int) -> str:
     """The cause under which a connection ended by `reason_code` is counted: its name in table 2.4, in snake case."""
     return c.REASON_NAMES.get(reason_code, "Unspecified error").lower().replace(" ", "_")

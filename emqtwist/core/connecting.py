@@ -21,9 +21,9 @@ from emqtwist.core.link import Link
 from emqtwist.core.message import NEVER, WillMessage
 from emqtwist.core.pool import Job
 from emqtwist.core.questioning import Questioning, admits_unasked, is_asked, result_of, take_name
-from emqtwist.core.router import is_reserved
 from emqtwist.core.session import Session
 from emqtwist.core.sessions import End
+from emqtwist.core.willing import check_will
 from emqtwist.mqtt import constants as c
 from emqtwist.mqtt.errors import MQTTError, NotAuthorized, ServerBusy, SessionTakenOver
 from emqtwist.mqtt.packets import Connack, Connect
@@ -56,7 +56,7 @@ def connect(connection: Connection, packet: Connect) -> None:
 def _admit(connection: Connection, packet: Connect, answer: Properties) -> None:
     """Nobody has anything against the client; where it asked for a method, that has the last word."""
     if answer.authentication_method is None:  # [MQTT-4.12.0-6]
-        _open(connection, packet, answer)
+        check_will(connection, packet, answer, _open)
     else:
         _authenticate(connection, packet, answer, answer.authentication_method)
 
@@ -86,7 +86,7 @@ class _Opening:
         self.answer.authentication_data = accept.data
         self.packet.user_name = accept.user_name  # the proved one
         terms.take_user_name(connection, self.packet, self.answer)
-        _open(connection, self.packet, self.answer)
+        check_will(connection, self.packet, self.answer, _open)
 
 
 def _read_properties(connection: Connection, packet: Connect, answer: Properties) -> None:
@@ -141,8 +141,6 @@ def _check_will(connection: Connection, packet: Connect, answer: Properties) -> 
     if will.retain and not settings.retain_available:
         raise MQTTError("retained messages are not available", c.RETAIN_NOT_SUPPORTED)  # [MQTT-3.2.2-13]
     check_topic_name(will.topic_name, settings.max_topic_levels)
-    if is_reserved(will.topic_name):
-        raise NotAuthorized("the topic of the Will is reserved for the broker")
     check_forwarded(will.properties or NOTHING, will.payload, settings.max_topic_levels)
 
 
@@ -389,5 +387,7 @@ def _will(connection: Connection, packet: Connect) -> WillMessage | None:
         return None
     properties = will.properties or NOTHING
     expiry = properties.message_expiry_interval
-    return WillMessage(will.topic_name, will.payload, will.qos, will.retain, forwarded_properties(properties),
-                       connection.client_id, properties.will_delay_interval or 0, NEVER if expiry is None else expiry)
+    message = WillMessage(will.topic_name, will.payload, will.qos, will.retain, forwarded_properties(properties),
+                          connection.client_id, properties.will_delay_interval or 0, NEVER if expiry is None else expiry)
+    message.user_name, message.address = packet.user_name, connection.peer.address
+    return message

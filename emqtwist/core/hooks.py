@@ -79,8 +79,9 @@ ROWS: Final = (
         ENDS_CHAIN),
     Row(CLIENT_CONNECTED, "client", "", "a client was accepted, its CONNACK is on its way", ENDS_CHAIN),
     Row(CLIENT_DISCONNECTED, "client, cause", "", "the connection of a client that was accepted has ended", ENDS_CHAIN),
-    Row(CLIENT_AUTHORIZE, "client, action, topic", "allowed", "a client publishes (`action` is `publish`) or asks for a "
-        "subscription (`subscribe`, with its Topic Filter); `allowed` begins as True", ENDS_CHAIN, True, True),
+    Row(CLIENT_AUTHORIZE, "client, action, topic", "allowed", "a client publishes, or connects with a Will (`action` is "
+        "`publish`), or asks for a subscription (`subscribe`, with its Topic Filter); `allowed` begins as True", ENDS_CHAIN, True,
+        True),
     Row(CLIENT_SUBSCRIBE, "client_id, user_name", "filters", "a client asks for subscriptions, before they are checked",
         "none is made, and each is answered with 0x87, Not authorized", True),
     Row(CLIENT_UNSUBSCRIBE, "client_id, user_name", "filters", "a client gives up subscriptions",

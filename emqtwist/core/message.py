@@ -107,12 +107,17 @@ class Message:
 
 
 class WillMessage(Message):
-    """A Will: `delay` seconds after the connection it is due; its `lifetime` in seconds begins when it is published."""
+    """A Will: `delay` seconds after the connection it is due; its `lifetime` in seconds begins when it is published.
 
-    __slots__ = ("delay", "lifetime")
+    It is that of `user_name` at `address`, None when it came back from a store, which does not know.
+    """
+
+    __slots__ = ("delay", "lifetime", "user_name", "address")
 
     def __init__(self, topic: bytes, payload: bytes, qos: int, retain: bool, properties: bytes, publisher: str,
                  delay: float, lifetime: float) -> None:
         super().__init__(topic, payload, qos, retain, properties, NEVER, publisher)
         self.delay = delay
         self.lifetime = lifetime
+        self.user_name: str | None = None
+        self.address: str | None = None

@@ -7,7 +7,7 @@ counts by its PUBACK.
 """
 from typing import Final
 
-from emqtwist.core.causes import DROPS, REFUSALS
+from emqtwist.core.causes import DENIALS, DROPS, REFUSALS
 from emqtwist.core.link import Turn
 from emqtwist.mqtt import constants as c
 
@@ -79,7 +79,7 @@ AUTHENTICATIONS: Final = (ACCEPTED, ANONYMOUS, REFUSED)
 
 class Metrics:
     """Counters; `drops` by cause of `causes.DROPS`, `refusals` and `ends` of
-    connections by cause, `authentications` by result.
+    connections by cause, `denials` by what was denied, `authentications` by result.
 
     `received`, `sent` and `missed` are lists by packet type, without PUBLISH; `pubacks_received` are apart. `flights` were
     sent at QoS 1 and 2. `qos1_unanswered` are PUBLISH packets without PUBACK. `parts_more` are parts beyond those that the
@@ -87,13 +87,14 @@ class Metrics:
     faster than its rate was not read for a while, `overloads` how often the broker could not keep up.
     """
 
-    __slots__ = ("drops", "refusals", "ends", "connects", "authentications", "bytes_received", "packets_received", "received",
-                 "sent", "missed", "pubacks_received", "qos1_unanswered", "qos2_received", "flights", "qos2_sent",
+    __slots__ = ("drops", "refusals", "denials", "ends", "connects", "authentications", "bytes_received", "packets_received",
+                 "received", "sent", "missed", "pubacks_received", "qos1_unanswered", "qos2_received", "flights", "qos2_sent",
                  "parts_more", "qos2_dropped", "hook_failures", "job_failures", "held_back", "overloads", "_turn")
 
     def __init__(self, turn: Turn) -> None:
         self.drops: dict[str, int] = dict.fromkeys(DROPS, 0)
         self.refusals: dict[str, int] = dict.fromkeys(REFUSALS, 0)
+        self.denials: dict[str, int] = dict.fromkeys(DENIALS, 0)
         self.ends: dict[str, int] = {}
         self.authentications: dict[str, int] = dict.fromkeys(AUTHENTICATIONS, 0)
         self.connects = 0
@@ -120,6 +121,9 @@ class Metrics:
 
     def refuse(self, cause: str) -> None:
         self.refusals[cause] += 1
+
+    def deny(self, what: str) -> None:
+        self.denials[what] += 1
 
     def end(self, cause: str) -> None:
         self.ends[cause] = self.ends.get(cause, 0) + 1
@@ -150,6 +154,8 @@ class Metrics:
             found["dropped_" + cause] = count
         for cause, count in self.refusals.items():
             found["refused_" + cause] = count
+        for what, count in self.denials.items():
+            found["denied_" + what] = count
         for cause, count in sorted(self.ends.items()):
             found["ended_" + cause] = count
         return found

@@ -7,6 +7,7 @@ from emqtwist.core.journal import Journal
 from emqtwist.core.message import MQTT_5_BIT, NEVER, PUBLISH_BYTE, Message
 from emqtwist.core.pubsub import refused_by
 from emqtwist.core.router import DOLLAR, Route, is_reserved
+from emqtwist.core.ruling import opens
 from emqtwist.core.session import Session
 from emqtwist.mqtt import constants as c
 from emqtwist.mqtt.errors import (
@@ -126,6 +127,8 @@ def _new_route(connection: Connection, packet: Publish) -> Route:
         raise ProtocolError("an empty Topic Name without Topic Alias")
     check_topic_name(packet.topic_name, broker.settings.max_topic_levels)  # [MQTT-3.3.2-2] [MQTT-3.3.2-1]
     if packet.topic_name[0] == DOLLAR and is_reserved(packet.topic_name):
+        if opens(connection, packet.topic_name):
+            return broker.router.route(packet.topic_name)
         message = Message(packet.topic_name, packet.payload, packet.qos, packet.retain, b"", NEVER, connection.client_id)
         broker.circle.lose(message, causes.RESERVED_TOPIC)
         raise NotAuthorized("this topic is the broker's own: clients may not publish to it")
@@ -176,8 +179,8 @@ def refuse(connection: Connection, packet: Publish, error: MQTTError) -> None:
     closed, so that it tries again. What is not for it to publish it only sees done with.
     """
     told = connection.version == c.MQTT_5_0
-    unanswered = error.reason_code == c.PAYLOAD_FORMAT_INVALID and not packet.qos
-    if unanswered or (error.reason_code == c.QUOTA_EXCEEDED and packet.qos and not told):
+    unanswered = isinstance(error, PayloadFormatInvalid) and not packet.qos
+    if unanswered or (isinstance(error, QuotaExceeded) and packet.qos and not told):
         raise error
     if packet.qos == 1:
         connection.acknowledge(c.PUBACK, packet.packet_id, error.reason_code, error.reason)

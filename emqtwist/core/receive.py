@@ -8,7 +8,7 @@ from emqtwist.core.connecting import connect
 from emqtwist.core.connection import OPENING, Connection
 from emqtwist.core.message import NEVER
 from emqtwist.core.publishing import publish
-from emqtwist.core.screening import screen
+from emqtwist.core.screening import NOTHING, granted, screen
 from emqtwist.core.session import Session
 from emqtwist.core.subscribing import subscribe, unsubscribe
 from emqtwist.mqtt import constants as c
@@ -49,6 +49,7 @@ def receive(connection: Connection, data: bytes, kept: list[Packet] | None = Non
         packets = kept
     journal = connection.broker.journal
     screens = connection.broker.screens()
+    free = granted(connection) if screens else NOTHING
     metrics.packets_received += len(packets)
     pubacks = 0
     try:
@@ -66,7 +67,7 @@ def receive(connection: Connection, data: bytes, kept: list[Packet] | None = Non
             if session is None:
                 _open(connection, packet)
             elif type(packet) is Publish or type(packet) is AliasedPublish:  # costs a third of isinstance, a fifth of a cast
-                if screens:
+                if screens and packet.topic_name not in free:
                     screen(connection, session, packet)
                 else:
                     publish(connection, session, packet)

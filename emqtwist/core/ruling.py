@@ -1,37 +1,62 @@
 """What the access rules mean beside PUBLISH and SUBSCRIBE: for Wills, for sessions that are resumed, and when they change."""
-from typing import cast
+from typing import Final, cast
 
-from emqtwist.core.acl import PUBLISH, SUBSCRIBE, Acl, Asker, asker
+from emqtwist.core import causes
+from emqtwist.core.access import Client
+from emqtwist.core.acl import PUBLISH, SUBSCRIBE, Acl, denial
 from emqtwist.core.broker import Broker
 from emqtwist.core.connection import Connection
 from emqtwist.core.hooks import SESSION_UNSUBSCRIBED
 from emqtwist.core.link import Link
 from emqtwist.core.pool import Job
+from emqtwist.core.router import is_reserved
 from emqtwist.core.session import Session
 from emqtwist.core.subscriber import Subscription
 from emqtwist.core.subscriptions import Write
+from emqtwist.core.who import Asker, asker
+from emqtwist.mqtt.constants import MQTT_5_0
+from emqtwist.mqtt.errors import MQTTError, NotAuthorized
 from emqtwist.mqtt.packets import Will
 
+NO_WILL: Final = "this client may not publish to the topic of its Will"
 
-def may_leave(connection: Connection, user_name: str | None, will: Will | None) -> bool:
-    """Whether the client, which is `user_name`, may have this Will."""
+
+def refusal(connection: Connection, user_name: str | None, will: Will) -> MQTTError | None:
+    """Why the client, which is `user_name`, may not have this Will."""
+    broker = connection.broker
+    rule = None
+    if broker.acl is not None:
+        rule = broker.acl.decide(asker(claimed(connection, user_name)), PUBLISH, will.topic_name)
+    if rule is not None and not rule.allow:
+        broker.metrics.deny(causes.WILL_DENIED)
+        error = denial(broker.settings, NO_WILL, rule)
+        return error if connection.version == MQTT_5_0 else NotAuthorized(error.reason)  # others know of no more reasons
+    if is_reserved(will.topic_name) and (rule is None or not rule.opens()):
+        return NotAuthorized("the topic of the Will is reserved for the broker")
+    return None
+
+
+def opens(connection: Connection, topic_name: bytes) -> bool:
+    """Whether a rule lets the client publish to a topic of the broker's own."""
     acl = connection.broker.acl
-    return acl is None or will is None or acl.allows(_claimed(connection, user_name), PUBLISH, will.topic_name)
+    return acl is not None and acl.decide(asker(connection.client()), PUBLISH, topic_name).opens()
 
 
 def may_resume(connection: Connection, user_name: str | None, session: Session) -> bool:
     """Whether all that the session has subscribed to is allowed to the client, so that what waits in it is for its eyes."""
     acl = connection.broker.acl
-    left = [] if acl is None else forbidden(acl, _claimed(connection, user_name), session)
+    left = [] if acl is None else forbidden(acl, asker(claimed(connection, user_name)), session)
     if left:
+        connection.broker.metrics.deny(causes.SESSION_DENIED)
         connection.broker.observer.session_forbidden(session.client_id, left[0].name())
     return not left
 
 
-def _claimed(connection: Connection, user_name: str | None) -> Asker:
+def claimed(connection: Connection, user_name: str | None) -> Client:
+    """The client, before its session is open: until then the connection does not know the user name."""
     client = connection.client()
-    client.user_name = user_name  # the connection does not have it before its session is open
-    return asker(client)
+    client.user_name = user_name
+    return client
 
 
 def forbidden(acl: Acl, asker: Asker, session: Session) -> list[Subscription]:
@@ -42,11 +67,12 @@ def forbidden(acl: Acl, asker: Asker, session: Session) -> list[Subscription]:
 def use_rules(broker: Broker, acl: Acl | None) -> None:
     """Go by these rules from now on: what clients have subscribed to and may not any more ends."""
     broker.acl = acl
-    if acl is not None:
-        for link in list(broker.links):
-            connection = cast(Connection, link)
-            if connection.session is not None:
-                broker.pools.server.submit(Review(connection, connection.session))
+    for link in list(broker.links):
+        connection = cast(Connection, link)
+        if connection.grants is not None:
+            connection.grants.forget()  # also for the packets that came with the one that is served just now
+        if acl is not None and connection.session is not None:
+            broker.pools.server.submit(Review(connection, connection.session))
 
 
 class Review(Job):
@@ -95,5 +121,6 @@ class Review(Job):
             self.failed()
             return
         broker.sessions.unsubscribed(session, subscription.name())
+        broker.metrics.deny(causes.SUBSCRIPTION_OVER)
         broker.observer.subscription_ended(session.client_id, subscription.name())
         broker.hooks.run(SESSION_UNSUBSCRIBED, (session.client_id, session.user_name, subscription.name()))

@@ -2,29 +2,28 @@
 from typing import Final, cast
 
 from emqtwist.core import causes, overload, publishing
-from emqtwist.core.acl import Acl, Grants
+from emqtwist.core.acl import Acl, Grants, Rule, denial
 from emqtwist.core.chain import ask
 from emqtwist.core.connection import Connection
 from emqtwist.core.hooks import CLIENT_AUTHORIZE, PUBLISH, Folded
 from emqtwist.core.message import NEVER, Message
 from emqtwist.core.session import Session
-from emqtwist.mqtt.errors import NotAuthorized
+from emqtwist.mqtt.errors import MQTTError, NotAuthorized
 from emqtwist.mqtt.packets import AliasedPublish, Publish
 from emqtwist.mqtt.topics import check_topic_name
 
 NOT_ALLOWED: Final = "this client may not publish to this topic"
+NOTHING: Final[set[bytes]] = set()  # nobody adds to it
 
 
 def screen(connection: Connection, session: Session, packet: Publish) -> None:
     """Ask, then publish or refuse. One that was passed on already is not asked for again: its flow has to come to its end."""
     broker = connection.broker
     acl = broker.acl
-    if acl is not None:
-        grants = connection.grants  # most were asked for before
-        known = grants is not None and grants.acl is acl and grants.known.get(packet.topic_name)
-        if not known and not _is_granted(connection, session, packet, acl):
-            _deny(connection, packet)
-            return
+    rule = None if acl is None else _denied(connection, session, packet, acl)
+    if rule is not None:
+        _deny(connection, packet, rule)
+        return
     if broker.circle.overloaded:
         packet = _in_full(connection, packet)
         if overload.shed(connection, packet):
@@ -35,33 +34,55 @@ def screen(connection: Connection, session: Session, packet: Publish) -> None:
         _ask(connection, session, packet)
 
 
-def _is_granted(connection: Connection, session: Session, packet: Publish, acl: Acl) -> bool:
-    """What the access rules say. A Topic Name that is none is left to `publish`, which says so."""
+def granted(connection: Connection) -> set[bytes]:
+    """The Topic Names that need no `screen`: nobody but the rules is to be asked, and they have allowed them."""
+    broker, grants = connection.broker, connection.grants
+    if grants is None or grants.acl is not broker.acl or broker.hooks.screens or broker.circle.overloaded:
+        return NOTHING
+    return grants.allowed
+
+
+def _denied(connection: Connection, session: Session, packet: Publish, acl: Acl) -> Rule | None:
+    """The access rule that denies it, if one does. A Topic Name that is none is left to `publish`, which says so."""
     if packet.qos == 2 and packet.packet_id in session.received:
-        return True
+        return None
     topic_name = packet.topic_name
     if isinstance(packet, AliasedPublish):
         topic_name = (connection.incoming or connection.take_aliases()).resolve(packet.topic_alias, topic_name)
     grants = connection.grants
     if grants is None or grants.acl is not acl:
         grants = connection.grants = Grants(acl, connection.client())
-    known = grants.known.get(topic_name)
-    if known is not None:
-        return known
-    if not topic_name:
-        return True
-    check_topic_name(topic_name, connection.broker.settings.max_topic_levels)
-    return grants.ask(topic_name)
+    if topic_name in grants.allowed or not topic_name:
+        return None
+    rule = grants.denied.get(topic_name)
+    if rule is None:
+        check_topic_name(topic_name, connection.broker.settings.max_topic_levels)
+        rule = grants.ask(topic_name)
+    return None if rule.allow else rule
 
 
-def _deny(connection: Connection, packet: Publish) -> None:
+def _deny(connection: Connection, packet: Publish, rule: Rule) -> None:
     broker = connection.broker
     if packet.qos == 2:
         broker.metrics.qos2_received += 1
-    packet = _in_full(connection, packet)
+    _turn_away(connection, _in_full(connection, packet), denial(broker.settings, NOT_ALLOWED, rule))
+
+
+def _turn_away(connection: Connection, packet: Publish, error: MQTTError) -> None:
+    """It goes nowhere; what its publisher is told `mqtt.acl_deny_action` says."""
+    broker = connection.broker
     message = Message(packet.topic_name, packet.payload, packet.qos, packet.retain, b"", NEVER, connection.client_id)
     broker.circle.lose(message, causes.ACL_DENIED)
-    publishing.refuse(connection, packet, NotAuthorized(NOT_ALLOWED))
+    action = broker.settings.acl_deny_action
+    if action == "disconnect":
+        broker.metrics.deny(causes.PUBLISH_DISCONNECTED)
+        raise error
+    if action == "acknowledge":
+        broker.metrics.deny(causes.PUBLISH_ACKNOWLEDGED)
+        publishing.refuse(connection, packet, error)
+    else:
+        broker.metrics.deny(causes.PUBLISH_DROPPED)
+        broker.metrics.qos1_unanswered += packet.qos == 1
 
 
 def _ask(connection: Connection, session: Session, packet: Publish) -> None:
@@ -109,6 +130,6 @@ class _Screening:
         if allowed.value:
             _publish(connection, cast(Session, connection.session), self.packet)
         else:
-            publishing.refuse(connection, self.packet, NotAuthorized(NOT_ALLOWED))
+            _turn_away(connection, self.packet, NotAuthorized(NOT_ALLOWED))
         if self.waits:
             connection.broker.metrics.qos1_unanswered -= 1

@@ -47,7 +47,7 @@ class Settings:
                  "queue", "max_retained", "max_retained_payload", "retained_expiry", "replay_batch", "route_cache",
                  "max_topic_alias", "wildcard_subscription", "subscription_identifiers", "response_information",
                  "server_moved", "server_reference", "message_rate", "byte_rate", "rated", "flapping", "logins",
-                 "max_sessions", "max_sessions_per_user", "max_retained_per_client")
+                 "max_sessions", "max_sessions_per_user", "max_retained_per_client", "acl_deny_action", "acl_explain")
 
     def __init__(self, *, max_packet_size: int, max_connect_size: int, max_client_id: int, max_topic_levels: int, max_qos: int,
                  retain_available: bool, allow_anonymous: str, keep_alive_backoff: float, server_keep_alive: int,
@@ -59,7 +59,7 @@ class Settings:
                  max_topic_alias: int, wildcard_subscription: bool, subscription_identifiers: bool, response_information: str,
                  server_moved: str, server_reference: str, message_rate: int, byte_rate: int,
                  flapping: FlappingSettings, logins: LoginSettings, max_sessions: int, max_sessions_per_user: int,
-                 max_retained_per_client: int) -> None:
+                 max_retained_per_client: int, acl_deny_action: str, acl_explain: bool) -> None:
         self.max_packet_size = max_packet_size
         self.max_connect_size = max_connect_size
         self.max_client_id = max_client_id
@@ -99,3 +99,5 @@ class Settings:
         self.max_sessions = max_sessions
         self.max_sessions_per_user = max_sessions_per_user
         self.max_retained_per_client = max_retained_per_client
+        self.acl_deny_action = acl_deny_action
+        self.acl_explain = acl_explain

@@ -1,9 +1,9 @@
 """SUBSCRIBE and UNSUBSCRIBE, a result for each Topic Filter."""
 from typing import Final, cast
 
-from emqtwist.core import asking
+from emqtwist.core import asking, causes
 from emqtwist.core.acl import SUBSCRIBE as TO_SUBSCRIBE
-from emqtwist.core.acl import asker
+from emqtwist.core.acl import denial
 from emqtwist.core.connection import CLOSED, Connection
 from emqtwist.core.hooks import (
     CLIENT_AUTHORIZE,
@@ -20,12 +20,14 @@ from emqtwist.core.session import Session
 from emqtwist.core.settings import Settings
 from emqtwist.core.subscriber import OPTION_UPGRADE_QOS, Subscription
 from emqtwist.core.subscriptions import Write
+from emqtwist.core.who import asker
 from emqtwist.mqtt import constants as c
 from emqtwist.mqtt.errors import MQTTError, NotAuthorized, PacketTooLarge, ProtocolError, QuotaExceeded, TopicFilterInvalid
 from emqtwist.mqtt.packets import Suback, Subscribe, Unsuback, Unsubscribe
 from emqtwist.mqtt.properties import Properties
 
 LONGEST_REASON: Final = 1000  # characters that explain the refused filters of one SUBSCRIBE
+NOT_ALLOWED: Final = "this client may not subscribe to this"
 DEFECT: Final = "a defect of the broker kept it from doing this"
 FATAL: Final = (c.MALFORMED_PACKET, c.PROTOCOL_ERROR)  # they end the connection
 
@@ -189,12 +191,11 @@ class _Subscribing(_Request):
         topic_filter, options = self.filters[number]  # [MQTT-3.8.4-5] [MQTT-3.8.4-6]
         _check(connection, session, topic_filter, options)
         if self.allowed is not None and not self.allowed[number]:
-            raise NotAuthorized("this client may not subscribe to this")
+            connection.broker.metrics.deny(causes.SUBSCRIPTION_DENIED)
+            raise NotAuthorized(NOT_ALLOWED)
         _check_available(settings, topic_filter, self.identifiers)
         current = subscription_to(session, topic_filter, granted_options(options, settings), self.identifiers)
-        acl = connection.broker.acl
-        if acl is not None and not acl.allows(asker(connection.client()), TO_SUBSCRIBE, current.topic_filter):
-            raise NotAuthorized("this client may not subscribe to this")
+        _check_rules(connection, current)
         self.current = current
         self.before = session.subscriptions.get(current.name())
         return connection.broker.sessions.subscribe(session, current)
@@ -329,6 +330,15 @@ def _check_prefix(connection: Connection, session: Session, prefix: Prefix, opti
         if not connection.broker.settings.shared_subscription:
             raise MQTTError("shared subscriptions are not available", c.SHARED_SUBSCRIPTIONS_NOT_SUPPORTED)
     connection.broker.subscriptions.check_owner(prefix, session)
+
+
+def _check_rules(connection: Connection, subscription: Subscription) -> None:
+    broker = connection.broker
+    if broker.acl is not None:
+        rule = broker.acl.decide(asker(connection.client()), TO_SUBSCRIBE, subscription.topic_filter)
+        if not rule.allow:
+            broker.metrics.deny(causes.SUBSCRIPTION_DENIED)
+            raise denial(broker.settings, NOT_ALLOWED, rule)
 
 
 def _check_available(settings: Settings, topic_filter: bytes, identifiers: tuple[int, ...]) -> None:

@@ -1,6 +1,22 @@
 """Wills between the loss of a connection and their publication."""
+from emqtwist.core.acl import PUBLISH, Acl
 from emqtwist.core.deadlines import Deadlines
 from emqtwist.core.message import WillMessage
+from emqtwist.core.router import is_reserved
+from emqtwist.core.who import Asker
+
+
+def still_allowed(acl: Acl | None, will: WillMessage) -> bool:
+    """Whether the access rules, which may have changed, allow what was allowed at CONNECT.
+
+    Of whom it is in a store nobody knows: that has to do then.
+    """
+    if will.address is None:
+        return True
+    if acl is None:
+        return not is_reserved(will.topic)
+    rule = acl.decide(Asker(will.publisher, will.user_name, will.address), PUBLISH, will.topic)
+    return rule.opens() if is_reserved(will.topic) else rule.allow
 
 
 class Wills:

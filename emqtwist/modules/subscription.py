@@ -1,14 +1,15 @@
 """subscription: clients are subscribed when they connect, without asking for it."""
 from emqtwist.config.sections.module import ModuleSection
 from emqtwist.core.access import Client
-from emqtwist.core.acl import Asker, asker, fill
 from emqtwist.core.broker import Broker
 from emqtwist.core.connection import Connection
+from emqtwist.core.filters import fill
 from emqtwist.core.hooks import CLIENT_CONNECTED
 from emqtwist.core.observer import Observers
 from emqtwist.core.prefixes import canonical
 from emqtwist.core.session import Session
 from emqtwist.core.subscribing import subscribe_unasked
+from emqtwist.core.who import Asker, asker
 from emqtwist.mqtt.constants import OPTION_QOS
 from emqtwist.mqtt.topics import split
 from emqtwist.services.modules import Module

@@ -8,7 +8,9 @@ from twisted.logger import capturedLogs
 from emqtwist import BrokerService
 from emqtwist.app.methods import located
 from emqtwist.config import Config, ConfigError, parse
-from emqtwist.core.acl import PUBLISH, Asker
+from emqtwist.core.acl import DECIDES, OTHER_ACCESS, OTHER_CLIENT, OTHER_TOPIC, PUBLISH, SUBSCRIBE, Rule
+from emqtwist.core.who import Asker
+from emqtwist.mqtt.constants import QUOTA_EXCEEDED
 from emqtwist.services.events import LogObserver
 
 ASKER = Asker("x", None, "10.0.0.1")
@@ -45,15 +47,71 @@ def test_mqtt_acl_nomatch(tmp_path: Path) -> None:
     assert may_publish(service, b"a")
 
 
-def test_a_reload_with_a_bad_file_keeps_the_old_rules(tmp_path: Path) -> None:
+@pytest.mark.parametrize("whole", [True, False])
+def test_a_bad_file_keeps_the_old_rules_and_raises_an_alarm_until_there_is_a_good_one(tmp_path: Path, whole: bool) -> None:
     rules = tmp_path / "acl.conf"
     rules.write_text("{deny, all}.")
     service = BrokerService(configuration(tmp_path), MemoryReactorClock())
+
+    def reload() -> None:
+        if whole:
+            service.reconfigure(configuration(tmp_path, "mqtt.max_qos_allowed = 0"))
+        else:
+            service.reload_acl()
+
     rules.write_text("{deny, all}.\n{allow, nobody}.")
-    with pytest.raises(ConfigError, match="acl.conf:2: "):
-        service.reconfigure(configuration(tmp_path, "mqtt.max_qos_allowed = 0"))
+    for _ in range(2):
+        with pytest.raises(ConfigError, match="acl.conf:2: "):
+            reload()
     assert not may_publish(service, b"a")
     assert service.config.mqtt.max_qos_allowed == 2
+    [alarm] = service.broker.alarms.active.values()
+    assert (alarm.identifier, alarm.severity) == ("acl_invalid", "error")
+    assert "acl.conf:2: " in alarm.summary
+    rules.write_text("{allow, all}.")
+    reload()
+    assert may_publish(service, b"a")
+    assert service.broker.alarms.active == {}
+
+
+def rules_in(tmp_path: Path, *lines: str) -> list[Rule]:
+    (tmp_path / "acl.conf").write_text('{deny, all}.')
+    acl = BrokerService(configuration(tmp_path, "[acl.rule.x]", *lines), MemoryReactorClock()).broker.acl
+    assert acl is not None
+    return acl.rules
+
+
+def test_acl_rule_action(tmp_path: Path) -> None:
+    [first, last] = rules_in(tmp_path, "action = allow publish")
+    assert (first.allow, first.text) == (True, "allow publish, who = all, topics = all")
+    assert first.passes(ASKER, SUBSCRIBE, [b"a"]) == OTHER_ACCESS
+    assert last.text == "{deny, all}."
+
+
+def test_acl_rule_who(tmp_path: Path) -> None:
+    for who, expected in (("client x", DECIDES), ("client y", OTHER_CLIENT)):
+        assert rules_in(tmp_path, "action = allow", f"who = {who}")[0].passes(ASKER, PUBLISH, [b"a"]) == expected
+
+
+def test_acl_rule_topics(tmp_path: Path) -> None:
+    [rule, _] = rules_in(tmp_path, "action = allow", "topics = b, a")
+    assert [rule.passes(ASKER, PUBLISH, [topic]) for topic in (b"a", b"c")] == [DECIDES, OTHER_TOPIC]
+
+
+def test_acl_rule_reason(tmp_path: Path) -> None:
+    assert rules_in(tmp_path, "action = deny", "reason = quota_exceeded")[0].reason_code == QUOTA_EXCEEDED
+
+
+def test_rules_of_the_configuration_need_no_file_and_change_with_a_reload() -> None:
+    service = BrokerService(parse("[acl.rule.x]\naction = deny\ntopics = a", "b.ini"), MemoryReactorClock())
+    assert not may_publish(service, b"a")
+    assert service.broker.acl is not None
+    assert [rule.place for rule in service.broker.acl.rules] == ["b.ini:1"]
+    service.reconfigure(parse("[acl.rule.y]\naction = deny\ntopics = b"))
+    assert may_publish(service, b"a")
+    assert not may_publish(service, b"b")
+    service.reconfigure(Config())
+    assert service.broker.acl is None
 
 
 def test_a_bad_file_is_an_error_at_the_start(tmp_path: Path) -> None:

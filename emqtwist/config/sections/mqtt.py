@@ -19,6 +19,7 @@ from emqtwist.config.values import (
 )
 
 NoMatch = Literal["allow", "deny"]
+DenyAction = Literal["acknowledge", "drop", "disconnect"]
 Anonymous = Literal["loopback", "on", "off"]
 QueueType = Literal["simple", "priority"]
 ServerMoved = Literal["off", "use_another", "moved"]
@@ -26,6 +27,7 @@ OnFull = Literal["refuse", "drop_oldest", "drop_newest"]
 Strategy = Literal["least_loaded", "random", "round_robin", "round_robin_per_group", "sticky", "local", "hash_clientid",
                    "hash_topic"]
 
+RULING: Final = "tests/unit/core/test_ruling.py"
 ACL: Final = "tests/adapters/test_acl.py"
 SYSTOPICS: Final = "tests/adapters/test_systopics.py"
 EFFECTS: Final = "tests/unit/core/test_settings_effects.py"
@@ -204,7 +206,15 @@ class MqttSection:
                 "relative path starts at the folder of broker.ini. Empty: everybody may do everything.")
     acl_nomatch: NoMatch = row(
         "allow", NO_MATCH, live=True, test=ACL,
-        meaning="What holds where none of the rules in `mqtt.acl_file` decides.")
+        meaning="What holds where none of the rules decides.")
+    acl_deny_action: DenyAction = row(
+        "acknowledge", Choice[DenyAction]("acknowledge", "drop", "disconnect"), live=True, test=RULING,
+        meaning="What follows a PUBLISH that is denied. `acknowledge`: PUBACK or PUBREC with the reason; 3.1 and 3.1.1 clients, "
+                "who cannot be told, get the usual ones. `drop`: nothing, as in emqttd. `disconnect`: the end of the connection.")
+    acl_explain: bool = row(
+        "off", FLAG, live=True, test=RULING,
+        meaning="Whether 5.0 clients are told the rule that denies them something, with its file and line (Reason String). It "
+                "shows them what rules there are.")
     keepalive_backoff: float = row(
         "0.75", NUMBER_UNIT, live=True, minimum="0.5", maximum="10", test=EFFECTS,
         meaning="A client is gone after Keep Alive × keepalive_backoff × 2 without a packet; 0.75 is what the standard "

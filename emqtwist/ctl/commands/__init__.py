@@ -2,6 +2,7 @@
 from collections.abc import Iterable
 
 from emqtwist.ctl.commands import (
+    acl,
     alarms,
     banned,
     clients,
@@ -21,8 +22,8 @@ from emqtwist.ctl.commands import (
 from emqtwist.ctl.context import Context
 from emqtwist.ctl.registry import Line, Registry, Words, plain
 
-GROUPS = (node, clients, banned, sessions, routes, subscriptions, hooks, plugins, modules, alarms, listeners, supervisor, vm,
-          config, store)
+GROUPS = (node, clients, banned, sessions, routes, subscriptions, hooks, plugins, modules, acl, alarms, listeners, supervisor,
+          vm, config, store)
 
 
 def all_commands() -> Registry:

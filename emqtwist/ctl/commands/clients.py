@@ -16,7 +16,7 @@ def word(flag: bool) -> str:
     return "true" if flag else "false"
 
 
-def _connection(context: Context, client_id: str) -> Connection | None:
+def connection_of(context: Context, client_id: str) -> Connection | None:
     session = context.broker.sessions.by_id.get(client_id)
     link = None if session is None else session.link
     return link if isinstance(link, Connection) else None
@@ -35,12 +35,12 @@ def _line(context: Context, client: Connection) -> Line:
 
 def listed(context: Context, words: Words) -> Iterator[Step]:
     for client_id in in_order(list(context.broker.sessions.by_id)):
-        client = None if client_id is None else _connection(context, client_id)
+        client = None if client_id is None else connection_of(context, client_id)
         yield None if client is None else _line(context, client)
 
 
 def _found(context: Context, client_id: str) -> Connection:
-    client = _connection(context, client_id)
+    client = connection_of(context, client_id)
     if client is None:
         raise Refused("Not Found.")
     return client

@@ -5,7 +5,8 @@ import pytest
 
 from emqtwist.access.aclfile import read_rules
 from emqtwist.config import ConfigError
-from emqtwist.core.acl import PUBLISH, SUBSCRIBE, Acl, Asker
+from emqtwist.core.acl import PUBLISH, SUBSCRIBE, Acl
+from emqtwist.core.who import Asker
 
 SHIPPED = """
 %% the rules that emqttd comes with

@@ -4,25 +4,22 @@ from ipaddress import ip_network
 import pytest
 
 from emqtwist.core.acl import (
+    LONGEST_REMEMBERED,
     MOST_REMEMBERED,
+    PASSES,
+    PATIENCE,
     PUBLISH,
     PUBSUB,
+    REASONS,
     SUBSCRIBE,
     Acl,
-    AddressIn,
-    Asker,
-    ClientIs,
-    Either,
-    Every,
     Grants,
     Pattern,
     Rule,
-    UserIs,
-    Who,
-    contains,
-    levels_of,
-    overlaps,
 )
+from emqtwist.core.filters import contains, levels_of, overlaps
+from emqtwist.core.who import AddressIn, Asker, ClientIs, Either, Every, UserIs, Who
+from emqtwist.mqtt import constants as c
 from tests.peers import World
 
 ALICE = Asker("alice-1", "alice", "10.1.2.3")
@@ -142,11 +139,59 @@ def test_a_literal_topic_is_denied_to_wildcards_too() -> None:
     assert not allows("a/+", rule(False, "a/b", literal=True))
 
 
-def test_what_a_connection_may_is_remembered_and_bounded() -> None:
+def test_what_a_connection_may_is_remembered() -> None:
     grants = Grants(Acl([rule(False, "a")], True), World().connect("alice").connection.client())
-    assert grants.known == {}
-    assert grants.ask(b"a") is False
-    assert grants.known == {b"a": False}
-    for number in range(MOST_REMEMBERED):
+    denied = grants.ask(b"a")
+    assert not denied.allow
+    assert grants.ask(b"b").allow
+    assert (grants.allowed, grants.denied) == ({b"b"}, {b"a": denied})
+
+
+def test_what_is_remembered_has_bounds_and_stays_a_while() -> None:
+    grants = Grants(Acl([rule(False, "a")], True), World().connect("alice").connection.client())
+    assert grants.ask(b"x" * (LONGEST_REMEMBERED + 1)).allow
+    assert grants.allowed == set()
+    grants.ask(b"a")
+    for number in range(PATIENCE * MOST_REMEMBERED + MOST_REMEMBERED - 2):
         grants.ask(b"%d" % number)
-    assert b"a" not in grants.known
+    assert list(grants.denied) == [b"a"]
+    assert len(grants.allowed) == MOST_REMEMBERED - 1
+    grants.ask(b"new")
+    assert (grants.allowed, grants.denied) == ({b"new"}, {})
+
+
+class Named(Who):
+    """Nobody; `asked` is which rules wanted to know."""
+
+    asked: list[str] = []
+
+    def __init__(self, name: str) -> None:
+        self._name = name
+
+    def includes(self, asker: Asker) -> bool:
+        self.asked.append(self._name)
+        return False
+
+
+@pytest.mark.parametrize(("asked", "expected"), [
+    ("a/b", ["a/#", "+/b", "%c/b", ""]), ("b/b", ["+/b", "%c/b", ""]), ("$SYS/a", ["+/b", "%c/b", ""]),
+    ("c", ["+/b", "%c/b", "", "c"]), ("#", ["a/#", "+/b", "%c/b", "", "c"])])
+def test_only_rules_that_could_decide_are_asked(asked: str, expected: list[str]) -> None:
+    Named.asked = []
+    filters = [["a/#"], ["+/b"], ["%c/b"], [], ["c"]]
+    assert allows(asked, *[rule(False, *each, who=Named("".join(each))) for each in filters])
+    assert Named.asked == expected
+
+
+def test_a_rule_says_why_it_does_not_decide() -> None:
+    rules = [rule(False, "a", access=PUBLISH), rule(False, "a", who=UserIs("bob")), rule(False, "b/#", "a/#"), rule(True, "a")]
+    trail: dict[Rule, int] = {}
+    assert Acl(rules, True).decide(ALICE, SUBSCRIBE, b"a", trail) is rules[2]
+    assert [PASSES[trail[each]] for each in rules[:3]] == ["other access", "other client", "decides"]
+    assert len(trail) == 3
+
+
+def test_what_clients_are_told_is_what_every_answer_can_say() -> None:
+    answers = [c.REASON_CODES[kind] for kind in (c.PUBACK, c.PUBREC, c.SUBACK, c.CONNACK, c.DISCONNECT)]
+    assert set(REASONS.values()) == {code for code in frozenset.intersection(*answers) if code >= 0x80}
+    assert REASONS == {c.REASON_NAMES[code].lower().replace(" ", "_"): code for code in REASONS.values()}

@@ -13,12 +13,14 @@ from emqtwist.app.settings import settings_of
 from emqtwist.config import PoolerSection, parse
 from emqtwist.core import overload
 from emqtwist.core.access import Step
+from emqtwist.core.acl import Acl
 from emqtwist.core.bans import ADDRESS, Ban
 from emqtwist.core.door import Door
 from emqtwist.core.logins import LoginSettings
 from emqtwist.core.message import NEVER
 from emqtwist.core.metrics import ALIASES
-from emqtwist.mqtt.packets import Publish
+from emqtwist.core.ruling import use_rules
+from emqtwist.mqtt.packets import Publish, Will
 from emqtwist.net.admission import Admission
 from emqtwist.net.crowds import Crowd
 from emqtwist.net.entrance import Entrance
@@ -32,7 +34,7 @@ from emqtwist.services.pooler import Pool, Pooler
 from tests.authorities import Authority
 from tests.halls import section_of
 from tests.methods import NAME, Method, auth, more, no, opening, yes
-from tests.peers import World
+from tests.peers import Peer, World
 from tests.threads import HeldThreads, ThreadedClock
 from tests.unit.core import test_causes, test_metrics, test_stats
 from tests.wires import Caller
@@ -159,7 +161,38 @@ def crowded(line: str) -> Scene:
     return scene
 
 
+def denied(act: Callable[[Peer], object], action: str = "acknowledge",
+           before: Callable[[Peer], object] = lambda peer: None) -> Scene:
+    """alice does what she may not do, or what she might do before."""
+    def scene(world: World) -> None:
+        world.configure(f"mqtt.acl_deny_action = {action}")
+        alice = world.peer()
+        before(alice)
+        use_rules(world.broker, Acl([], False))
+        act(alice)
+    return scene
+
+
+def entered(peer: Peer) -> None:
+    peer.connect("alice", session_expiry_interval=9, will=Will(b"a", b"gone"))
+    peer.subscribe("a")
+
+
+def left(peer: Peer) -> None:
+    peer.connect("alice", session_expiry_interval=9)
+    peer.subscribe("a")
+    peer.drop()
+
+
 MOVES: dict[str, Scene] = {
+    "denied_publish_acknowledged": denied(lambda peer: peer.publish("a"), before=lambda peer: peer.connect()),
+    "denied_publish_dropped": denied(lambda peer: peer.publish("a"), "drop", lambda peer: peer.connect()),
+    "denied_publish_disconnected": denied(lambda peer: peer.publish("a"), "disconnect", lambda peer: peer.connect()),
+    "denied_subscription": denied(lambda peer: peer.subscribe("a"), before=lambda peer: peer.connect()),
+    "denied_will": denied(lambda peer: peer.connect(will=Will(b"a", b"gone"))),
+    "denied_will_dropped": denied(lambda peer: peer.drop(), before=entered),
+    "denied_subscription_ended": denied(lambda peer: peer.world.settle(), before=entered),
+    "denied_session": denied(lambda peer: peer.world.peer().connect("alice", clean_start=False), before=left),
     "auth_received": exchange(more(), yes()),
     "auth_sent": exchange(more(), yes()),
     "disconnect_sent": told_to_go,

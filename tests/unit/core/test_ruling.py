@@ -1,12 +1,17 @@
 """Access rules in force: PUBLISH, SUBSCRIBE, Wills, sessions that are resumed, and rules that change."""
+from typing import Any
+
 import pytest
 
-from emqtwist.core.acl import PUBSUB, Acl, Pattern, Rule, UserIs, Who
+from emqtwist.core.acl import PUBLISH, PUBSUB, Acl, Pattern, Rule
+from emqtwist.core.hooks import Answer
+from emqtwist.core.pending import Pending
 from emqtwist.core.ruling import use_rules
+from emqtwist.core.who import UserIs, Who
 from emqtwist.mqtt import constants as c
-from emqtwist.mqtt.packets import Connack, Disconnect, Puback, Publish, Pubrec, Will
+from emqtwist.mqtt.packets import Connack, Connect, Disconnect, Puback, Publish, Pubrec, Will
 from tests.jobs import Poisoned
-from tests.peers import VERSIONS, Peer, World, every_version
+from tests.peers import VERSIONS, Peer, World, every_version, properties
 
 
 def deny(*filters: str, who: Who | None = None) -> Acl:
@@ -89,6 +94,124 @@ def test_hooks_are_asked_about_what_the_rules_allow() -> None:
     assert [publish.topic_name for publish in bob.all(Publish)] == [b"yes"]
 
 
+@pytest.mark.parametrize("version", VERSIONS)
+@pytest.mark.parametrize("qos", [0, 1, 2])
+@pytest.mark.parametrize(("action", "outcome"), [
+    ("acknowledge", "publish_acknowledged"), ("drop", "publish_dropped"), ("disconnect", "publish_disconnected")])
+def test_mqtt_acl_deny_action(action: str, outcome: str, qos: int, version: int) -> None:
+    world, bob, _ = scene(f"mqtt.acl_deny_action = {action}")
+    carol = world.connect("carol", version=version)
+    carol.publish("no/a", b"x", qos)
+    answers = [type(packet) for packet in carol.received()]
+    if action == "disconnect":
+        assert answers == ([Disconnect] if version == c.MQTT_5_0 else [])
+        assert world.ends == {"not_authorized": 1}
+    else:
+        assert answers == ([] if action == "drop" or not qos else [Puback] if qos == 1 else [Pubrec])
+    assert carol.closed is (action == "disconnect")
+    assert bob.received() == []
+    assert (world.drops, denials(world)) == ({"acl_denied": 1}, {outcome: 1})
+    assert world.broker.metrics.counters()[f"qos{qos}_received"] == 1
+
+
+def denials(world: World) -> dict[str, int]:
+    return {what: count for what, count in world.broker.metrics.denials.items() if count}
+
+
+@pytest.mark.parametrize("action", ["acknowledge", "drop", "disconnect"])
+@pytest.mark.parametrize("late", [False, True])
+def test_a_function_that_says_no_has_the_same_outcome_as_a_rule(action: str, late: bool) -> None:
+    world = World(f"mqtt.acl_deny_action = {action}")
+    alice = world.connect("alice")
+    pending: Pending[Answer] = Pending()
+    world.broker.hooks.add("client.authorize", lambda *arguments: False, ask=(lambda *arguments: pending) if late else None)
+    alice.publish("a", b"x", 1)
+    pending.resume(Answer(False))
+    world.settle()
+    assert [packet.reason_code for packet in alice.received() if isinstance(packet, Puback | Disconnect)] == (
+        [] if action == "drop" else [c.NOT_AUTHORIZED])
+    assert alice.closed is (action == "disconnect")
+    assert world.drops == {"acl_denied": 1}
+    assert world.broker.metrics.counters()["qos1_received"] == 1
+
+
+@pytest.mark.parametrize(("explain", "reason"), [("off", "this client may not publish to this topic"),
+                                                 ("on", "this client may not publish to this topic: acl.conf:3: {deny, all}")])
+def test_mqtt_acl_explain(explain: str, reason: str) -> None:
+    world = World(f"mqtt.acl_explain = {explain}")
+    world.broker.acl = Acl([Rule(False, Who(), PUBLISH, [], "acl.conf:3", "{deny, all}")], True)
+    alice = world.connect("alice")
+    alice.publish("a", b"x", 1)
+    puback = alice.one(Puback)
+    assert puback.properties is not None
+    assert puback.properties.reason_string == reason
+
+
+@pytest.mark.parametrize("version", VERSIONS)
+@pytest.mark.parametrize("qos", [1, 2])
+def test_a_rule_has_a_reason_of_its_own(qos: int, version: int) -> None:
+    world = World()
+    world.broker.acl = Acl([Rule(False, Who(), PUBSUB, [Pattern(b"no")], reason_code=c.QUOTA_EXCEEDED)], True)
+    told = c.QUOTA_EXCEEDED if version == c.MQTT_5_0 else 0
+    alice = world.connect("alice", version=version)
+    alice.publish("no", b"x", qos)
+    assert [packet.reason_code for packet in alice.all(Puback if qos == 1 else Pubrec)] == [told]
+    assert alice.subscribe("no") == [told or 0x80]
+    refused = world.peer().connect("dan", version=version, will=will("no")).reason_code
+    assert refused == (told or 5)
+    assert denials(world) == {"publish_acknowledged": 1, "subscription": 1, "will": 1}
+
+
+# What is the broker's own.
+
+OWN = [b"$SYS/a", b"$share/a/b", b"$queue/a"]
+
+
+@pytest.mark.parametrize("topic", OWN)
+@every_version
+def test_a_rule_that_names_a_topic_of_the_brokers_own_opens_it(version: int, topic: bytes) -> None:
+    world = World()
+    heard: list[bytes] = []
+    world.broker.subscribe("$SYS/#", lambda message: heard.append(message.topic), 0)
+    world.broker.acl = Acl([Rule(True, UserIs("root"), PUBLISH, [Pattern(topic[:-1] + b"+")])], True)
+    root, alice = world.connect("root", version=version, user_name="root"), world.connect("alice")
+    for qos in (0, 1, 2):
+        root.publish(topic.decode(), b"x", qos)
+        alice.publish(topic.decode(), b"x", qos)
+    assert heard == ([topic] * 3 if topic.startswith(b"$SYS") else [])
+    assert world.drops.get("reserved_topic") == 3
+    assert [packet.reason_code for packet in alice.received() if isinstance(packet, Puback | Pubrec)] == [c.NOT_AUTHORIZED] * 2
+    world.broker.acl = None
+    root.publish(topic.decode(), b"x")
+    assert world.drops["reserved_topic"] == 4
+
+
+@pytest.mark.parametrize("rule", [Rule(True, Who(), PUBSUB, []), Rule(True, Who(), PUBSUB, [Pattern(b"#")])])
+def test_a_rule_for_all_topics_opens_none_of_the_brokers_own(rule: Rule) -> None:
+    world = World()
+    world.broker.acl = Acl([rule], True)
+    alice = world.connect("alice")
+    alice.publish("$SYS/a", b"x", 1)
+    assert alice.one(Puback).reason_code == c.NOT_AUTHORIZED
+    assert world.peer().connect("dan", will=will("$SYS/a")).reason_code == c.NOT_AUTHORIZED
+
+
+def test_a_will_on_a_topic_of_the_brokers_own_needs_a_rule_that_names_it() -> None:
+    world = World()
+    heard: list[bytes] = []
+    world.broker.subscribe("$SYS/#", lambda message: heard.append(message.payload), 0)
+    assert world.peer().connect("dan", will=will("$SYS/a")).reason_code == c.NOT_AUTHORIZED
+    rules = Acl([Rule(True, Who(), PUBLISH, [Pattern(b"$SYS/a")])], True)
+    world.broker.acl = rules
+    world.connect("dan", will=will("$SYS/a")).drop()
+    assert heard == [b"gone"]
+    dan = world.connect("dan", will=will("$SYS/a"))
+    use_rules(world.broker, None)
+    dan.drop()
+    assert heard == [b"gone"]
+    assert world.drops == {"acl_denied": 1}
+
+
 @pytest.mark.parametrize(("topic_filter", "reason_code"), [
     ("yes", 1), ("no/a", c.NOT_AUTHORIZED), ("#", c.NOT_AUTHORIZED), ("$share/g/no/a", c.NOT_AUTHORIZED), ("$share/g/yes", 1)])
 def test_each_filter_of_subscribe_is_asked_for(topic_filter: str, reason_code: int) -> None:
@@ -119,6 +242,53 @@ def test_the_will_is_that_of_the_user() -> None:
     world.broker.acl = deny("no/#", who=UserIs("eve"))
     assert world.peer().connect("a", user_name="eve", will=will("no/a")).reason_code == c.NOT_AUTHORIZED
     assert world.peer().connect("a", user_name="dan", will=will("no/a")).reason_code == c.SUCCESS
+
+
+@pytest.mark.parametrize("delay", [0, 5])
+@pytest.mark.parametrize(("who", "published"), [(UserIs("dan"), False), (UserIs("eve"), True)])
+def test_a_will_is_asked_for_again_when_it_is_due(who: Who, published: bool, delay: int) -> None:
+    world, bob, _ = scene()
+    last = Will(b"yes", b"gone", properties=properties(will_delay_interval=delay))
+    dan = world.connect("dan", user_name="dan", session_expiry_interval=60, will=last)
+    if delay:
+        dan.drop()
+    use_rules(world.broker, deny("yes", who=who))
+    if not delay:
+        dan.drop()
+    world.advance(delay)
+    assert bob.payloads() == ([b"gone"] if published else [])
+    assert denials(world) == ({} if published else {"will_dropped": 1})
+
+
+@every_version
+@pytest.mark.parametrize("late", [False, True])
+def test_functions_are_asked_about_wills_too(late: bool, version: int) -> None:
+    world, bob, _ = scene()
+    asked: list[tuple[object, ...]] = []
+    pending: list[Pending[Answer]] = []
+
+    def ask(*arguments: Any) -> Pending[Answer]:
+        asked.append((arguments[0].user_name, *arguments[1:]))
+        pending.append(Pending())
+        return pending[-1]
+
+    def function(*arguments: Any) -> bool:
+        asked.append((arguments[0].user_name, *arguments[1:]))
+        return bool(arguments[2] != b"sorry")
+
+    world.broker.hooks.add("client.authorize", function, ask=ask if late else None)
+    for topic in ("sorry", "yes", "no/a"):
+        peer = world.peer()
+        peer.send(Connect(version, "dan", user_name="dan", will=will(topic)))
+        for each in pending:
+            each.resume(Answer(topic != "sorry"))
+        world.settle()
+        [connack] = peer.all(Connack)
+        assert (connack.reason_code == 0) is (topic == "yes")
+        peer.drop()
+    assert asked == [("dan", "publish", b"sorry", True), ("dan", "publish", b"yes", True)]
+    assert bob.payloads() == [b"gone"]
+    assert denials(world) == {"will": 2}
 
 
 def absent(world: World) -> None:
