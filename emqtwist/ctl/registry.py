@@ -45,7 +45,7 @@ class Command:
 
     @property
     def usage(self) -> str:
-        return f"{self.name} {self.arguments}".strip().ljust(WIDTH) + f"# {self.meaning}"
+        return f"{self.name} {self.arguments}".strip().ljust(WIDTH - 1) + f" # {self.meaning}"
 
     @property
     def group(self) -> str:
