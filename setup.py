@@ -20,14 +20,15 @@ PACKAGES = [
     "autobahn>=24.4",
     "zope.interface>=6.0",
     "scramp>=1.5",
-    "cryptography>=42",
+    "cryptography>=45",
 ]
 
 EXTRAS = {
+    "bcrypt": ["bcrypt>=4"],
     "compile": [MYPYC, "setuptools>=65", "wheel"],
     "test": [
         "pytest>=9", "pytest-twisted>=1.14", "hypothesis>=6.100",
-        "paho-mqtt>=2.0", "gmqtt>=0.7", "aiomqtt>=2.0",
+        "paho-mqtt>=2.0", "gmqtt>=0.7", "aiomqtt>=2.0", "bcrypt>=4",
         "setuptools>=65", "wheel",
     ],
     "dev": [MYPYC, "mypy-zope>=1.0.9", "types-setuptools", "ruff>=0.9", "py-spy>=0.4"],

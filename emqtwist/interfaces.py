@@ -1,11 +1,12 @@
 """The seams behind which parts of the broker are exchanged."""
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 from twisted.internet.defer import Deferred
 from zope.interface import Interface
 
+from emqtwist.core.access import Client, Finding
 from emqtwist.core.records import Fetch, Snapshot
 
 
@@ -42,3 +43,17 @@ class IStore(Interface):
 
     def check() -> Deferred[list[str]]:
         """Read all of it; what is wrong, nothing when all is well."""
+
+
+class IAuthenticator(Interface):
+    """Knows some clients, and whether they are who they say that they are."""
+
+    def authenticate(client: Client, password: bytes | None) -> "Awaitable[Finding]":
+        """`Ok`, `Deny`, or `Ignore` for a client that it does not know.
+
+        `client.user_name` and `password` are those of CONNECT, None where it has none. What this raises, or gives too late, is
+        a failure: `auth.on_error` says what it means.
+        """
+
+    def close() -> None:
+        """It is asked no more; what was asked before may go on."""

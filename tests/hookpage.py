@@ -49,7 +49,8 @@ that installed packages offer as entry points of the group emqtwist.plugins; an 
 and gives the plug-in. [examples/plugin.py](../examples/plugin.py) is one to start from. They are unloaded when the broker
 has stopped, the last one first.
 
-`client` has `client_id`, `user_name`, `listener` (as `tcp.default`), `peer`, `address` (the host alone) and `loopback`.
+`client` has `client_id`, `user_name`, `listener` (as `tcp.default`), `peer`, `address` (the host alone), `loopback`
+and `superuser`.
 `user_name` is None where there is none. Topic Filters are
 `bytes`, with their prefix; `options` is the Subscription Options byte. The filters of `client.subscribe` are pairs of
 both, those of `client.unsubscribe` are Topic Filters; neither has been checked yet. A `message` has `topic` (bytes),

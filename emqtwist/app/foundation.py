@@ -4,6 +4,8 @@ from collections.abc import Callable
 from secrets import token_hex
 from typing import Any, Final
 
+from emqtwist.access.control import AccessControl
+from emqtwist.app.authentication import Authentication, hashing_section
 from emqtwist.app.credentials import loaded_of
 from emqtwist.app.doors import listener_of
 from emqtwist.app.methods import methods_of
@@ -54,6 +56,10 @@ class Foundation:
         self.broker = Broker(settings_of(config), _token, Turn(now()), self.observers, self.journal)
         self.broker.methods = methods_of(config)
         self.broker.acl = acl_of(config)
+        self.hashing = Pool(hashing_section(config), self.broker.metrics)
+        self.access = AccessControl(config.auth, self.broker.alarms, reactor, now)
+        self.broker.gatekeeper = self.access
+        Authentication(config, self.access, self.hashing).apply()
         self.turns = Turns(self.broker, reactor, now)
         batched = config.node.io == "engine" and can_batch(reactor)
         self.sockets = SocketSet(reactor, self.turns) if batched else None

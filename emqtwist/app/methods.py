@@ -12,13 +12,17 @@ NONCE_SIZE = 24
 
 def located(config: Config, folder: str) -> Config:
     """`config` with the paths that start at `folder` made absolute."""
-    scram, rules = config.auth.scram, config.mqtt.acl_file
-    if scram.file:
-        config = replace(config, auth=replace(config.auth, scram=replace(scram, file=os.path.join(folder, scram.file))))
-    if rules:
-        config = replace(config, mqtt=replace(config.mqtt, acl_file=os.path.join(folder, rules)))
+    def at(path: str) -> str:
+        return path and os.path.join(folder, path)
+
+    auth, mqtt = config.auth, config.mqtt
     ssl = tuple(credentials.located(section, folder) for section in config.listener.ssl)
-    return replace(config, listener=replace(config.listener, ssl=ssl))
+    return replace(
+        config,
+        mqtt=replace(mqtt, acl_file=at(mqtt.acl_file)),
+        auth=replace(auth, scram=replace(auth.scram, file=at(auth.scram.file)), file=replace(auth.file, path=at(auth.file.path)),
+                     clientid=replace(auth.clientid, path=at(auth.clientid.path))),
+        listener=replace(config.listener, ssl=ssl))
 
 
 def methods_of(config: Config) -> dict[str, Method]:

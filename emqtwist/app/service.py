@@ -10,6 +10,7 @@ from twisted.internet.defer import Deferred, TimeoutError, gatherResults
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
+from emqtwist.app.authentication import Authentication
 from emqtwist.app.credentials import loaded_of
 from emqtwist.app.doors import configure
 from emqtwist.app.foundation import Foundation
@@ -70,6 +71,18 @@ class BrokerService(Foundation, MultiService):
         """
         return self.hooks.add(name, function, priority, tag, Asker(function, self._hook_patience, self.reactor).ask)
 
+    def register_auth_mod(self, name: str, authenticator: object, seq: int = 0) -> bool:
+        """Have an `emqtwist.interfaces.IAuthenticator` asked about the clients of every listener, beside those of `auth.order`.
+
+        Higher `seq` are asked first, of equals the one registered last; those of `auth.order` have 0, and come behind others
+        that have it. False when there is one of this name; ValueError when it provides no IAuthenticator.
+        """
+        return self.access.register(name, authenticator, seq)
+
+    def unregister_auth_mod(self, name: str) -> bool:
+        """Whether it was there."""
+        return self.access.unregister(name)
+
     def _hook_patience(self) -> float:
         return self.config.node.hook_timeout
 
@@ -103,7 +116,7 @@ class BrokerService(Foundation, MultiService):
         """Clients are served once all parts have started: see `when_ready`."""
         self._failure = None
         self.take_folder()
-        self.pool.closed = False
+        self.pool.closed = self.hashing.closed = False
         self.bind()
         super().startService()
         self.root.startService().addCallbacks(self._opened, self._not_opened)
@@ -187,10 +200,12 @@ class BrokerService(Foundation, MultiService):
         """
         changed = apply_live(self.config, config)
         methods, loaded = methods_of(changed), loaded_of(changed)
+        authentication = Authentication(changed, self.access, self.hashing)
         self.turns.begin()
         acl = read_again(changed, self.broker.alarms)
         self.broker.methods = methods
         use_rules(self.broker, acl)
+        authentication.apply()
         self.config = changed
         self.broker.configure(settings_of(self.config))
         self.systopics.section = self.config.mqtt.broker
@@ -220,6 +235,8 @@ class BrokerService(Foundation, MultiService):
         self.plugins.unload_all()
         self.modules.close()
         self.pool.close()
+        self.hashing.close()
+        self.access.close()
         if self._folder is not None:
             os.close(self._folder)
             self._folder = None

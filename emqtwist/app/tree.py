@@ -5,6 +5,7 @@ What a part works on is the Foundation, which outlives it: a part that died leav
 from math import inf
 from typing import Final
 
+from emqtwist.access.control import Asking
 from emqtwist.app.foundation import Foundation
 from emqtwist.net.listeners import Listener
 from emqtwist.services.certificates import Looking
@@ -30,6 +31,10 @@ def tree(on: Foundation) -> Supervisor:
         *pool_children(on.broker.pools, clock),
         *_storage(on),
         Child("pooler", lambda: Pooler(on.pool, clock)),
+        Child("access_control", lambda: Supervisor("access_control", [
+            Child("hashing", lambda: Pooler(on.hashing, clock)),
+            Child("asking", lambda: Asking(on.access)),
+        ], clock)),
         Child("sysmon", on.monitor.supervisor),
         Child("ticker", lambda: Periodic("ticker", TICK, on.tick, clock)),
         Child("systopics", lambda: Telling(on.systopics, clock)),

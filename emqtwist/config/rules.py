@@ -17,8 +17,8 @@ class Conflict:
 
 def conflicts(config: Config) -> Iterator[Conflict]:
     """All conflicts within a configuration."""
-    for rule in (watermarks, priorities, public_listeners, listener_addresses, listener_names, listener_certificates,
-                 commands_over_tcp, acl_reasons):
+    for rule in (watermarks, priorities, public_listeners, authenticators, listener_addresses, listener_names,
+                 listener_certificates, commands_over_tcp, acl_reasons):
         yield from rule(config)
 
 
@@ -41,11 +41,27 @@ def public_listeners(config: Config) -> Iterator[Conflict]:
     for listener in config.listener.all():
         if isinstance(listener, TlsRows) and listener.verify == "require" and listener.peer_cert_as_username != "off":
             continue  # an authority tells
-        if not listener.bind.is_loopback() and config.mqtt.allow_anonymous == "loopback" and not config.auth.scram.file:
+        if not listener.bind.is_loopback() and config.mqtt.allow_anonymous == "loopback" and not authenticates(config):
             yield Conflict(
                 (f"listener.{listener.label}.bind", "mqtt.allow_anonymous"),
                 "other machines can connect here, and there is no authentication to tell who they are: listen at "
-                "127.0.0.1, or name a file in [auth.scram], or write allow_anonymous = on in [mqtt] to let everybody in")
+                "127.0.0.1, or say in [auth] whom to ask, or name a file in [auth.scram], or write allow_anonymous = on in "
+                "[mqtt] to let everybody in")
+
+
+def authenticates(config: Config) -> bool:
+    """Whether clients can prove who they are."""
+    return bool(config.auth.scram.file or config.auth.order)
+
+
+def authenticators(config: Config) -> Iterator[Conflict]:
+    """Who is asked has what it needs to answer."""
+    needs = {"file": ("auth.file.path", config.auth.file.path), "clientid": ("auth.clientid.path", config.auth.clientid.path),
+             "python": ("auth.python.object", config.auth.python.object)}
+    for name in config.auth.order:
+        key, value = needs[name]
+        if not value:
+            yield Conflict(("auth.order", key), f"{name} needs {key}")
 
 
 def listener_addresses(config: Config) -> Iterator[Conflict]:

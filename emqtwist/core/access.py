@@ -1,4 +1,7 @@
-"""The seam to those who know who a client is: methods of enhanced authentication.
+"""The seams to those who know who a client is: a gatekeeper, and methods of enhanced authentication.
+
+The gatekeeper is asked about clients without Authentication Method, and gives a `Pending` finding: `Ok`, `Deny`, or
+`Ignore` where nobody knows the client.
 
 A method opens a `Conversation` for each exchange. It takes the client's Authentication Data, the first being that of
 CONNECT (None when there is none), and gives for each a `Pending` step: `Continue`, `Accept` or `Refuse`. One that need
@@ -8,6 +11,7 @@ from typing import Protocol
 
 from emqtwist.core.door import Door, Peer
 from emqtwist.core.pending import Pending
+from emqtwist.mqtt import constants as c
 from emqtwist.mqtt.errors import MQTTError
 
 
@@ -15,12 +19,12 @@ class Client:
     """What is known of a client that wants to get in. `user_name` is that of CONNECT: claimed, not proved.
 
     It has connected to `listener`, as `tcp.default`, from the host `address`; `peer` has the port too. `certificate` is what
-    it has shown to a listener with TLS that believes it, None where it has not.
+    it has shown to a listener with TLS that believes it, None where it has not. A `superuser` is asked by no access rule.
     """
 
-    __slots__ = ("client_id", "user_name", "listener", "peer", "address", "loopback", "certificate")
+    __slots__ = ("client_id", "user_name", "listener", "peer", "address", "loopback", "certificate", "superuser")
 
-    def __init__(self, client_id: str, user_name: str | None, door: Door, peer: Peer) -> None:
+    def __init__(self, client_id: str, user_name: str | None, door: Door, peer: Peer, superuser: bool = False) -> None:
         self.client_id = client_id
         self.user_name = user_name
         self.listener = door.name
@@ -28,6 +32,52 @@ class Client:
         self.address = peer.address
         self.loopback = peer.loopback
         self.certificate = peer.certificate
+        self.superuser = superuser
+
+
+class Finding:
+    """What is found of a client that wants to get in. `why` is for the log, and is not told to the client."""
+
+    __slots__ = ("why",)
+
+    def __init__(self, why: str = "") -> None:
+        self.why = why
+
+
+class Ok(Finding):
+    """It is who it says that it is."""
+
+    __slots__ = ("superuser",)
+
+    def __init__(self, superuser: bool = False, why: str = "") -> None:
+        super().__init__(why)
+        self.superuser = superuser
+
+
+class Ignore(Finding):
+    """Nobody knows such a client."""
+
+    __slots__ = ()
+
+
+class Deny(Finding):
+    """It is not who it says that it is, or that cannot be found out; it is told the reason of `error`."""
+
+    __slots__ = ("error",)
+
+    def __init__(self, why: str = "", error: MQTTError | None = None) -> None:
+        super().__init__(why)
+        self.error = error or MQTTError("the user name or the password is wrong", c.BAD_USER_NAME_OR_PASSWORD)
+
+
+class Gatekeeper(Protocol):
+    """Who is asked about clients without Authentication Method."""
+
+    def guards(self, listener: str) -> bool:
+        """Whether clients of this listener are asked about."""
+
+    def judge(self, client: Client, password: bytes | None) -> Pending[Finding]:
+        """What is found of a client."""
 
 
 class Step:

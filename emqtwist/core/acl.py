@@ -99,17 +99,18 @@ class Rule:
 
 
 class Acl:
-    """Rules in their order; `otherwise` is what holds where none decides.
+    """Rules in their order; `otherwise` is what holds where none decides, `superusers` what holds for these.
 
     Few of them have to be asked about a topic: those that have its first level, and those that could have any. `_by_level`
     maps first levels to the numbers of rules, `_others` has the rest.
     """
 
-    __slots__ = ("rules", "otherwise", "_by_level", "_others")
+    __slots__ = ("rules", "otherwise", "superusers", "_by_level", "_others")
 
     def __init__(self, rules: list[Rule], otherwise: bool) -> None:
         self.rules = rules
         self.otherwise = Rule(otherwise, Who(), PUBSUB, [], "mqtt.acl_nomatch", "allow" if otherwise else "deny")
+        self.superusers = Rule(True, Who(), PUBSUB, [], "superuser", "allow")
         self._by_level: dict[bytes, list[int]] = {}
         self._others: list[int] = []
         for number in range(len(rules)):
@@ -129,6 +130,8 @@ class Acl:
 
         Without what stands before it. `trail` gets what was asked, with what each rule gave (`Rule.passes`).
         """
+        if asker.superuser:
+            return self.superusers
         asked = levels_of(topic_filter)
         for rule in self._concerned(asked[0]):
             passes = rule.passes(asker, access, asked)

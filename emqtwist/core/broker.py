@@ -2,7 +2,7 @@
 from collections.abc import Callable
 
 from emqtwist.core import causes, moving
-from emqtwist.core.access import Method
+from emqtwist.core.access import Gatekeeper, Method
 from emqtwist.core.acl import Acl
 from emqtwist.core.alarms import Alarms
 from emqtwist.core.bans import Bans
@@ -41,14 +41,14 @@ class Broker:
 
     `token` gives a fresh random string for client identifiers that the broker assigns. Whoever drives the broker sets
     `turn.now` before each call, flushes `turn.take()` after it and calls `tick` once a second. `methods` are those of
-    enhanced authentication by name. With a `journal` sessions and retained messages outlive the process: call `recover`
-    before anything else. `plain_qos` is the highest QoS at which a PUBLISH is passed on unseen: none while functions look at
-    what is published.
+    enhanced authentication by name, `gatekeeper` knows other clients. With a `journal` sessions and retained messages outlive
+    the process: call `recover` before anything else. `plain_qos` is the highest QoS at which a PUBLISH is passed on unseen:
+    none while functions look at what is published.
     """
 
     __slots__ = ("circle", "turn", "metrics", "stats", "alarms", "hooks",
                  "observer", "pools", "router", "retained", "wills", "subscriptions", "sessions", "links",
-                 "token", "methods", "journal", "plain_qos", "acl", "bans", "arrivals", "logins")
+                 "token", "methods", "gatekeeper", "journal", "plain_qos", "acl", "bans", "arrivals", "logins")
 
     def __init__(self, settings: Settings, token: Callable[[], str], turn: Turn, observer: Observer,
                  journal: Journal | None = None) -> None:
@@ -72,6 +72,7 @@ class Broker:
         self.links: dict[Link, None] = {}
         self.token = token
         self.methods: dict[str, Method] = {}
+        self.gatekeeper: Gatekeeper | None = None
         self.acl: Acl | None = None  # everybody may do everything
         self.bans = Bans(turn, journal)
         self.arrivals = Windows()  # of clients, by Client Identifier

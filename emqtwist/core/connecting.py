@@ -8,7 +8,6 @@ from emqtwist.core.aliases import Outgoing
 from emqtwist.core.connection import CLOSED, OPEN, Connection
 from emqtwist.core.forwarded import check_forwarded
 from emqtwist.core.hooks import (
-    CLIENT_AUTHENTICATE,
     CLIENT_CONNACK,
     CLIENT_CONNECT,
     CLIENT_CONNECTED,
@@ -44,8 +43,7 @@ def connect(connection: Connection, packet: Connect) -> None:
     except MQTTError as error:
         connection.refuse(error)  # [MQTT-3.1.4-2]
         return
-    hooks = connection.broker.hooks.at
-    if hooks[CLIENT_CONNECT] or hooks[CLIENT_AUTHENTICATE]:
+    if connection.broker.hooks.at[CLIENT_CONNECT] or is_asked(connection):
         Questioning(packet, answer, _admit).begin(connection)
     else:
         if answer.authentication_method is None:

@@ -45,12 +45,12 @@ class Connection(Link):
     of CONNECT until DISCONNECT takes it back. `last_seen` is when the last packet came (monotonic seconds). `halted` says
     that no packet is served: one is `pending`, or the connection is closed. `exchange` is that of enhanced authentication.
     `since` is how many records the journal had before the packet that is served. `connected_at` is when CONNECT was accepted,
-    `cause` why the connection ended.
+    `cause` why the connection ended. A `superuser` is asked by no access rule.
     """
 
     __slots__ = ("broker", "decoder", "door", "peer", "state", "session", "client_id", "user_name", "keep_alive",
                  "last_seen", "will", "problem_information", "receive_maximum", "topic_alias_maximum", "incoming", "halted",
-                 "pending", "exchange", "since", "connected_at", "cause", "grants")
+                 "pending", "exchange", "since", "connected_at", "cause", "grants", "superuser")
 
     def __init__(self, broker: Broker, door: Door, peer: Peer) -> None:
         super().__init__(broker.turn)
@@ -77,6 +77,7 @@ class Connection(Link):
         self.connected_at = broker.turn.now
         self.cause = ""
         self.grants: Grants | None = None
+        self.superuser = False
         broker.links[self] = None
 
     def take_aliases(self) -> Incoming:
@@ -225,7 +226,7 @@ class Connection(Link):
 
     def client(self) -> Client:
         """Who is at the other end, for those outside the broker who are asked or told."""
-        return Client(self.client_id, self.user_name, self.door, self.peer)
+        return Client(self.client_id, self.user_name, self.door, self.peer, self.superuser)
 
     def _leave(self, session: Session) -> None:
         will, self.will = self.will, None

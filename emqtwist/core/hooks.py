@@ -74,7 +74,8 @@ ROWS: Final = (
     Row(CLIENT_CONNECT, "client", "", "a good CONNECT has come, before anybody asks who the client is",
         "the client is refused with 0x87, Not authorized", True),
     Row(CLIENT_AUTHENTICATE, "client, password", "accepted", "a client without Authentication Method wants to get in; "
-        "`accepted` begins as `mqtt.allow_anonymous` says", ENDS_CHAIN, True, True),
+        "`accepted` begins as those of `auth.order` say, or `mqtt.allow_anonymous` where they know nothing",
+        ENDS_CHAIN, True, True),
     Row(CLIENT_CONNACK, "client, reason_code", "", "a CONNECT is answered, or the connection is closed in place of an answer",
         ENDS_CHAIN),
     Row(CLIENT_CONNECTED, "client", "", "a client was accepted, its CONNACK is on its way", ENDS_CHAIN),

@@ -5,14 +5,15 @@ from emqtwist.core.access import Client
 
 
 class Asker:
-    """Whom the rules are about, in the form in which they compare."""
+    """Whom the rules are about, in the form in which they compare. No rule concerns a `superuser`."""
 
-    __slots__ = ("client_id", "user_name", "address")
+    __slots__ = ("client_id", "user_name", "address", "superuser")
 
-    def __init__(self, client_id: str, user_name: str | None, host: str) -> None:
+    def __init__(self, client_id: str, user_name: str | None, host: str, superuser: bool = False) -> None:
         self.client_id = client_id
         self.user_name = user_name
         self.address = address_of(host)
+        self.superuser = superuser
 
     def value(self, mark: bytes) -> bytes | None:
         """What stands for `%c`, `%u` or `%a`; None when it is not known, or empty."""
@@ -25,7 +26,7 @@ class Asker:
 
 
 def asker(client: Client) -> Asker:
-    return Asker(client.client_id, client.user_name, client.address)
+    return Asker(client.client_id, client.user_name, client.address, client.superuser)
 
 
 def address_of(host: str) -> IPv4Address | IPv6Address | None:

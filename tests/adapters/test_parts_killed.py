@@ -11,6 +11,7 @@ from zope.interface import implementer
 
 from emqtwist import BrokerService
 from emqtwist.config import Config, parse
+from emqtwist.config.sections.auth import AuthSection
 from emqtwist.mqtt.packets import Packet, Puback, Pubcomp, Publish, Pubrec, Pubrel, Subscribe
 from emqtwist.services import pooler
 from emqtwist.services.certificates import INTERVAL
@@ -62,8 +63,10 @@ class Place:
         self.answers: list[Packet] = []
 
     def _threads(self, size: int) -> HeldThreads:
-        self.threads.append(HeldThreads(size))
-        return self.threads[-1]
+        made = HeldThreads(size)
+        if size != AuthSection().hash_threads:  # those of passwords have nothing to do here
+            self.threads.append(made)
+        return made
 
     def row(self, name: str) -> Row:
         return self.parts.rows[name]

@@ -149,7 +149,8 @@ def test_who_does_not_read_is_not_served_further() -> None:
 
 def test_what_a_command_does_stands_apart_from_its_words_however_long_they_are() -> None:
     lines = [line for line in Desk().lines("help") if "#" in line]
-    assert lines and all(" # " in line for line in lines)
+    assert lines
+    assert all(" # " in line for line in lines)
 
 
 def test_words_that_no_command_takes_are_told_the_usage() -> None:

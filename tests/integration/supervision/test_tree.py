@@ -7,18 +7,25 @@ import signal
 import sys
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager, suppress
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
+from threading import Event
 from typing import Any, Final, cast
 
 import pytest
 from twisted.internet import reactor
-from twisted.internet.defer import Deferred, fail
+from twisted.internet.defer import Deferred, fail, gatherResults
 from twisted.internet.error import ConnectError, ConnectionLost
 from twisted.python.failure import Failure
 
 from emqtwist import BrokerService
+from emqtwist.access import passwords
+from emqtwist.access.hashes import Hash
+from emqtwist.access.hashes import make as make_hash
+from emqtwist.access.hashes import parse as parse_hash
 from emqtwist.config import parse
+from emqtwist.core.access import Ok
 from emqtwist.core.broker import Broker
 from emqtwist.core.journal import Journal
 from emqtwist.core.pool import Key
@@ -34,8 +41,9 @@ from emqtwist.storage.errors import StoreError
 from emqtwist.storage.sqlite.client import SQLiteStore
 from tests.authorities import Authority
 from tests.integration.program import run
-from tests.integration.supervision.traffic import Talker, Traffic, join, until
+from tests.integration.supervision.traffic import PATIENCE, Talker, Traffic, join, until
 from tests.jobs import Failed, Trial
+from tests.oracles import Oracle
 from tests.transports import IO
 
 LISTENERS: Final = ("tcp.default", "unix.local", "ssl.external")
@@ -307,6 +315,62 @@ async def seen(talker: Talker) -> bytes:
     return packet.topic_name.rpartition(b"/")[2]
 
 
+async def kill_asking(place: Place, path: str) -> None:
+    """In the midst of a question, with others behind it, and clients who wait for the answers."""
+    oracle = Oracle()
+    place.service.access.configure(replace(place.service.config.auth, concurrency=2), [], {}, None)
+    place.service.register_auth_mod("oracle", oracle)
+    talkers = [Talker() for _ in range(4)]
+    for talker in talkers:
+        await join(talker, place.traffic.port)
+    waiting = [Deferred.fromCoroutine(talker.enter(f"late{number}")) for number, talker in enumerate(talkers)]
+    await until(lambda: len(place.service.access.running) == 4)
+    assert len(oracle.waiting) == 2
+    await place.traffic.flow()
+    place.root.kill(path)
+    await place.until_restarted(path)
+    assert oracle.cancelled == 2
+    for deferred in waiting:
+        await until(lambda: oracle.waiting)
+        assert not deferred.called
+        oracle.answer(Ok())
+        connack = await deferred
+        assert connack.reason_code == 0
+    place.service.unregister_auth_mod("oracle")
+    for talker in talkers:
+        talker.abort()
+
+
+async def kill_hashing(place: Place) -> None:
+    """By a job, with the passwords of clients behind it."""
+    hashing = place.service.hashing
+    free = Event()
+    known: Hash = parse_hash(make_hash(b"pencil", bytes(16)))
+    authenticator = passwords.Passwords(passwords.client_id, {"late": known}.get, (), hashing.submit)
+    place.service.register_auth_mod("passwords", authenticator)
+    held = [hashing.submit(free.wait, PATIENCE) for _ in range(hashing.section.size)]
+    dead = hashing.submit(raise_killed)
+    talker = Talker()
+    await join(talker, place.traffic.port)
+    waiting = Deferred.fromCoroutine(talker.enter("late", password=b"pencil"))
+    await until(lambda: len(hashing.waiting) == 2)
+    await place.traffic.flow()
+    assert not waiting.called
+    free.set()
+    with pytest.raises(Killed):
+        await dead
+    connack = await waiting
+    assert connack.reason_code == 0
+    await gatherResults(held)
+    await place.until_restarted("access_control/hashing")
+    place.service.unregister_auth_mod("passwords")
+    talker.abort()
+
+
+def raise_killed() -> None:
+    raise Killed("planted")
+
+
 async def kill_collector(place: Place) -> None:
     await place.break_once(gc, "freeze")
 
@@ -314,6 +378,8 @@ async def kill_collector(place: Place) -> None:
 KILLS: Final[dict[str, Callable[[Place], Awaitable[None]]]] = {
     "store": kill_storage, "store/process": kill_store, "keeper": kill_keeper, "ticker": kill_ticker, "systopics": kill_systopics,
     "listeners": kill_listeners, "collector": kill_collector,
+    "access_control": partial(kill_asking, path="access_control"), "access_control/hashing": kill_hashing,
+    "access_control/asking": partial(kill_asking, path="access_control/asking"),
     **{f"listeners/{name}": partial(kill_listener, name=name) for name in LISTENERS},
     **{path: partial(kill_module, path=path) for path in (
         "modules", "modules/presence", "modules/subscription", "modules/rewrite")},

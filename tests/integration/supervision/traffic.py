@@ -74,11 +74,12 @@ class Talker(Protocol):
         if self.transport is not None and not self.lost:
             cast(Any, self.transport).abortConnection()
 
-    async def enter(self, client_id: str, will: Will | None = None) -> Connack:
+    async def enter(self, client_id: str, will: Will | None = None, password: bytes | None = None) -> Connack:
         """With a session that outlives the connection."""
         properties = Properties()
         properties.session_expiry_interval = 60
-        self.send(Connect(c.MQTT_5_0, client_id, clean_start=False, will=will, properties=properties))
+        self.send(Connect(c.MQTT_5_0, client_id, clean_start=False, password=password, will=will,
+                          properties=properties))
         connack = await self.next()
         assert isinstance(connack, Connack)
         return connack

@@ -3,6 +3,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from emqtwist.config.names import Names, Words
 from emqtwist.config.values import (
     BIND,
     BIND_FILE,
@@ -124,3 +125,25 @@ def test_the_parts_of_a_duration_add_up(days: int, hours: int, minutes: int, sec
     text = f"{days}d{hours}h{minutes}m{seconds}s{milliseconds}ms"
     whole = ((days * 24 + hours) * 60 + minutes) * 60 + seconds
     assert DURATION.read(text) == pytest.approx(whole + milliseconds / 1000, abs=1e-6)
+
+
+@pytest.mark.parametrize(("text", "names"), [("", ()), ("a", ("a",)), (" b , a b ", ("b", "a b"))])
+def test_names_are_read_in_their_order(text: str, names: tuple[str, ...]) -> None:
+    assert Names().read(text.strip()) == names
+    assert Names().read(Names().write(names)) == names
+    assert Names().holds(names)
+
+
+@pytest.mark.parametrize("text", ["a,", ",", "a, a"])
+def test_what_is_no_list_of_names_is_an_error(text: str) -> None:
+    with pytest.raises(ValueError, match="not names as alice, bob, each once"):
+        Names().read(text)
+
+
+def test_words_are_those_that_there_are() -> None:
+    words = Words("one", "two")
+    assert words.read("two, one") == ("two", "one")
+    for value in (("three",), ("one", "one"), ["one"], "one"):
+        assert not words.holds(value)
+    with pytest.raises(ValueError, match="not some of one, two"):
+        words.read("three")

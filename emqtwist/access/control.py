@@ -1,0 +1,246 @@
+"""Access control: the gatekeeper that has chains of authenticators asked, and the part that does so.
+
+The `AccessControl` has the chains, what was found, and the questions that are not answered yet; it outlives the `Asking`,
+which works on these. Questions that an Asking had begun when it died are begun anew by the next one.
+"""
+from collections import deque
+from collections.abc import Callable, Coroutine, Mapping, Sequence
+from typing import Any
+
+from twisted.internet.defer import Deferred
+from twisted.internet.interfaces import IReactorTime
+from twisted.logger import Logger
+from twisted.python.failure import Failure
+
+from emqtwist.access.chain import Decision, cannot_tell, decide
+from emqtwist.access.results import Key, Results
+from emqtwist.access.stage import Stage, Unwanted, verify
+from emqtwist.config.sections.auth import AuthSection
+from emqtwist.core.access import Client, Deny, Finding, Ignore
+from emqtwist.core.alarms import Alarms
+from emqtwist.core.link import nobody
+from emqtwist.core.pending import Pending
+from emqtwist.mqtt.errors import ServerBusy
+from emqtwist.services.part import Part
+
+Decoy = Callable[[], Coroutine[Deferred[Any], Any, None]]
+
+
+class Question:
+    """Who a client is, asked by everybody who waits for the same answer. `lasting` says whether that may be kept."""
+
+    __slots__ = ("key", "client", "password", "waiting", "lasting")
+
+    def __init__(self, key: Key, client: Client, password: bytes | None) -> None:
+        self.key = key
+        self.client = client
+        self.password = password
+        self.waiting: list[Pending[Finding]] = []
+        self.lasting = True
+
+    def is_wanted(self) -> bool:
+        return any(not pending.cancelled for pending in self.waiting)
+
+    def answer(self, finding: Finding) -> None:
+        for pending in self.waiting:
+            pending.resume(finding)
+
+
+class AccessControl:
+    """The gatekeeper of a broker. It is told which authenticators there are, and the `orders` in which listeners ask them; those
+    that have none there go by `auth.order`.
+
+    `decoy` is awaited before a client that gives a password is told that nobody knows it, so that this takes as long as a wrong
+    password does.
+    """
+
+    log = Logger()
+
+    def __init__(self, section: AuthSection, alarms: Alarms, clock: IReactorTime, now: Callable[[], float]) -> None:
+        self.alarms = alarms
+        self.clock = clock
+        self.now = now
+        self.decoy: Decoy | None = None
+        self.waiting: deque[Question] = deque()
+        self.running: dict[Question, Deferred[None]] = {}
+        self.wake: Callable[[], None] = nobody
+        self._by_key: dict[Key, Question] = {}
+        self._stages: dict[str, Stage] = {}
+        self._registered: list[tuple[int, Stage]] = []
+        self._orders: Mapping[str, Sequence[str]] = {}
+        self._chains: dict[str, list[Stage]] = {}
+        self._use(section)
+
+    # Who is asked.
+
+    def configure(self, section: AuthSection, stages: Sequence[Stage], orders: Mapping[str, Sequence[str]],
+                  decoy: Decoy | None) -> None:
+        """Ask these from now on, beside those that were registered."""
+        old = list(self._stages.values())
+        self._stages = {stage.name: stage for stage in stages}
+        self._orders = orders
+        self.decoy = decoy
+        self._use(section)
+        self.forget()
+        for stage in old:
+            stage.close()
+
+    def _use(self, section: AuthSection) -> None:
+        self.section = section
+        self.results = Results(section.cache_size, section.cache_ttl, self.now)
+
+    def register(self, name: str, authenticator: object, seq: int = 0) -> bool:
+        """Have an authenticator asked in every chain; False when there is one of this name already.
+
+        Higher `seq` come first, of equals the one registered last; what the configuration names has 0 and comes behind these.
+        ValueError when it provides no IAuthenticator.
+        """
+        if any(stage.name == name for stage in self._all()):
+            return False
+        verify(authenticator)
+        stage = self.stage(name, authenticator)
+        place = len([each for each, _ in self._registered if each > seq])
+        self._registered.insert(place, (seq, stage))
+        self.forget()
+        return True
+
+    def unregister(self, name: str) -> bool:
+        """Whether it was there."""
+        found = [entry for entry in self._registered if entry[1].name == name]
+        for entry in found:
+            self._registered.remove(entry)
+            entry[1].close()
+        self.forget()
+        return bool(found)
+
+    def stage(self, name: str, authenticator: object, section: AuthSection | None = None) -> Stage:
+        return Stage(name, authenticator, section or self.section, self.clock, self.now, self.alarms)
+
+    def chain(self, listener: str) -> list[Stage]:
+        """Who is asked about the clients of a listener, in this order."""
+        chain = self._chains.get(listener)
+        if chain is None:
+            configured = [self._stages[name] for name in self._orders.get(listener, self.section.order)]
+            first = [stage for seq, stage in self._registered if seq >= 0]
+            last = [stage for seq, stage in self._registered if seq < 0]
+            chain = self._chains[listener] = [*first, *configured, *last]
+        return chain
+
+    def _all(self) -> list[Stage]:
+        return [*self._stages.values(), *[stage for _, stage in self._registered]]
+
+    def forget(self) -> None:
+        """What was found, and what is about to be, may not hold any more."""
+        self.results.clear()
+        self._chains.clear()
+        for question in self._by_key.values():
+            question.lasting = False
+        self._by_key = {}
+
+    def close(self) -> None:
+        for stage in self._all():
+            stage.close()
+
+    # The gatekeeper.
+
+    def guards(self, listener: str) -> bool:
+        return bool(self.chain(listener))
+
+    def judge(self, client: Client, password: bytes | None) -> Pending[Finding]:
+        key = self.results.key(client, password)
+        known = self.results.get(key)
+        if known is not None:
+            return Pending(known)
+        question = self._by_key.get(key)
+        if question is None and len(self.waiting) + len(self.running) >= self.section.max_waiting:
+            return Pending(Deny("too many wait", ServerBusy("too many clients wait to be let in (auth.max_waiting)")))
+        pending: Pending[Finding] = Pending()
+        if question is None:
+            question = self._by_key[key] = Question(key, client, password)
+            question.waiting.append(pending)
+            self.waiting.append(question)
+            self.wake()
+        else:
+            question.waiting.append(pending)
+        return pending
+
+    async def explain(self, client: Client, password: bytes | None) -> Decision:
+        """What the chain finds, by the same way, and how it comes to that; nothing is kept of it."""
+        return await decide(self.chain(client.listener), client, password, self._goes_on(), lambda: True, self.now)
+
+    async def find(self, question: Question) -> None:
+        """Answer a question; raises Unwanted."""
+        client, password = question.client, question.password
+        decision = await decide(self.chain(client.listener), client, password, self._goes_on(), question.is_wanted, self.now)
+        finding = decision.finding
+        if isinstance(finding, Ignore) and password is not None and self.decoy is not None:
+            await self.decoy()
+        if isinstance(finding, Deny):
+            by = decision.story[-1]
+            self.log.debug("{client_id} from {peer} is denied by {authenticator}: {reason}", client_id=client.client_id,
+                           peer=client.peer, authenticator=by.name, reason=by.why)
+        if decision.holds and question.lasting:
+            self.results.put(question.key, finding)
+        self.settle(question, finding)
+
+    def settle(self, question: Question, finding: Finding) -> None:
+        """Tell all who wait."""
+        if self._by_key.get(question.key) is question:
+            del self._by_key[question.key]
+        question.answer(finding)
+
+    def _goes_on(self) -> bool:
+        return self.section.on_error == "next"
+
+
+class Asking(Part):
+    """Answers the questions of an AccessControl while it runs.
+
+    A question that fails by a defect costs who asked it, and the part: the next one goes on with the others.
+    """
+
+    def __init__(self, control: AccessControl) -> None:
+        self._control = control
+
+    def startService(self) -> None:
+        super().startService()
+        self._control.wake = self._serve
+        self._serve()
+
+    def stopService(self) -> None:
+        super().stopService()
+        self._leave()
+
+    def die(self, failure: Failure) -> None:
+        """The next one may begin before this ends."""
+        if self.running:
+            self._leave()
+        super().die(failure)
+
+    def _leave(self) -> None:
+        """What has begun begins anew, before what waits."""
+        control = self._control
+        control.wake = nobody
+        begun, control.running = control.running, {}
+        control.waiting.extendleft(reversed(begun))
+        for asked in reversed(begun.values()):  # the last first, or their turn would come
+            asked.cancel()
+
+    def _serve(self) -> None:
+        control = self._control
+        while self.running and control.waiting:
+            question = control.waiting.popleft()
+            asked = Deferred.fromCoroutine(control.find(question))
+            control.running[question] = asked
+            asked.addBoth(self._over, question)
+
+    def _over(self, result: Failure | None, question: Question) -> None:
+        if self._control.running.pop(question, None) is None:
+            return  # another part has it
+        if not isinstance(result, Failure):
+            return
+        if result.check(Unwanted):
+            self._control.settle(question, Ignore())
+            return
+        self._control.settle(question, cannot_tell("access control"))
+        self.die(result)

@@ -1,0 +1,99 @@
+"""From the configuration to those who are asked who a client is."""
+from collections.abc import Callable, Mapping
+from importlib import import_module
+from secrets import token_bytes
+from typing import TYPE_CHECKING, Any, Final
+
+from twisted.internet.defer import Deferred, fail
+
+from emqtwist.access.control import AccessControl, Decoy
+from emqtwist.access.stage import verify
+from emqtwist.config import Config, ConfigError, Problem
+from emqtwist.config.sections.auth import AuthSection
+from emqtwist.config.sections.pooler import PoolerSection
+from emqtwist.interfaces import IAuthenticator
+from emqtwist.services.pooler import Abandoned, Pool, Refused
+
+if TYPE_CHECKING:
+    from emqtwist.access.passwords import Hashing
+
+Make = Callable[[AuthSection, "Hashing"], Any]
+HASHING: Final = {"file", "clientid"}  # those whose answer takes as long as a hash
+
+
+def hashing_section(config: Config) -> PoolerSection:
+    """Threads for passwords: apart from the others, so that neither has to wait for the other's work."""
+    return PoolerSection(size=config.auth.hash_threads, max_waiting=config.auth.max_waiting)
+
+
+class Authentication:
+    """What a configuration says of authentication, with all of its files read; ConfigError where that is not good."""
+
+    def __init__(self, config: Config, control: AccessControl, hashing: Pool) -> None:
+        self._config = config
+        self._control = control
+        self._hashing = hashing
+        made = authenticators_of(config.auth, hashing.submit)
+        self._stages = [control.stage(name, each, config.auth) for name, each in made.items()]
+        self._decoy = _decoy(hashing) if HASHING & made.keys() else None
+
+    def apply(self) -> None:
+        """Go by it from now on."""
+        self._hashing.configure(hashing_section(self._config))
+        self._control.configure(self._config.auth, self._stages, {}, self._decoy)
+
+
+def authenticators_of(section: AuthSection, hashing: "Hashing") -> Mapping[str, Any]:
+    """All that are named, by name."""
+    return {name: MAKERS[name](section, hashing) for name in section.order}
+
+
+def check(config: Config) -> None:
+    """Make them as for a start; ConfigError where that is not possible."""
+    for each in authenticators_of(config.auth, _not_now).values():
+        each.close()
+
+
+def _not_now(function: Callable[[bytes], bool], password: bytes) -> "Deferred[bool]":
+    return fail(Abandoned("nobody is asked while a configuration is checked"))
+
+
+def _file(section: AuthSection, hashing: "Hashing") -> Any:
+    from emqtwist.access.passwords import Passwords, read_passwords, user_name  # only now, as for all: few need it
+    return Passwords(user_name, read_passwords(section.file.path).get, section.file.superusers, hashing)
+
+
+def _clientid(section: AuthSection, hashing: "Hashing") -> Any:
+    from emqtwist.access.passwords import Passwords, client_id, read_passwords
+    return Passwords(client_id, read_passwords(section.clientid.path).get, (), hashing)
+
+
+def _python(section: AuthSection, hashing: "Hashing") -> Any:
+    """The object itself, or one that the class makes."""
+    module, _, name = section.python.object.partition(":")
+    try:
+        found = getattr(import_module(module), name)
+        made = found if IAuthenticator.providedBy(found) else found()
+        verify(made)
+    except Exception as error:
+        raise ConfigError([Problem(f"cannot be used: {error!r}", section="auth.python", key="object")]) from error
+    return made
+
+
+MAKERS: Final[dict[str, Make]] = {"file": _file, "clientid": _clientid, "python": _python}
+
+
+def _decoy(hashing: Pool) -> Decoy | None:
+    """Takes as long as to find out that a password is wrong; None where there is no Argon2id."""
+    from emqtwist.access.hashes import make, parse
+    try:
+        known = parse(make(token_bytes(16), token_bytes(16)))
+    except ValueError:
+        return None
+
+    async def decoy() -> None:
+        try:
+            await hashing.submit(known.fits, b"")
+        except (Refused, Abandoned):
+            pass  # there is enough that takes time
+    return decoy

@@ -1,0 +1,48 @@
+"""Authenticators whose answers a test makes, when it likes."""
+from twisted.internet.defer import Deferred
+from zope.interface import implementer
+
+from emqtwist.core.access import Client, Finding
+from emqtwist.core.door import Door, Peer
+from emqtwist.interfaces import IAuthenticator
+
+
+def client(client_id: str = "c", user_name: str | None = "alice", listener: str = "tcp.default", address: str = "10.0.0.1",
+           port: int = 50000) -> Client:
+    return Client(client_id, user_name, Door(listener), Peer(f"{address}:{port}", address, False))
+
+
+@implementer(IAuthenticator)
+class Oracle:
+    """Gives `findings` in turn, raising those that are errors; when there are none left, it waits for `answer` or `fail`."""
+
+    def __init__(self, *findings: Finding | Exception) -> None:
+        self.findings = list(findings)
+        self.asked: list[tuple[str | None, bytes | None]] = []
+        self.waiting: list[Deferred[Finding]] = []
+        self.cancelled = 0
+        self.closed = 0
+
+    async def authenticate(self, client: Client, password: bytes | None) -> Finding:
+        self.asked.append((client.user_name, password))
+        if not self.findings:
+            waiting: Deferred[Finding] = Deferred(self._cancelled)
+            self.waiting.append(waiting)
+            return await waiting
+        finding = self.findings.pop(0)
+        if isinstance(finding, Exception):
+            raise finding
+        return finding
+
+    def _cancelled(self, waiting: "Deferred[Finding]") -> None:
+        self.cancelled += 1
+        self.waiting.remove(waiting)
+
+    def answer(self, finding: Finding) -> None:
+        self.waiting.pop(0).callback(finding)
+
+    def fail(self, error: Exception) -> None:
+        self.waiting.pop(0).errback(error)
+
+    def close(self) -> None:
+        self.closed += 1
