@@ -27,7 +27,7 @@ class Crowd:
         source = source_of(host) if most or rate else ""
         if not source:
             return ""
-        if most and self._listener.factory.sources().get(source, 0) >= most:
+        if most and self._listener.connections_from(source) >= most:
             return TOO_MANY_FROM_ADDRESS
         if rate and not self._bucket(source).try_take(1, rate, self._listener.factory.turns.broker.turn.now):
             return CONNECTION_RATE

@@ -19,6 +19,7 @@ from emqtwist.net.batching import SocketSet, listen_tcp, listen_unix
 from emqtwist.net.entrance import Entrance
 from emqtwist.net.protocol import MQTTFactory
 from emqtwist.net.socketfile import Taken, clear, shortest
+from emqtwist.net.tls.layer import TlsFactory
 
 STARTING: Final = "starting"  # why nobody is accepted
 TOO_FAST: Final = "too fast"
@@ -169,6 +170,11 @@ class Listener:
         self._pause = self._reactor.callLater(wait, self._go_on) if wait else None
         if not wait:
             self.release(TOO_FAST)
+
+    def connections_from(self, source: str) -> int:
+        """How many network connections an address has, those in a handshake too."""
+        shaking = self.outer.shaking.get(source, 0) if isinstance(self.outer, TlsFactory) else 0
+        return self.factory.sources().get(source, 0) + shaking
 
     def _count(self) -> int:
         return len(self.outer.protocols) + len(self.entrance.waiting)

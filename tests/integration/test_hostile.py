@@ -6,8 +6,9 @@ import re
 import socket
 import struct
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from pathlib import Path
+from ssl import MemoryBIO, SSLWantReadError
 
 import pytest
 
@@ -15,6 +16,8 @@ from emqtwist.mqtt import constants as c
 from emqtwist.mqtt.encoder import encode
 from emqtwist.mqtt.packets import Connect, Disconnect, Pingreq, Puback, Publish, Suback, Subscribe
 from emqtwist.mqtt.properties import Properties
+from tests.authorities import Authority
+from tests.handshakes import client_context
 from tests.harness.fuzz.canary import Canary
 from tests.integration.brokers import RunningBroker
 from tests.integration.raw import RawClient
@@ -42,10 +45,11 @@ class Victim:
     """A broker with a healthy pair; `ports` are those of its other listeners."""
 
     def __init__(self, folder: Path) -> None:
-        self.broker = RunningBroker(folder, CONFIGURATION)
+        tls = f"[listener.ssl.tls]\nbind = 127.0.0.1:0\nhandshake_timeout = 1s\n{Authority(folder).server().lines}"
+        self.broker = RunningBroker(folder, CONFIGURATION + tls)
         said = "\n".join(self.broker.program.output)
-        self.ports = {name: int(re.search(rf"tcp\.{name} at 127\.0\.0\.1:(\d+)", said)[1])  # type: ignore[index]
-                      for name in ("impatient", "narrow")}
+        self.ports = {name: int(re.search(rf"\.{name} at 127\.0\.0\.1:(\d+)", said)[1])  # type: ignore[index]
+                      for name in ("impatient", "narrow", "tls")}
         self.canary = Canary(self.broker.port)
 
     def resident(self, key: str = "VmRSS") -> int:
@@ -142,6 +146,33 @@ def test_an_open_connection_without_connect_costs_a_few_kilobytes(victim: Victim
             assert len(clients) == 400
 
     victim.bears(attack, 400 * 12)
+
+
+def test_handshakes_that_are_not_finished_cost_some_kilobytes_and_have_an_end(victim: Victim) -> None:
+    incoming, hello = MemoryBIO(), MemoryBIO()
+    with suppress(SSLWantReadError):
+        client_context().wrap_bio(incoming, hello, server_hostname="localhost").do_handshake()
+    whole = hello.read()
+
+    def attack() -> None:
+        with ExitStack() as stack:
+            clients = [stack.enter_context(RawClient(victim.ports["tls"])) for _ in range(300)]
+            for number, client in enumerate(clients):
+                client.socket.sendall((b"", whole[:-1], whole)[number % 3])  # nothing, not all, and no answer to the listener's
+            assert all(ended(client) for client in clients)
+
+    victim.bears(attack, 300 * 60)
+
+
+def test_what_is_no_tls_costs_nothing_at_a_listener_with_tls(victim: Victim) -> None:
+    def attack() -> None:
+        for number in range(300):
+            with RawClient(victim.ports["tls"]) as client:
+                with suppress(ConnectionError):
+                    client.socket.sendall((encode(Connect(c.MQTT_5_0, "plain"), c.MQTT_5_0), bytes(60_000))[number % 2])
+                assert ended(client)
+
+    victim.bears(attack, 4 * MB)
 
 
 # Slow readers.

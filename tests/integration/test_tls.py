@@ -211,6 +211,18 @@ async def test_connections_in_their_handshake_count(authority: Authority, server
         assert refusals(broker)["too_many_connections"] == 1
 
 
+async def test_connections_in_their_handshake_count_for_their_address(authority: Authority, server: Pair) -> None:
+    async with running(server, "max_connections_per_address = 2") as broker:
+        context = client_context(authority.file)
+        with socket.create_connection(("127.0.0.1", broker.port("ssl.a")), 30):
+            with await deferToThread(RawClient, broker.port("ssl.a"), tls=context) as second:
+                assert await deferToThread(connack, second) == 0
+                with pytest.raises((SSLError, ConnectionError)):
+                    await in_thread(broker, context, connack)
+        assert refusals(broker)["too_many_from_address"] == 1
+    assert broker.listeners["ssl.a"].outer.shaking == {}
+
+
 async def test_a_slow_reader_is_paused_and_gets_all_of_it(authority: Authority, server: Pair) -> None:
     size, count = 100_000, 100
 

@@ -16,6 +16,7 @@ from twisted.internet.interfaces import IAddress, IReactorTime
 from twisted.internet.protocol import Protocol, ServerFactory, connectionDone
 from twisted.python.failure import Failure
 
+from emqtwist.core.addresses import source_of
 from emqtwist.core.causes import HANDSHAKE_FAILED, HANDSHAKE_TIMEOUT
 from emqtwist.core.door import Certificate
 from emqtwist.net.address import peer_of
@@ -174,6 +175,11 @@ class TlsLayer(Protocol):
     # What the transport does.
 
     @property
+    def source(self) -> str:
+        """What its peer counts as where addresses are counted."""
+        return source_of(peer_of(self.getPeer()).address)
+
+    @property
     def bufferSize(self) -> int:
         return int(self.transport.bufferSize)
 
@@ -230,6 +236,7 @@ class TlsFactory(ServerFactory):
         self.refuse: Callable[[str, str, str], object] = unheard
         self._wrapped = wrapped
         self.seconds = seconds
+        self.shaking: dict[str, int] = {}  # source of an address -> how many are in their handshake
         self._shaking = Patience(clock, seconds, self._too_slow)
         self._parting = Patience(clock, LINGER, TlsLayer.abortConnection)
 
@@ -252,17 +259,19 @@ class TlsFactory(ServerFactory):
         self.protocols[layer] = None
         self._shaking.seconds = self.seconds
         self._shaking.add(layer)
+        source = layer.source
+        self.shaking[source] = self.shaking.get(source, 0) + 1
 
     def shaken(self, layer: TlsLayer) -> Any:
         """The protocol for a peer that has shaken hands."""
-        self._shaking.discard(layer)
+        self._stopped(layer)
         protocol = self._wrapped.buildProtocol(layer.getPeer())
         assert protocol is not None  # who may connect at all was asked before
         return protocol
 
     def failed(self, layer: TlsLayer, words: str) -> None:
         """It came to no handshake."""
-        self._shaking.discard(layer)
+        self._stopped(layer)
         self._refused(layer, HANDSHAKE_FAILED, words)
 
     def parting(self, layer: TlsLayer) -> None:
@@ -273,7 +282,15 @@ class TlsFactory(ServerFactory):
         self._parting.discard(layer)
         self.protocols.pop(layer, None)
 
+    def _stopped(self, layer: TlsLayer) -> None:
+        """It shakes hands no more."""
+        self._shaking.discard(layer)
+        left = self.shaking[layer.source] = self.shaking[layer.source] - 1
+        if not left:
+            del self.shaking[layer.source]
+
     def _too_slow(self, layer: TlsLayer) -> None:
+        self._stopped(layer)
         self._refused(layer, HANDSHAKE_TIMEOUT, f"{self._shaking.seconds:g} s have passed")
         layer.give_up()
 
