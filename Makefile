@@ -93,14 +93,28 @@ MOSQUITTO := listener {port} 127.0.0.1\nallow_anonymous true\nset_tcp_nodelay tr
 MOSQUITTO := $(MOSQUITTO)max_queued_messages 0\nmax_inflight_messages 0\n
 DURABILITY ?= always
 EMQTWIST := [node]\ndata_dir = {dir}/data\n[store]\ndurability = $(DURABILITY)\n
-## bench         this broker and Mosquitto side by side; ARGS="--only stream" for some
-bench: $(VENV)/.run
-	@$(CC) -O2 -o $(VENV)/mqload $(BENCH)/mqload.c
+ifdef TLS
+PEM := $(CURDIR)/$(VENV)/bench.pem
+MOSQUITTO := $(MOSQUITTO)certfile $(PEM)\nkeyfile $(PEM)\n
+EMQTWIST := $(EMQTWIST)[listener.ssl.bench]\nbind = 127.0.0.1:{port}\ncertfile = $(PEM)\nkeyfile = $(PEM)\n
+LOAD := -DTLS
+LIBRARIES := -lssl -lcrypto
+else
+PORT := --port {port}
+endif
+## bench         this broker and Mosquitto side by side; ARGS="--only stream" for some, TLS=1 over TLS
+bench: $(VENV)/.run $(PEM)
+	@$(CC) -O2 $(LOAD) -o $(VENV)/mqload $(BENCH)/mqload.c $(LIBRARIES)
 	@$(BIN)/python $(BENCH)/compare.py --mqload $(VENV)/mqload --suite quick --baseline mosquitto \
 	  --file 'mosquitto:m.conf=$(MOSQUITTO)' \
 	  --start 'mosquitto=mosquitto -c {dir}/m.conf' \
 	  --file 'emqtwist:b.ini=$(EMQTWIST)' \
-	  --start 'emqtwist=$(CURDIR)/$(BIN)/twistd -n --pidfile= emqtt --config {dir}/b.ini --port {port}' $(ARGS)
+	  --start 'emqtwist=$(CURDIR)/$(BIN)/twistd -n --pidfile= emqtt --config {dir}/b.ini $(PORT)' \
+	  $(if $(TLS),--extra=--tls) $(ARGS)
+
+$(CURDIR)/$(VENV)/bench.pem: | $(BIN)/python
+	@openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -days 30 -subj /CN=localhost -keyout $@ -out $@.cert 2>/dev/null
+	@cat $@.cert >> $@ && chmod 644 $@ && rm $@.cert
 
 ## clean         remove what make has made, the environments included
 clean:
