@@ -11,7 +11,6 @@ from emqtwist.config.sections.sysmon import SysmonSection
 from emqtwist.core.alarm import CRITICAL, ERROR, WARNING
 from emqtwist.core.broker import Broker
 from emqtwist.net.tls.credentials import Credentials
-from emqtwist.net.tls.files import BadFile
 from emqtwist.services.periodic import Periodic
 
 INTERVAL: Final = 10.0  # seconds between looks at the files
@@ -46,17 +45,20 @@ class Certificates:
     def reload(self, label: str) -> str:
         """Load the files of a listener again; what is wrong with them, empty when nothing is."""
         self._begin()
-        try:
-            self.credentials[label].reload()
-        except BadFile as error:
-            self.log.error("{listener} keeps the certificates that it has: {problem}", listener=label, problem=str(error))
+        credentials = self.credentials[label]
+        credentials.reload()
+        problem = credentials.problem
+        if problem:
+            self.log.error("{listener} keeps the certificates that it has: {problem}", listener=label, problem=problem)
             self._alarms.clear(f"{FILES}/{label}")  # the next one says what is wrong now
-            self._alarms.raise_(f"{FILES}/{label}", ERROR, "the new certificates of a listener are of no use",
-                                f"{label} keeps those that it has: {error}")
-            return str(error)
-        self.log.info("{listener} has loaded its certificates", listener=label)
-        self._alarms.clear(f"{FILES}/{label}")
-        return ""
+        else:
+            self.log.info("{listener} has loaded its certificates", listener=label)
+        self._tell_files(label, problem)
+        return problem
+
+    def _tell_files(self, label: str, problem: str) -> None:
+        self._set(FILES, label, ERROR, bool(problem), "the new certificates of a listener are of no use",
+                  f"it keeps those that it has: {problem}")
 
     def tell(self) -> None:
         """Set the gauges, and the alarms of what expires or has expired."""
@@ -64,6 +66,7 @@ class Certificates:
         now = self._wall()
         for label, credentials in self.credentials.items():
             loaded = credentials.loaded
+            self._tell_files(label, credentials.problem)  # a reload of the configuration may have brought good ones
             path, end = min(loaded.expiries, key=at)
             self._stats.levels[f"listeners/{label}/certificate_days"] = int((end - now) // DAY)
             self._set(EXPIRING, label, WARNING, now < end < now + self.section.certificate_expiry,

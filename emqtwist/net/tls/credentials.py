@@ -89,10 +89,14 @@ class Loaded:
 
 
 class Credentials:
-    """What a listener has loaded, as it was when it was last good: a bad file changes nothing."""
+    """What a listener has loaded, as it was when it was last good: a bad file changes nothing.
+
+    `problem` is what is wrong with the files as they are, empty when nothing is known to be.
+    """
 
     def __init__(self, loaded: Loaded) -> None:
         self.loaded = loaded
+        self.problem = ""
         self._tried = self._seen = loaded.stamps
 
     def have_changed(self) -> bool:
@@ -101,13 +105,17 @@ class Credentials:
         return self._seen == before != self._tried
 
     def reload(self) -> None:
-        """Load the files as they are now; raises BadFile, and then those that were good before stay in use."""
+        """Load the files as they are now, if they are good."""
         self._tried = stamps_of(self.loaded.section)
-        self.use(Loaded(self.loaded.section, self.loaded.protocols))
+        try:
+            self.use(Loaded(self.loaded.section, self.loaded.protocols))
+        except BadFile as error:
+            self.problem = str(error)
 
     def use(self, loaded: Loaded) -> None:
         """For who connects from now on."""
         self.loaded = loaded
+        self.problem = ""
         self._tried = self._seen = loaded.stamps
 
 

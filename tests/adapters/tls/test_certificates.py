@@ -12,6 +12,7 @@ from emqtwist.config import Config, SysmonSection
 from emqtwist.core.broker import Broker
 from emqtwist.core.link import Turn
 from emqtwist.core.observer import Observer
+from emqtwist.net.tls.credentials import Loaded
 from emqtwist.services.certificates import DAY, INTERVAL, Certificates, Looking
 from tests.authorities import Authority, Pair
 from tests.halls import Hall
@@ -93,7 +94,7 @@ def test_a_certificate_without_its_key_is_not_loaded_and_an_alarm_is_raised(firs
     watch.look(2)
     assert watch.known_to(first)
     assert watch.alarms == {f"tls_files/{LABEL}": (
-        f"{LABEL} keeps those that it has: the key in {pair.keyfile} does not belong to the certificate in {pair.certfile}")}
+        f"{LABEL}: it keeps those that it has: the key in {pair.keyfile} does not belong to the certificate in {pair.certfile}")}
     raised = watch.broker.alarms.active[f"tls_files/{LABEL}"]
     watch.look(5)  # it is not tried again and again
     assert watch.broker.alarms.active[f"tls_files/{LABEL}"] is raised
@@ -112,6 +113,19 @@ def test_a_file_that_is_gone_is_told_and_the_old_stays(first: Authority) -> None
     assert watch.alarms[f"tls_files/{LABEL}"].endswith(f"cannot read {pair.certfile}: No such file or directory")
     Path(pair.certfile).write_bytes(content)
     watch.look(2)
+    assert watch.alarms == {}
+
+
+def test_the_alarm_is_over_when_a_reload_of_the_configuration_has_brought_good_files(first: Authority) -> None:
+    pair = first.server()
+    watch = Watch(pair)
+    good = Path(pair.keyfile).read_text()
+    Path(pair.keyfile).write_text("")
+    watch.look(2)
+    assert list(watch.alarms) == [f"tls_files/{LABEL}"]
+    Path(pair.keyfile).write_text(good)
+    watch.hall.credentials.use(Loaded(watch.hall.credentials.loaded.section, ()))
+    watch.look()
     assert watch.alarms == {}
 
 
