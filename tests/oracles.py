@@ -3,13 +3,15 @@ from twisted.internet.defer import Deferred
 from zope.interface import implementer
 
 from emqtwist.core.access import Client, Finding
-from emqtwist.core.door import Door, Peer
+from emqtwist.core.door import Certificate, Door, Peer
 from emqtwist.interfaces import IAuthenticator
 
 
 def client(client_id: str = "c", user_name: str | None = "alice", listener: str = "tcp.default", address: str = "10.0.0.1",
-           port: int = 50000) -> Client:
-    return Client(client_id, user_name, Door(listener), Peer(f"{address}:{port}", address, False))
+           port: int = 50000, certificate: Certificate | None = None) -> Client:
+    peer = Peer(f"{address}:{port}", address, False)
+    peer.certificate = certificate
+    return Client(client_id, user_name, Door(listener), peer)
 
 
 @implementer(IAuthenticator)

@@ -387,5 +387,6 @@ def _will(connection: Connection, packet: Connect) -> WillMessage | None:
     expiry = properties.message_expiry_interval
     message = WillMessage(will.topic_name, will.payload, will.qos, will.retain, forwarded_properties(properties),
                           connection.client_id, properties.will_delay_interval or 0, NEVER if expiry is None else expiry)
-    message.user_name, message.address = packet.user_name, connection.peer.address
+    if not connection.superuser:  # whom rules do not concern later either
+        message.user_name, message.address = packet.user_name, connection.peer.address
     return message

@@ -109,7 +109,8 @@ class Message:
 class WillMessage(Message):
     """A Will: `delay` seconds after the connection it is due; its `lifetime` in seconds begins when it is published.
 
-    It is that of `user_name` at `address`, None when it came back from a store, which does not know.
+    It is that of `user_name` at `address`, None when no access rule is to be asked: it came back from a store, which does not
+    know, or is a superuser's.
     """
 
     __slots__ = ("delay", "lifetime", "user_name", "address")

@@ -36,12 +36,15 @@ def admits_unasked(connection: Connection) -> bool:
     return anonymous == "on" or (anonymous == "loopback" and connection.peer.loopback)
 
 
+def is_guarded(connection: Connection) -> bool:
+    """Whether a gatekeeper says who the client is; where its certificate does, nobody has to."""
+    gatekeeper = connection.broker.gatekeeper
+    return gatekeeper is not None and gatekeeper.guards(connection.door.name) and not has_name(connection)
+
+
 def is_asked(connection: Connection) -> bool:
     """Whether somebody decides who a client without Authentication Method is: a gatekeeper, or functions of others."""
-    gatekeeper = connection.broker.gatekeeper
-    if gatekeeper is not None and gatekeeper.guards(connection.door.name):
-        return True
-    return bool(connection.broker.hooks.at[CLIENT_AUTHENTICATE])
+    return is_guarded(connection) or bool(connection.broker.hooks.at[CLIENT_AUTHENTICATE])
 
 
 def result_of(connection: Connection, asked: bool) -> str:
@@ -78,7 +81,7 @@ class Questioning:
 
     def _judge(self, connection: Connection) -> None:
         gatekeeper = connection.broker.gatekeeper
-        if gatekeeper is not None and gatekeeper.guards(connection.door.name):
+        if gatekeeper is not None and is_guarded(connection):
             connection.wait(gatekeeper.judge(self._client(connection), self.packet.password), self._judged)
         else:
             self._ask(connection, admits_unasked(connection))
@@ -93,7 +96,7 @@ class Questioning:
             connection.superuser = finding.superuser
             self._ask(connection, True)
         else:
-            self._ask(connection, has_name(connection) or (self._is_nameless() and admits_unasked(connection)))
+            self._ask(connection, self._is_nameless() and admits_unasked(connection))
 
     def _is_nameless(self) -> bool:
         """Whether it does not say who it is. Who does, and is not known, is not anonymous."""

@@ -5,6 +5,7 @@ import pytest
 
 from emqtwist.access.results import FIELDS, Results
 from emqtwist.core.access import Client, Deny, Ok
+from emqtwist.core.door import Certificate
 from tests.oracles import client
 
 
@@ -30,7 +31,8 @@ def test_an_answer_is_for_who_is_the_same_in_everything() -> None:
 
 
 @pytest.mark.parametrize("other", [
-    client("d"), client(user_name="bob"), client(user_name=None), client(listener="tcp.other"), client(address="10.0.0.2")])
+    client("d"), client(user_name="bob"), client(user_name=None), client(listener="tcp.other"), client(address="10.0.0.2"),
+    client(certificate=Certificate("alice", "CN=alice", ()))])
 def test_nobody_else_has_it(other: Client) -> None:
     bench = Bench()
     bench.put(client())
@@ -45,7 +47,15 @@ def test_nobody_has_it_with_another_password(password: bytes | None) -> None:
 
 
 def test_all_that_is_known_of_a_client_counts_but_its_port() -> None:
-    assert set(FIELDS) == set(Client.__slots__) - {"peer"}
+    assert set(FIELDS) == set(Client.__slots__) - {"peer", "certificate"}
+
+
+def test_a_certificate_is_the_same_where_it_says_the_same() -> None:
+    bench = Bench()
+    finding = bench.put(client(certificate=Certificate("alice", "CN=alice", ("a",))))
+    assert bench.get(client(certificate=Certificate("alice", "CN=alice", ("a",)))) is finding
+    assert bench.get(client(certificate=Certificate("alice", "CN=alice", ("b",)))) is None
+    assert bench.get(client()) is None
 
 
 def test_a_password_is_not_kept() -> None:

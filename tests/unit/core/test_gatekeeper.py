@@ -3,6 +3,7 @@ import pytest
 
 from emqtwist.core.access import Client, Deny, Finding, Ignore, Ok
 from emqtwist.core.acl import PUBSUB, Acl, Rule
+from emqtwist.core.door import Certificate
 from emqtwist.core.pending import Pending
 from emqtwist.core.who import Who
 from emqtwist.mqtt import constants as c
@@ -109,3 +110,25 @@ def test_no_access_rule_concerns_a_superuser(superuser: bool, code: int) -> None
     assert peer.answer(Puback)[1] in ((c.NO_MATCHING_SUBSCRIBERS,) if superuser else (c.NOT_AUTHORIZED,))
     assert peer.subscribe("#") == [0 if superuser else c.NOT_AUTHORIZED]
     assert not peer.all(Publish)
+
+
+@pytest.mark.parametrize("superuser", [False, True])
+def test_no_access_rule_concerns_the_will_of_a_superuser_that_is_gone(superuser: bool) -> None:
+    world, gatekeeper = guarded(Ok(superuser))
+    peer = knock(world, will=Will(b"will", b""))
+    gatekeeper.finding = Ok(superuser=True)
+    heir = world.connect("heir")
+    heir.subscribe("will")
+    world.broker.acl = Acl([Rule(False, Who(), PUBSUB, [])], False)
+    peer.drop()
+    assert len(heir.all(Publish)) == superuser
+
+
+def test_a_client_whose_certificate_says_who_it_is_needs_no_gatekeeper() -> None:
+    world, gatekeeper = guarded(Deny())
+    peer = world.peer(loopback=False)
+    peer.connection.peer.certificate = Certificate("alice", "CN=alice", ())
+    peer.connection.door.terms.name_from = "cn"
+    assert peer.connect("x").reason_code == c.SUCCESS
+    assert gatekeeper.asked == []
+    assert world.session("x").user_name == "alice"
