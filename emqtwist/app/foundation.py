@@ -27,6 +27,7 @@ from emqtwist.net.tls.credentials import Credentials
 from emqtwist.net.turns import Turns
 from emqtwist.net.unsent import unsent
 from emqtwist.services.certificates import Certificates
+from emqtwist.services.decisions import Decisions
 from emqtwist.services.events import LogObserver
 from emqtwist.services.keeper import Keeper, Work, offset
 from emqtwist.services.overload import Overload
@@ -34,6 +35,7 @@ from emqtwist.services.pooler import Pool, waiting
 from emqtwist.services.sysmon import Monitor
 from emqtwist.services.sysmon.reports import Reports
 from emqtwist.services.systopics import SysTopics
+from emqtwist.services.topicmetrics import TopicMetrics
 from emqtwist.services.watermarks import Watermarks
 
 OVERLOADED: Final = "overload"  # why listeners hold those who connect
@@ -64,7 +66,9 @@ class Foundation:
         batched = config.node.io == "engine" and can_batch(reactor)
         self.sockets = SocketSet(reactor, self.turns) if batched else None
         self.systopics = SysTopics(self.turns, config.mqtt.broker, config.node.name, now)
-        self.observers.each += [Watermarks(self.broker.alarms), self.systopics]
+        self.decisions = Decisions(now)
+        self.observers.each += [Watermarks(self.broker.alarms), self.systopics, self.decisions]
+        self.topic_metrics = TopicMetrics(self.broker.hooks)
         self.modules = make_modules(config.module, self.broker, self.observers, self.systopics, reactor)
         self.pool = Pool(config.pooler, self.broker.metrics)
         self.monitor = self._monitor()

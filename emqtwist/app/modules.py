@@ -5,6 +5,7 @@ from emqtwist.config.sections.module import ModuleSection
 from emqtwist.core.broker import Broker
 from emqtwist.core.observer import Observers
 from emqtwist.modules.presence import Presence
+from emqtwist.modules.retainer import Retainer
 from emqtwist.modules.rewrite import Rewrite
 from emqtwist.modules.subscription import Subscription
 from emqtwist.services.modules import Modules
@@ -16,6 +17,7 @@ def make_modules(section: ModuleSection, broker: Broker, observers: Observers, s
     """Those that are enabled are loaded when their supervisor starts."""
     return Modules([
         Presence(broker.hooks, observers, systopics),
+        Retainer(broker, observers),
         Subscription(broker, observers),
         Rewrite(broker, observers),
     ], section, clock)

@@ -14,7 +14,13 @@ from emqtwist.config.sections.auth import AuthSection, ScramSection
 from emqtwist.config.sections.defence import BackoffSection, FlappingSection
 from emqtwist.config.sections.listener import AnyListener, ListenerSection, PortListener, SslListener, TcpListener, UnixListener
 from emqtwist.config.sections.log import LogSection
-from emqtwist.config.sections.module import ModuleSection, PresenceModule, RewriteModule, SubscriptionModule
+from emqtwist.config.sections.module import (
+    ModuleSection,
+    PresenceModule,
+    RetainerModule,
+    RewriteModule,
+    SubscriptionModule,
+)
 from emqtwist.config.sections.mqtt import BrokerSection, ClientSection, MqttSection, MqueueSection, PubsubSection, SessionSection
 from emqtwist.config.sections.node import NodeSection
 from emqtwist.config.sections.overload import OverloadSection
@@ -29,7 +35,7 @@ __all__ = [
     "Access", "AclRule", "AclSection", "Address", "AnyListener", "AuthSection", "BackoffSection", "BrokerSection",
     "ClientSection", "Config", "ConfigError", "FlappingSection", "ListenerSection", "LogSection", "ModuleSection",
     "MqttSection", "MqueueSection", "NodeSection", "OverloadSection", "PoolerSection", "PortListener", "PresenceModule",
-    "Problem", "PubsubSection", "RetainerSection", "RewriteModule", "ScramSection", "SessionSection", "SocketFile",
-    "SslListener", "StoreSection", "SubscriptionModule", "SysmonSection", "TcpListener", "UnixListener", "apply_live",
-    "live_changes", "load", "parse", "validate",
+    "Problem", "PubsubSection", "RetainerModule", "RetainerSection", "RewriteModule", "ScramSection", "SessionSection",
+    "SocketFile", "SslListener", "StoreSection", "SubscriptionModule", "SysmonSection", "TcpListener", "UnixListener",
+    "apply_live", "live_changes", "load", "parse", "validate",
 ]

@@ -129,6 +129,9 @@ class Broker:
 
     def retain(self, message: Message) -> None:
         """Store in place of the retained message of its topic; an empty payload only deletes [MQTT-3.3.1-5], [MQTT-3.3.1-6]."""
+        if self.retained.closed:
+            self.circle.lose(message, causes.RETAINER_UNLOADED)
+            return
         until = self.turn.now + self.settings.retained_expiry
         known = self.retained.get(message.topic) is not None
         cause = self.retained.store(message.copy(), until)
@@ -138,6 +141,17 @@ class Broker:
             self.journal.retain(message, until)
         elif self.journal is not None and known:
             self.journal.retain_no_more(message.topic)
+
+    def retains(self) -> bool:
+        """Whether messages may be retained."""
+        return self.settings.retain_available and not self.retained.closed
+
+    def forget(self, topic: bytes) -> bool:
+        """Whether there was a retained message, which there is no more."""
+        known = self.retained.delete(topic)
+        if known and self.journal is not None:
+            self.journal.retain_no_more(topic)
+        return known
 
     def local_message(self, topic: str, payload: bytes, qos: int, retain: bool, properties: bytes, expiry: float) -> Message:
         """A Message that this process publishes; `expiry` in seconds. TopicNameInvalid when `topic` is no Topic Name."""
@@ -175,9 +189,9 @@ class Broker:
     def replay_retained(self, subscription: Subscription, new: bool) -> None:
         """Queue the retained messages for a subscription as its Retain Handling says [MQTT-3.3.1-9] to [MQTT-3.3.1-11].
 
-        There are none for a shared one.
+        There are none for a shared one, nor while they are closed.
         """
-        if isinstance(subscription, Prefixed) and subscription.prefix.group:
+        if self.retained.closed or (isinstance(subscription, Prefixed) and subscription.prefix.group):
             return
         handling = subscription.options & OPTION_RETAIN_HANDLING
         if (handling == 0 or (handling == 0x10 and new)) and len(self.retained):  # [MQTT-3.3.1-9] [MQTT-3.3.1-10] [MQTT-3.3.1-11]

@@ -17,6 +17,7 @@ SESSION_ENDED: Final = "session_ended"
 RETAINED_TOO_MANY: Final = "retained_too_many"
 RETAINED_TOO_LARGE: Final = "retained_too_large"
 RETAINED_QUOTA: Final = "retained_quota"
+RETAINER_UNLOADED: Final = "retainer_unloaded"
 RESERVED_TOPIC: Final = "reserved_topic"
 ACL_DENIED: Final = "acl_denied"
 REFUSED_BY_CLIENT: Final = "refused_by_client"
@@ -34,6 +35,7 @@ DROPS: Final[dict[str, str]] = {
     RETAINED_TOO_MANY: "not retained: as many messages as allowed are retained",
     RETAINED_QUOTA: "not retained: as many messages of the client as allowed are retained",
     RETAINED_TOO_LARGE: "not retained: the payload is larger than allowed for retained messages",
+    RETAINER_UNLOADED: "not retained: the module retainer is not loaded",
     RESERVED_TOPIC: "a client published to a topic that is the broker's own",
     ACL_DENIED: "the access rules do not let the client publish to the topic",
     REFUSED_BY_CLIENT: "the receiver answered PUBACK or PUBREC with an error",

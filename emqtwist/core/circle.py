@@ -1,4 +1,5 @@
 """What all subscribers of one broker share."""
+from emqtwist.core.drops import Drops
 from emqtwist.core.hooks import DELIVERY_DROPPED, MESSAGE_DROPPED, Hooks
 from emqtwist.core.journal import Journal
 from emqtwist.core.link import Turn
@@ -13,12 +14,13 @@ from emqtwist.core.subscriber import Subscriber
 class Circle:
     """The turn, the counters, the observer, the settings and the journal of one broker; no journal where nothing is stored.
 
-    `crowded` are client ids whose queue is nearly or quite full; `hungry` are subscribers that can take retained messages now.
-    While the broker is `overloaded`, or where clients have a rate, it is `gauged` what they send.
+    `drops` are the last messages that were dropped. `crowded` are client ids whose queue is nearly or quite full; `hungry` are
+    subscribers that can take retained messages now. While the broker is `overloaded`, or where clients have a rate, it is
+    `gauged` what they send.
     """
 
-    __slots__ = ("turn", "metrics", "observer", "settings", "hooks", "taps", "journal", "crowded", "hungry", "overloaded",
-                 "gauged")
+    __slots__ = ("turn", "metrics", "observer", "settings", "hooks", "taps", "journal", "drops", "crowded", "hungry",
+                 "overloaded", "gauged")
 
     def __init__(self, settings: Settings, turn: Turn, metrics: Metrics, observer: Observer, hooks: Hooks,
                  journal: Journal | None) -> None:
@@ -30,6 +32,7 @@ class Circle:
         self.journal = journal
         self.hooks = hooks
         self.taps = False  # as in hooks, where no time is to be lost
+        self.drops = Drops()
         self.crowded: set[str] = set()
         self.hungry: dict[Subscriber, None] = {}  # each once, or it would get more than its share of a turn
 
@@ -50,13 +53,17 @@ class Circle:
     def lose(self, message: Message, cause: str) -> None:
         """Count a message that was dropped before it was for anybody, or is not retained."""
         self.metrics.drop(cause)
+        self.drops.note(cause, self.turn.now, message.topic, message.publisher, "")
         if self.hooks.at[MESSAGE_DROPPED]:
             self.hooks.run(MESSAGE_DROPPED, (message, cause))
 
     def drop(self, client_id: str, message: Message | None, cause: str) -> None:
         """Count a message that a client does not get; None when it is not known any more."""
         self.metrics.drop(cause)
-        if message is not None and self.hooks.at[DELIVERY_DROPPED]:
+        if message is None:
+            return
+        self.drops.note(cause, self.turn.now, message.topic, message.publisher, client_id)
+        if self.hooks.at[DELIVERY_DROPPED]:
             self.hooks.run(DELIVERY_DROPPED, (client_id, message, cause))
 
     def feed(self, subscriber: Subscriber) -> None:

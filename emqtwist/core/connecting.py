@@ -136,7 +136,7 @@ def _check_will(connection: Connection, packet: Connect, answer: Properties) -> 
     settings = connection.broker.settings
     if will.qos > settings.max_qos:
         raise MQTTError(f"the Will has QoS {will.qos}, allowed is {settings.max_qos}", c.QOS_NOT_SUPPORTED)  # [MQTT-3.2.2-12]
-    if will.retain and not settings.retain_available:
+    if will.retain and not connection.broker.retains():
         raise MQTTError("retained messages are not available", c.RETAIN_NOT_SUPPORTED)  # [MQTT-3.2.2-13]
     check_topic_name(will.topic_name, settings.max_topic_levels)
     check_forwarded(will.properties or NOTHING, will.payload, settings.max_topic_levels)
@@ -164,7 +164,7 @@ def _announce_limits(connection: Connection, packet: Connect, answer: Properties
         answer.receive_maximum = connection.receive_maximum
     if settings.max_qos < 2:
         answer.maximum_qos = settings.max_qos  # [MQTT-3.2.2-9]
-    if not settings.retain_available:
+    if not connection.broker.retains():
         answer.retain_available = 0
     if not settings.wildcard_subscription:
         answer.wildcard_subscription_available = 0

@@ -92,7 +92,7 @@ def _pass_on(connection: Connection, packet: Publish) -> int:
     plain = packet.qos <= broker.plain_qos
     if not plain and packet.qos > broker.settings.max_qos:
         raise MQTTError(f"QoS {packet.qos} is not supported", c.QOS_NOT_SUPPORTED)  # [MQTT-3.2.2-11]
-    if packet.retain and not broker.settings.retain_available:
+    if packet.retain and not broker.retains():
         raise MQTTError("retained messages are not available", c.RETAIN_NOT_SUPPORTED)  # [MQTT-3.2.2-14]
     properties = packet.properties
     route = broker.router.cache.get(packet.topic_name)

@@ -54,14 +54,17 @@ class Topics:
 class Retained:
     """The retained messages by topic; at most `max_messages`, none with a payload above `max_payload`; 0: no limit.
 
-    `bytes` is the size of all of them. While one client's are bounded, `_counts` is how many each has.
+    `bytes` is the size of all of them. While one client's are bounded, `_counts` is how many each has. While it is `closed` the
+    broker stores nothing more here, and nobody is given any.
     """
 
-    __slots__ = ("max_messages", "max_payload", "bytes", "topics", "_max_of_client", "_counts", "_messages", "_deadlines")
+    __slots__ = ("max_messages", "max_payload", "closed", "bytes", "topics", "_max_of_client", "_counts", "_messages",
+                 "_deadlines")
 
     def __init__(self, max_messages: int, max_payload: int) -> None:
         self.max_messages = max_messages
         self.max_payload = max_payload
+        self.closed = False
         self.bytes = 0
         self.topics = Topics()
         self._max_of_client = 0
@@ -141,6 +144,11 @@ class Retained:
 
     def get(self, topic: bytes) -> Message | None:
         return self._messages.get(topic)
+
+    def after(self, topic: bytes) -> bytes | None:
+        """The first topic behind `topic` in byte order that has a message; None when there is none."""
+        at, place = self.topics.seek(topic + b"\0", 0)  # no Topic Name is between the two
+        return self.topics.blocks[at][place] if at < len(self.topics.blocks) else None
 
     def delete(self, topic: bytes) -> bool:
         """Whether there was a message."""

@@ -87,6 +87,10 @@ class Subscription:
         """Whether it is only for what is published on this node, and no other node need know of it."""
         return False
 
+    def parts(self) -> "list[Subscription]":
+        """Of several that are one, each."""
+        return [self]
+
     def for_own(self) -> "Subscription | None":
         """What applies to messages that the subscriber itself published."""
         return None if self.options & OPTION_NO_LOCAL else self  # [MQTT-3.8.3-3]
@@ -95,14 +99,19 @@ class Subscription:
 class Overlap(Subscription):
     """Several subscriptions of one subscriber that match one topic: one PUBLISH, the highest QoS, all identifiers."""
 
-    __slots__ = ("own",)
+    __slots__ = ("own", "first", "second")
 
     def __init__(self, first: Subscription, second: Subscription) -> None:
         options = (first.options | second.options) & ~OPTION_QOS
         options |= max(first.options & OPTION_QOS, second.options & OPTION_QOS)  # [MQTT-3.3.4-2]
         super().__init__(first.subscriber, first.topic_filter, options, first.identifiers + second.identifiers)  # [MQTT-3.3.4-4]
+        self.first = first
+        self.second = second
         mine, other = first.for_own(), second.for_own()
         self.own = Overlap(mine, other) if mine and other and options & OPTION_NO_LOCAL else mine or other
+
+    def parts(self) -> list[Subscription]:
+        return self.first.parts() + self.second.parts()
 
     def for_own(self) -> Subscription | None:
         return self.own if self.options & OPTION_NO_LOCAL else self

@@ -11,9 +11,11 @@ from emqtwist.interfaces import IStore
 from emqtwist.net.listeners import Listener
 from emqtwist.net.turns import Turns
 from emqtwist.services.certificates import Certificates
+from emqtwist.services.decisions import Decisions
 from emqtwist.services.modules import Modules
 from emqtwist.services.pooler import Pool
 from emqtwist.services.supervisor import Supervisor
+from emqtwist.services.topicmetrics import TopicMetrics
 
 
 class Plugins(Protocol):
@@ -43,6 +45,10 @@ class Served(Protocol):
     def plugins(self) -> Plugins: ...
     @property
     def modules(self) -> Modules: ...
+    @property
+    def decisions(self) -> Decisions: ...
+    @property
+    def topic_metrics(self) -> TopicMetrics: ...
     @property
     def store(self) -> IStore | None: ...
     @property

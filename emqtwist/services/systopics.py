@@ -127,7 +127,7 @@ class SysTopics(Observer):
             message = broker.local_message(topic, text.encode(), qos, retain, b"", NEVER)
         except MQTTError:
             return
-        if retain:
+        if retain and not broker.retained.closed:
             broker.retain(message)
         route = broker.router.route(message.topic)
         if route:

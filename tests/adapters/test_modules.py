@@ -15,12 +15,13 @@ from emqtwist.mqtt.packets import Connect, Disconnect, Puback, Publish, Suback, 
 from emqtwist.mqtt.properties import Properties
 from emqtwist.services.events import LogObserver
 from tests.desks import Desk
+from tests.stores import StoredWorld
 from tests.wires import Caller
 
 ROOT = "$SYS/brokers/emqtwist@127.0.0.1/clients/"
 REWRITE = ("module.rewrite.enable = on", "module.rewrite.rule.1 = x/# ^x/y/(.+)$ z/y/$1")
 SUBSCRIBE = ("module.subscription.enable = on", "module.subscription.topics = clients/%c/inbox=1")
-NAMES = ["presence", "subscription", "rewrite"]
+NAMES = ["presence", "retainer", "subscription", "rewrite"]
 
 
 def listen(desk: Desk, topic_filter: str = "#") -> list[tuple[str, str, int]]:
@@ -79,6 +80,77 @@ def test_module_presence_qos() -> None:
     desk.client("b")
     desk.reactor.advance(0)
     assert [qos for _, _, qos in heard] == [2, 0]
+
+
+# retainer
+
+def test_module_retainer_enable() -> None:
+    desk = Desk()
+    desk.service.publish("t", b"kept", retain=True)
+    desk.service.reconfigure(parse("module.retainer.enable = off"))
+    caller = Caller(desk.service.listeners["default"].factory, desk.reactor)
+    told = caller.connect("a").properties
+    assert (told and told.retain_available) == 0
+    assert subscribe(caller, "t") == [1]
+    assert caller.received() == []  # it is there, but given to nobody
+    desk.service.publish("t", b"new", retain=True)
+    desk.reactor.advance(0)
+    assert caller.one(Publish).payload == b"new"
+    assert desk.service.broker.metrics.drops["retainer_unloaded"] == 1
+    caller.send(Publish(b"t", b"x", retain=True))
+    assert caller.one(Disconnect).reason_code == c.RETAIN_NOT_SUPPORTED
+    desk.service.reconfigure(parse(""))
+    client = desk.client("b")
+    client.send(Subscribe(1, [(b"t", 0)]))
+    assert [packet.payload for packet in client.received() if isinstance(packet, Publish)] == [b"kept"]
+
+
+def test_without_the_retainer_the_broker_does_not_count_what_it_tells_itself() -> None:
+    desk = Desk("module.retainer.enable = off", "mqtt.broker.sys_interval = 1s")
+    desk.reactor.advance(2)
+    assert desk.service.broker.metrics.drops["retainer_unloaded"] == 0
+
+
+def test_commands_tell_and_clean_what_is_retained() -> None:
+    desk = Desk("retainer.max_message_num = 4", "retainer.max_payload_size = 10", "mqtt.broker.sys_interval = 0")
+    client = desk.client("a")
+    for topic, payload in ((b"a/1", b"one"), (b"a/2", b"two"), (b"b", b"three"), (b"a/1", b"four"), (b"$x", b"5"),
+                           (b"large", b"12345678901"), (b"fifth", b"")):
+        client.send(Publish(topic, payload, 1, True, packet_id=1))
+    client.send(Publish(b"gone", b"x", 1, True, packet_id=1))
+    info = {row["key"]: row["value"] for row in json.loads(desk.ask("retainer", "info", form="json"))}
+    size = len("a/1" "four" "a/2" "two" "b" "three" "$x" "5")
+    assert info == {"retained/total": 4, "retained/bytes": size, "retained/max": 4, "retained/max_payload": 10}
+    assert desk.lines("retainer", "info")[0] == "retained/total      : 4"
+    assert desk.lines("retainer", "topics") == ["$x", "a/1", "a/2", "b"]
+    assert desk.lines("retainer", "topics", "a/+") == ["a/1", "a/2"]
+    assert json.loads(desk.ask("retainer", "topics", "b", form="json")) == [
+        {"topic": "b", "qos": 1, "size": 5, "publisher": "a"}]
+    assert desk.lines("retainer", "clean", "a/#") == ["Cleaned 2 retained messages"]
+    assert desk.lines("retainer", "topics") == ["$x", "b"]
+    assert isinstance(desk.error("retainer", "topics", "a/#/b"), Refused)
+    assert desk.lines("retainer", "clean") == ["Cleaned 2 retained messages"]
+    assert desk.lines("retainer", "topics") == []
+    assert desk.lines("retainer", "info")[:2] == ["retained/total      : 0", "retained/bytes      : 0"]
+
+
+def test_thousands_of_topics_are_listed_and_cleaned_in_pages() -> None:
+    desk = Desk("mqtt.broker.sys_interval = 0")
+    names = sorted(f"t/{number}" for number in range(2000))
+    for name in reversed(names):
+        desk.service.publish(name, b"x", retain=True)
+    assert desk.lines("retainer", "topics") == names
+    assert desk.lines("retainer", "clean", "t/+") == ["Cleaned 2000 retained messages"]
+
+
+def test_what_was_cleaned_is_gone_from_the_store() -> None:
+    world = StoredWorld()
+    world.connect("a").publish("t", b"x", retain=True)
+    assert world.broker.forget(b"t")
+    assert not world.broker.forget(b"t")
+    world.settle()
+    world.crash()
+    assert len(world.broker.retained) == 0
 
 
 # subscription
@@ -263,11 +335,15 @@ def test_a_module_goes_whole_and_comes_back_whole(name: str) -> None:
     assert desk.lines("modules", "unload", name) == [f"Module {name} unloaded successfully."]
     assert shown(desk) == {each: each != name for each in NAMES}
     assert f"modules/{name}" not in [path for path, _ in desk.service.root.walk()]
-    assert (hooked(desk), desk.service.observers.each) != (before, observers)
+    if name == "retainer":
+        assert desk.service.broker.retained.closed
+    else:
+        assert (hooked(desk), desk.service.observers.each) != (before, observers)
     assert desk.lines("modules", "load", name) == [f"Module {name} loaded successfully."]
     assert sorted(hooked(desk)) == sorted(before)
     assert desk.service.observers.each == observers
     assert set(shown(desk).values()) == {True}
+    assert not desk.service.broker.retained.closed
 
 
 def test_without_modules_nothing_is_left() -> None:
@@ -284,6 +360,7 @@ def test_modules_are_listed_loaded_and_unloaded_by_command() -> None:
     desk = Desk()
     assert desk.lines("modules", "list") == [
         "Module(presence, description=Publishes below $SYS who comes and who goes, active=true)",
+        "Module(retainer, description=Keeps retained messages for those who subscribe later, active=true)",
         "Module(subscription, description=Subscribes clients when they connect, active=false)",
         "Module(rewrite, description=Takes topics for others, as rules say, active=false)"]
     for words, why in ((("load", "presence"), "load module error: already_started"),
@@ -294,7 +371,7 @@ def test_modules_are_listed_loaded_and_unloaded_by_command() -> None:
     desk.ask("modules", "load", "rewrite")
     assert desk.service.config.module.rewrite.enable  # a reload goes by the file again
     desk.service.reconfigure(parse(""))
-    assert shown(desk) == {"presence": True, "subscription": False, "rewrite": False}
+    assert shown(desk) == {"presence": True, "retainer": True, "subscription": False, "rewrite": False}
 
 
 def test_what_a_module_does_it_does_while_its_part_is_down(logged_failures: list[Failure]) -> None:

@@ -22,6 +22,16 @@ class PresenceModule:
 
 
 @dataclass(frozen=True, kw_only=True)
+class RetainerModule:
+    """Messages are retained. Its limits are in `[retainer]`."""
+
+    enable: bool = row(
+        "on", FLAG, live=True, test=EFFECTS,
+        meaning="Whether messages are retained. While they are not, a retained PUBLISH ends the connection, 5.0 clients learn "
+                "it in CONNACK, and what is retained already stays but is given to nobody.")
+
+
+@dataclass(frozen=True, kw_only=True)
 class SubscriptionModule:
     """Clients are subscribed when they connect, without asking for it."""
 
@@ -54,5 +64,6 @@ class ModuleSection:
     """All modules."""
 
     presence: PresenceModule = PresenceModule()
+    retainer: RetainerModule = RetainerModule()
     subscription: SubscriptionModule = SubscriptionModule()
     rewrite: RewriteModule = RewriteModule()

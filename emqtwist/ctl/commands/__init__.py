@@ -7,23 +7,26 @@ from emqtwist.ctl.commands import (
     banned,
     clients,
     config,
+    explain,
     hooks,
     listeners,
     modules,
     node,
     plugins,
+    retainer,
     routes,
     sessions,
     store,
     subscriptions,
     supervisor,
+    topicmetrics,
     vm,
 )
 from emqtwist.ctl.context import Context
 from emqtwist.ctl.registry import Line, Registry, Words, plain
 
-GROUPS = (node, clients, banned, sessions, routes, subscriptions, hooks, plugins, modules, acl, alarms, listeners, supervisor,
-          vm, config, store)
+GROUPS = (node, clients, banned, sessions, routes, topicmetrics, subscriptions, hooks, plugins, modules, retainer, acl, explain,
+          alarms, listeners, supervisor, vm, config, store)
 
 
 def all_commands() -> Registry:

@@ -382,7 +382,7 @@ KILLS: Final[dict[str, Callable[[Place], Awaitable[None]]]] = {
     "access_control/asking": partial(kill_asking, path="access_control/asking"),
     **{f"listeners/{name}": partial(kill_listener, name=name) for name in LISTENERS},
     **{path: partial(kill_module, path=path) for path in (
-        "modules", "modules/presence", "modules/subscription", "modules/rewrite")},
+        "modules", "modules/presence", "modules/retainer", "modules/subscription", "modules/rewrite")},
     **{path: partial(kill_pool, path=path) for path in ("sm", "server", "pubsub")},
     **{path: partial(kill_worker, path=path) for path in ("sm/0", "server/0", "pubsub/0")},  # the others are as these
 }

@@ -95,6 +95,14 @@ def retained_too_many() -> World:
     return world
 
 
+def retainer_unloaded() -> World:
+    world = World()
+    world.broker.retained.closed = True
+    world.broker.subscribe("a", print, 0)
+    world.broker.publish(world.broker.local_message("a", b"x", 0, True, b"", 60.0))
+    return world
+
+
 def retained_too_large() -> World:
     world = World("retainer.max_payload_size = 1")
     world.connect("bob").subscribe("#")
@@ -152,7 +160,7 @@ def stopped_by_hook() -> World:
 
 
 DROPS = [no_subscribers, queue_full, queue_full_refused, qos0_not_stored, expired, too_large_for_client, session_ended,
-         retained_too_many, retained_quota, retained_too_large, reserved_topic, acl_denied, refused_by_client,
+         retained_too_many, retained_quota, retained_too_large, retainer_unloaded, reserved_topic, acl_denied, refused_by_client,
          stopped_by_hook, overload]
 
 
