@@ -1,5 +1,5 @@
 """CONNECT of a client that is known: whether it gets a session."""
-from emqtwist.core import banning, flapping, quotas
+from emqtwist.core import banning, flapping, mounting, quotas
 from emqtwist.core.connection import Connection
 from emqtwist.mqtt.errors import MQTTError
 from emqtwist.mqtt.packets import Connect
@@ -12,4 +12,4 @@ def refusal(connection: Connection, packet: Connect) -> MQTTError | None:
         error = flapping.refusal(connection, packet.client_id)
     if error is None:
         error = quotas.refusal(connection, packet.user_name)
-    return error
+    return mounting.refusal(connection, packet) if error is None else error

@@ -91,6 +91,10 @@ class Outgoing:
             return True
         return self._make(message, topic, 0, first_byte, identifiers, now) <= max_packet
 
+    def shown(self, message: Message) -> Message:
+        """The message as the client is to see it."""
+        return message
+
     def _free_number(self) -> int:
         """An alias that is not given, or that its topic may lose; 0 for none."""
         if len(self._names) < self.maximum:  # [MQTT-3.1.2-26] [MQTT-3.3.2-11]

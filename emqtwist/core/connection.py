@@ -44,13 +44,14 @@ class Connection(Link):
     It came through `door` from `peer`. `will` is that
     of CONNECT until DISCONNECT takes it back. `last_seen` is when the last packet came (monotonic seconds). `halted` says
     that no packet is served: one is `pending`, or the connection is closed. `exchange` is that of enhanced authentication.
+    `mount` comes before all its topics inside the broker.
     `since` is how many records the journal had before the packet that is served. `connected_at` is when CONNECT was accepted,
     `cause` why the connection ended. A `superuser` is asked by no access rule.
     """
 
     __slots__ = ("broker", "decoder", "door", "peer", "state", "session", "client_id", "user_name", "keep_alive",
                  "last_seen", "will", "problem_information", "receive_maximum", "topic_alias_maximum", "incoming", "halted",
-                 "pending", "exchange", "since", "connected_at", "cause", "grants", "superuser")
+                 "pending", "exchange", "since", "connected_at", "cause", "grants", "superuser", "mount")
 
     def __init__(self, broker: Broker, door: Door, peer: Peer) -> None:
         super().__init__(broker.turn)
@@ -78,6 +79,7 @@ class Connection(Link):
         self.cause = ""
         self.grants: Grants | None = None
         self.superuser = False
+        self.mount = b""
         broker.links[self] = None
 
     def take_aliases(self) -> Incoming:

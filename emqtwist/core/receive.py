@@ -48,7 +48,7 @@ def receive(connection: Connection, data: bytes, kept: list[Packet] | None = Non
     else:
         packets = kept
     journal = connection.broker.journal
-    screens = connection.broker.screens()
+    screens = connection.broker.screens() or connection.mount != b""
     free = granted(connection) if screens else NOTHING
     metrics.packets_received += len(packets)
     pubacks = 0
@@ -66,6 +66,7 @@ def receive(connection: Connection, data: bytes, kept: list[Packet] | None = Non
             session = connection.session
             if session is None:
                 _open(connection, packet)
+                screens = screens or connection.mount != b""
             elif type(packet) is Publish or type(packet) is AliasedPublish:  # costs a third of isinstance, a fifth of a cast
                 if screens and packet.topic_name not in free:
                     screen(connection, session, packet)

@@ -8,6 +8,7 @@ from emqtwist.core.broker import Broker
 from emqtwist.core.connection import Connection
 from emqtwist.core.hooks import SESSION_UNSUBSCRIBED
 from emqtwist.core.link import Link
+from emqtwist.core.mounting import seen
 from emqtwist.core.pool import Job
 from emqtwist.core.router import is_reserved
 from emqtwist.core.session import Session
@@ -45,7 +46,7 @@ def opens(connection: Connection, topic_name: bytes) -> bool:
 def may_resume(connection: Connection, user_name: str | None, session: Session) -> bool:
     """Whether all that the session has subscribed to is allowed to the client, so that what waits in it is for its eyes."""
     acl = connection.broker.acl
-    left = [] if acl is None else forbidden(acl, asker(claimed(connection, user_name)), session)
+    left = [] if acl is None else forbidden(acl, asker(claimed(connection, user_name)), session, connection.mount)
     if left:
         connection.broker.metrics.deny(causes.SESSION_DENIED)
         connection.broker.observer.session_forbidden(session.client_id, left[0].name())
@@ -59,9 +60,9 @@ def claimed(connection: Connection, user_name: str | None) -> Client:
     return client
 
 
-def forbidden(acl: Acl, asker: Asker, session: Session) -> list[Subscription]:
+def forbidden(acl: Acl, asker: Asker, session: Session, mount: bytes) -> list[Subscription]:
     """The subscriptions that are not allowed."""
-    return [each for each in session.subscriptions.values() if not acl.allows(asker, SUBSCRIBE, each.topic_filter)]
+    return [each for each in session.subscriptions.values() if not acl.allows(asker, SUBSCRIBE, seen(mount, each.topic_filter))]
 
 
 def use_rules(broker: Broker, acl: Acl | None) -> None:
@@ -91,7 +92,7 @@ class Review(Job):
         connection = self._connection
         acl = connection.broker.acl
         if acl is not None and connection.session is self._session:
-            self._left = forbidden(acl, asker(connection.client()), self._session)
+            self._left = forbidden(acl, asker(connection.client()), self._session, connection.mount)
             self._end_next()
 
     def failed(self) -> None:

@@ -29,7 +29,7 @@ def screen(connection: Connection, session: Session, packet: Publish) -> None:
         if overload.shed(connection, packet):
             return
     if not broker.hooks.screens:
-        publishing.publish(connection, session, packet)
+        _go_on(connection, session, packet)
     else:
         _ask(connection, session, packet)
 
@@ -37,7 +37,7 @@ def screen(connection: Connection, session: Session, packet: Publish) -> None:
 def granted(connection: Connection) -> set[bytes]:
     """The Topic Names that need no `screen`: nobody but the rules is to be asked, and they have allowed them."""
     broker, grants = connection.broker, connection.grants
-    if grants is None or grants.acl is not broker.acl or broker.hooks.screens or broker.circle.overloaded:
+    if grants is None or grants.acl is not broker.acl or broker.hooks.screens or broker.circle.overloaded or connection.mount:
         return NOTHING
     return grants.allowed
 
@@ -102,6 +102,14 @@ def _ask(connection: Connection, session: Session, packet: Publish) -> None:
 def _publish(connection: Connection, session: Session, packet: Publish) -> None:
     if packet.qos == 2:
         connection.broker.metrics.qos2_received -= 1  # `publish` counts it
+    _go_on(connection, session, packet)
+
+
+def _go_on(connection: Connection, session: Session, packet: Publish) -> None:
+    if connection.mount:
+        packet = _in_full(connection, packet)
+        if packet.topic_name:
+            packet.topic_name = connection.mount + packet.topic_name
     publishing.publish(connection, session, packet)
 
 

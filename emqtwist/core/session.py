@@ -1,8 +1,7 @@
 """A Session: what the broker knows of a client beyond its connection, and the QoS 1 and 2 flows towards it.
 
 What finds no room in the window or the connection waits in the backlog. From the client, `received` holds the identifiers
-of QoS 2 messages that were passed on already and wait for PUBREL: passing on at once keeps the order between messages, and
-a duplicate is known by its identifier.
+of QoS 2 messages that wait for PUBREL: they were passed on at once, which keeps the order, and a duplicate is known by it.
 """
 from typing import Final
 
@@ -261,8 +260,7 @@ class Session(Subscriber):
         if link.aliases is not None and not self._waits_for_commit(delivery):
             self._send_aliased(link, link.aliases, delivery)
             return
-        message = delivery[0]
-        shape = delivery[1] | self.shape
+        message, shape = delivery[0] if link.aliases is None else link.aliases.shown(delivery[0]), delivery[1] | self.shape
         if shape != message.shape or message.expires_at != NEVER or delivery[2]:
             message.encode(shape, delivery[2], self.circle.turn.now)
         head, tail = message.head, message.tail
@@ -274,7 +272,7 @@ class Session(Subscriber):
             metrics.qos2_sent += 1
         packet_id = self.inflight.add(delivery)
         if self.inflight.watched or (self.ledger is not None and shape & QOS_2_BITS):
-            self._write(link, delivery, packet_id)
+            self._write(link, message, delivery, packet_id)
             if self.circle.taps:
                 self._tell(MESSAGE_DELIVERED, message)
         else:
@@ -293,7 +291,7 @@ class Session(Subscriber):
         if link.aliases is not None and not self._waits_for_commit(held):
             self._send_aliased(link, link.aliases, held, packet_id)
             return
-        message = held[0]
+        message = held[0] if link.aliases is None else link.aliases.shown(held[0])
         message.encode(held[1] | DUP_BIT | self.shape, held[2], self.circle.turn.now)  # [MQTT-3.3.1-1] [MQTT-4.3.3-7]
         if len(message.head) + 2 + len(message.tail) > link.max_packet:  # [MQTT-3.1.2-24]
             self._drop(message, 0, causes.TOO_LARGE_FOR_CLIENT)  # [MQTT-3.1.2-25]
@@ -301,7 +299,7 @@ class Session(Subscriber):
         else:
             if held[1] & QOS_2_BITS:
                 self.circle.metrics.qos2_sent += 1
-            self._write(link, held, packet_id)
+            self._write(link, message, held, packet_id)
 
     def _send_aliased(self, link: Link, aliases: Outgoing, delivery: Delivery, packet_id: int = 0) -> None:
         """Send with the Topic Aliases of this connection; `packet_id` is that of a message sent before, DUP is set then."""
@@ -322,13 +320,15 @@ class Session(Subscriber):
                 self.circle.metrics.qos2_sent += 1
             packet_id = packet_id or self.inflight.add(delivery)
             link.out += (aliases.head, packet_id.to_bytes(2, "big"), aliases.tail, message.payload)
+            if self.inflight.retries:
+                self.inflight.note_sent(packet_id, self.circle.turn.now)
         else:
             link.out += (aliases.head, message.payload)
         if self.circle.taps and not first_byte & DUP_BIT:
             self._tell(MESSAGE_DELIVERED, message)
 
-    def _write(self, link: Link, delivery: Delivery, packet_id: int) -> None:
-        message, out = delivery[0], link.out
+    def _write(self, link: Link, message: Message, delivery: Delivery, packet_id: int) -> None:
+        out = link.out
         self.circle.metrics.flights += 1
         if self.ledger is not None and self._waits_for_commit(delivery):
             self.circle.metrics.parts_more -= 2  # it is one

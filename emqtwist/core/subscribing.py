@@ -14,6 +14,7 @@ from emqtwist.core.hooks import (
 )
 from emqtwist.core.link import Link
 from emqtwist.core.message import NO_IDENTIFIERS
+from emqtwist.core.mounting import mounted, seen
 from emqtwist.core.pool import Job
 from emqtwist.core.prefixes import Prefix, canonical, check_filter, subscription_to
 from emqtwist.core.session import Session
@@ -189,6 +190,8 @@ class _Subscribing(_Request):
         settings = connection.broker.settings
         number = len(self.reason_codes)
         topic_filter, options = self.filters[number]  # [MQTT-3.8.4-5] [MQTT-3.8.4-6]
+        if connection.mount:
+            topic_filter = mounted(connection.mount, topic_filter)
         _check(connection, session, topic_filter, options)
         if self.allowed is not None and not self.allowed[number]:
             connection.broker.metrics.deny(causes.SUBSCRIPTION_DENIED)
@@ -266,7 +269,7 @@ class _Unsubscribing(_Request):
 
     def begin(self) -> Write | None:
         topic_filter = self.filters[len(self.reason_codes)]  # [MQTT-3.10.4-6]
-        current = self.current = self.session.subscriptions.get(canonical(topic_filter))
+        current = self.current = self.session.subscriptions.get(canonical(mounted(self.connection.mount, topic_filter)))
         if current is None:  # [MQTT-3.10.4-1]
             self.reason_codes.append(_why_none(topic_filter, self.reasons))  # [MQTT-3.11.3-1]
             return None
@@ -335,7 +338,7 @@ def _check_prefix(connection: Connection, session: Session, prefix: Prefix, opti
 def _check_rules(connection: Connection, subscription: Subscription) -> None:
     broker = connection.broker
     if broker.acl is not None:
-        rule = broker.acl.decide(asker(connection.client()), TO_SUBSCRIBE, subscription.topic_filter)
+        rule = broker.acl.decide(asker(connection.client()), TO_SUBSCRIBE, seen(connection.mount, subscription.topic_filter))
         if not rule.allow:
             broker.metrics.deny(causes.SUBSCRIPTION_DENIED)
             raise denial(broker.settings, NOT_ALLOWED, rule)

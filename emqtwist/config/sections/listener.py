@@ -17,11 +17,13 @@ from emqtwist.config.values import (
     Address,
     Choice,
     SocketFile,
+    Text,
 )
 
 EFFECTS: Final = "tests/integration/test_listeners.py"
 PROXY: Final = "tests/integration/test_proxy.py"
 RATES: Final = "tests/adapters/test_crowds.py"
+MOUNT: Final = "tests/unit/core/test_mounting.py"
 TERMS: Final = "tests/unit/core/test_terms.py"
 
 
@@ -67,6 +69,10 @@ class AnyListener:
         "auto", DURATION, live=True, words={"auto": 0.0}, test=TERMS,
         meaning="Time that a client has from its connection to CONNECT. `auto`: `mqtt.client.idle_timeout`. "
                 "A TLS handshake before that may take as long.")
+    mountpoint: str = row(
+        "", Text("levels of a topic that end with /, without wildcards", r"([^$+#\0][^+#\0]*/)?"), live=True, test=MOUNT,
+        meaning="What comes before all topics of the clients here, and is taken off on the way to them. `%c` is the Client "
+                "Identifier, `%u` the User Name. Empty: nothing.")
     proxy_protocol: str = row(
         "off", Choice("off", "v1", "v2", "any"), live=True, test=PROXY,
         meaning="Version of the PROXY protocol whose header stands before all else, from a proxy that tells whom it speaks "
