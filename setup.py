@@ -17,7 +17,7 @@ INTERPRETED = {Path("emqtwist/core/observer.py")}  # adapters inherit from its c
 
 PACKAGES = [
     "twisted[tls]>=24.3",
-    "autobahn>=24.4",
+    "autobahn>=25.10",
     "zope.interface>=6.0",
     "scramp>=1.5",
     "cryptography>=45",

@@ -105,8 +105,15 @@ def test_shell_is_shell(snippet: Snippet) -> None:
     assert (done.returncode, done.stderr) == (0, "")
 
 
+@each_snippet("html")
+def test_a_page_connects_where_a_listener_of_the_same_document_is(snippet: Snippet) -> None:
+    [(port, path)] = re.findall(r"ws://localhost:([0-9]+)(/[a-z]+)", snippet.text)
+    listeners = [listener for each in SNIPPETS if each.language == "ini" for listener in parse(each.text).listener.ws]
+    assert (int(port), path) in [(listener.bind.port, listener.path) for listener in listeners]
+
+
 def test_there_are_snippets_of_every_kind() -> None:
-    assert {each.language for each in SNIPPETS} == {"ini", "mermaid", "python", "sh", "text"}
+    assert {each.language for each in SNIPPETS} == {"html", "ini", "mermaid", "python", "sh", "text"}
     assert any(each.run for each in SNIPPETS)
 
 

@@ -10,7 +10,7 @@ from emqtwist.net.tls.files import BadFile
 
 R = TypeVar("R", bound=TlsRows)
 
-PROTOCOLS: Final = {"ssl": ("mqtt",)}  # that clients may ask for by ALPN
+PROTOCOLS: Final = {"ssl": ("mqtt",), "wss": ("http/1.1",)}  # that clients may ask for by ALPN
 
 
 def loaded_of(config: Config) -> dict[str, Loaded]:

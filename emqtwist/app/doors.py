@@ -3,6 +3,7 @@ from typing import Any
 
 from emqtwist.config import AnyListener, Config, PortListener
 from emqtwist.config.sections.tls import TlsRows
+from emqtwist.config.sections.websocket import WebSocketRows
 from emqtwist.core.door import Door, Terms
 from emqtwist.net.batching import SocketSet
 from emqtwist.net.listeners import Listener
@@ -17,11 +18,18 @@ def listener_of(section: AnyListener, config: Config, turns: Turns, reactor: Any
     """Not bound yet. `credentials` are for those with TLS."""
     no_delay = section.nodelay if isinstance(section, PortListener) else None
     factory = MQTTFactory(turns, reactor, Door(section.label, terms_of(section)), no_delay, config.mqtt.client.max_unsent)
-    if credentials is None:
-        return Listener(section, factory, reactor, sockets)
-    outer = TlsFactory(factory, credentials, patience_of(section, config), reactor)
-    listener = Listener(section, factory, reactor, sockets, outer)
-    outer.refuse = listener.admission.refuse
+    layers: list[Any] = []  # from MQTT outwards
+    websocket = None
+    if isinstance(section, WebSocketRows):
+        from emqtwist.net.websocket.factory import WebSocketFactory  # only where it is needed: Autobahn is large
+        websocket = WebSocketFactory(factory, section, patience_of(section, config), reactor)
+        layers.append(websocket)
+    if credentials is not None:
+        layers.append(TlsFactory([factory, *layers][-1], credentials, patience_of(section, config), reactor))
+    listener = Listener(section, factory, reactor, sockets, layers)
+    listener.websocket = websocket
+    for layer in layers:
+        layer.refuse = listener.admission.refuse
     return listener
 
 
@@ -30,8 +38,10 @@ def configure(listener: Listener, section: AnyListener, config: Config) -> None:
     listener.configure(section)
     listener.factory.door.terms = terms_of(section)
     listener.factory.max_unsent = config.mqtt.client.max_unsent
-    if isinstance(listener.outer, TlsFactory):
-        listener.outer.seconds = patience_of(section, config)
+    if listener.websocket is not None and isinstance(section, WebSocketRows):
+        listener.websocket.configure(section)
+    for layer in listener.layers:
+        layer.seconds = patience_of(section, config)
 
 
 def patience_of(section: AnyListener, config: Config) -> float:

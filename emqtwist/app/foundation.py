@@ -100,6 +100,12 @@ class Foundation:
         if self.keeper is not None:
             self.keeper.guard(self.keeper.tick)  # what fails there is its death, not the ticker's
 
+    def watch_websockets(self) -> None:
+        """Once a second, where there are any: handshakes that take too long, pings."""
+        for listener in self.listeners.values():
+            if listener.websocket is not None:
+                listener.websocket.tick()
+
     def _monitor(self) -> Monitor:
         reports = Reports(self.config.sysmon, self.broker.alarms, self.turns.begin, self.systopics.tell, self.now)
         pools = {"pooler": lambda: len(self.pool.waiting), "reactor": lambda: waiting(self.reactor)}

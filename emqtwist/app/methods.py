@@ -17,12 +17,13 @@ def located(config: Config, folder: str) -> Config:
 
     auth, mqtt = config.auth, config.mqtt
     ssl = tuple(credentials.located(section, folder) for section in config.listener.ssl)
+    wss = tuple(credentials.located(section, folder) for section in config.listener.wss)
     return replace(
         config,
         mqtt=replace(mqtt, acl_file=at(mqtt.acl_file)),
         auth=replace(auth, scram=replace(auth.scram, file=at(auth.scram.file)), file=replace(auth.file, path=at(auth.file.path)),
                      clientid=replace(auth.clientid, path=at(auth.clientid.path))),
-        listener=replace(config.listener, ssl=ssl))
+        listener=replace(config.listener, ssl=ssl, wss=wss))
 
 
 def methods_of(config: Config) -> dict[str, Method]:

@@ -40,6 +40,7 @@ def tree(on: Foundation) -> Supervisor:
         Child("systopics", lambda: Telling(on.systopics, clock)),
         Child("modules", on.modules.supervisor),
         *_certificates(on),
+        *_websockets(on),
         Child("listeners", lambda: Supervisor("listeners", [
             _listening(listener) for listener in on.listeners.values()
         ], clock, intensity=inf)),  # that another program has one port is no reason to close the others
@@ -66,6 +67,13 @@ def _certificates(on: Foundation) -> list[Child]:
     if not certificates.credentials:
         return []
     return [Child("certificates", lambda: Looking(certificates, on.reactor))]
+
+
+def _websockets(on: Foundation) -> list[Child]:
+    """What sees to handshakes and pings, where a listener is for WebSocket."""
+    if all(listener.websocket is None for listener in on.listeners.values()):
+        return []
+    return [Child("websocket", lambda: Periodic("websocket", TICK, on.watch_websockets, on.reactor))]
 
 
 def _listening(listener: Listener) -> Child:

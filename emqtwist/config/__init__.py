@@ -12,7 +12,16 @@ from emqtwist.config.problems import ConfigError, Problem
 from emqtwist.config.sections.acl import AclRule, AclSection
 from emqtwist.config.sections.auth import AuthSection, ScramSection
 from emqtwist.config.sections.defence import BackoffSection, FlappingSection
-from emqtwist.config.sections.listener import AnyListener, ListenerSection, PortListener, SslListener, TcpListener, UnixListener
+from emqtwist.config.sections.listener import (
+    AnyListener,
+    ListenerSection,
+    PortListener,
+    SslListener,
+    TcpListener,
+    UnixListener,
+    WsListener,
+    WssListener,
+)
 from emqtwist.config.sections.log import LogSection
 from emqtwist.config.sections.module import (
     ModuleSection,
@@ -28,6 +37,7 @@ from emqtwist.config.sections.pooler import PoolerSection
 from emqtwist.config.sections.retainer import RetainerSection
 from emqtwist.config.sections.store import StoreSection
 from emqtwist.config.sections.sysmon import SysmonSection
+from emqtwist.config.sections.websocket import WebSocketRows
 from emqtwist.config.tree import Config
 from emqtwist.config.values import Address, SocketFile
 
@@ -37,5 +47,6 @@ __all__ = [
     "MqttSection", "MqueueSection", "NodeSection", "OverloadSection", "PoolerSection", "PortListener", "PresenceModule",
     "Problem", "PubsubSection", "RetainerModule", "RetainerSection", "RewriteModule", "ScramSection", "SessionSection",
     "SocketFile", "SslListener", "StoreSection", "SubscriptionModule", "SysmonSection", "TcpListener", "UnixListener",
+    "WebSocketRows", "WsListener", "WssListener",
     "apply_live", "live_changes", "load", "parse", "validate",
 ]

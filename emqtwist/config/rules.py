@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from itertools import combinations
 
 from emqtwist.config.sections.tls import TlsRows
+from emqtwist.config.sections.websocket import WebSocketRows
 from emqtwist.config.tree import Config
 
 
@@ -18,7 +19,7 @@ class Conflict:
 def conflicts(config: Config) -> Iterator[Conflict]:
     """All conflicts within a configuration."""
     for rule in (watermarks, priorities, public_listeners, authenticators, listener_addresses, listener_names,
-                 listener_certificates, commands_over_tcp, acl_reasons):
+                 listener_certificates, websocket_messages, commands_over_tcp, acl_reasons):
         yield from rule(config)
 
 
@@ -97,6 +98,14 @@ def _certificate_problems(listener: TlsRows) -> Iterator[tuple[str, tuple[str, .
                       ("peer_cert_as_username", listener.peer_cert_as_username != "off")):
         if used and listener.verify == "none":
             yield key, ("verify",), "has no effect unless verify = optional or verify = require"
+
+
+def websocket_messages(config: Config) -> Iterator[Conflict]:
+    """A packet that may come can come."""
+    for listener in config.listener.all():
+        if isinstance(listener, WebSocketRows) and listener.max_message_size < config.mqtt.max_packet_size:
+            yield Conflict((f"listener.{listener.label}.max_message_size", "mqtt.max_packet_size"),
+                           "a WebSocket message has to hold the largest packet: mqtt.max_packet_size is larger")
 
 
 def commands_over_tcp(config: Config) -> Iterator[Conflict]:

@@ -69,6 +69,12 @@ BANNED: Final = "banned"
 LOGIN_BACKOFF: Final = "login_backoff"
 HANDSHAKE_FAILED: Final = "handshake_failed"
 HANDSHAKE_TIMEOUT: Final = "handshake_timeout"
+WEBSOCKET_HANDSHAKE: Final = "websocket_handshake"
+WEBSOCKET_HEADERS: Final = "websocket_headers"
+WEBSOCKET_TIMEOUT: Final = "websocket_timeout"
+WEBSOCKET_PATH: Final = "websocket_path"
+WEBSOCKET_ORIGIN: Final = "websocket_origin"
+WEBSOCKET_PROTOCOL: Final = "websocket_protocol"
 
 REFUSALS: Final[dict[str, str]] = {
     ADDRESS_DENIED: "the listener's rules do not allow the address",
@@ -82,6 +88,12 @@ REFUSALS: Final[dict[str, str]] = {
     LOGIN_BACKOFF: "too many logins from the address have failed",
     HANDSHAKE_FAILED: "the TLS handshake failed",
     HANDSHAKE_TIMEOUT: "the TLS handshake took too long",
+    WEBSOCKET_HANDSHAKE: "not the opening handshake of a WebSocket",
+    WEBSOCKET_HEADERS: "the headers of a WebSocket's opening handshake are larger than allowed",
+    WEBSOCKET_TIMEOUT: "the opening handshake of a WebSocket took too long",
+    WEBSOCKET_PATH: "a WebSocket was asked for at another path than the listener's",
+    WEBSOCKET_ORIGIN: "the page that asks for a WebSocket is of an origin that is not allowed",
+    WEBSOCKET_PROTOCOL: "a WebSocket was asked for without the sub-protocol mqtt",
 }
 
 

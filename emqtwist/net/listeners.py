@@ -1,8 +1,8 @@
 """Listeners: ports and socket files, and who is connected there."""
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any, Final, cast
+from typing import TYPE_CHECKING, Any, Final, cast
 
 from twisted.internet.defer import Deferred, succeed
 from twisted.internet.error import CannotListenError
@@ -21,6 +21,9 @@ from emqtwist.net.protocol import MQTTFactory
 from emqtwist.net.socketfile import Taken, clear, shortest
 from emqtwist.net.tls.layer import TlsFactory
 
+if TYPE_CHECKING:
+    from emqtwist.net.websocket.factory import WebSocketFactory
+
 STARTING: Final = "starting"  # why nobody is accepted
 TOO_FAST: Final = "too fast"
 
@@ -28,22 +31,24 @@ TOO_FAST: Final = "too fast"
 class Listener:
     """Where MQTT clients connect, and those that did. It outlives the part that listens.
 
-    `outer` is what stands around `factory`: a factory that wraps transports, whose `protocols` are all network connections,
-    those in a handshake too. By default it is `factory` itself. With `sockets` connections are served there, without by the
-    reactor's own transport. `watch` is called when the port is lost.
+    `layers` stand around `factory`, the outermost last: factories that wrap transports. `outer` is the last, or `factory`
+    itself; its `protocols` are all network connections, those in a handshake too. With `sockets` connections are served there,
+    without by the reactor's own transport. `watch` is called when the port is lost.
     """
 
     log = Logger()
 
     def __init__(self, section: AnyListener, factory: MQTTFactory, reactor: Any, sockets: SocketSet | None = None,
-                 outer: ServerFactory | None = None) -> None:
+                 layers: Sequence[ServerFactory] = ()) -> None:
         self.section = section
         self.factory = factory
         self.name = section.label
-        self.outer: Any = factory if outer is None else outer
+        self.layers: Sequence[Any] = layers
+        self.outer: Any = [factory, *layers][-1]
         self.admission = Admission(self.name, section, self._count, factory.turns.broker.metrics)
         self.entrance = Entrance(self.outer, self.admission, reactor, self._lost)
         self.watch: Callable[[], object] | None = None
+        self.websocket: WebSocketFactory | None = None  # where it is one of the layers
         self._reactor = reactor
         self._sockets = sockets
         self._port: IListeningPort | None = None

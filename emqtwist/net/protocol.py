@@ -72,6 +72,13 @@ class MQTTProtocol(Protocol):
             self._resting = True
             self.transport.pauseProducing()
 
+    def fail(self, error: MQTTError) -> None:
+        """What carries the packets is broken by the client: tell it why, and close."""
+        turns = self.factory.turns
+        if not turns.reading:
+            turns.begin()
+        self.connection.fail(error)
+
     def proceed(self) -> None:
         """Called in the flush after the decision that the connection waits for."""
         gauged = self.connection.broker.circle.gauged

@@ -6,7 +6,6 @@ from twisted.internet.tcp import Connection as StockTransport
 from emqtwist.core.connection import Connection
 from emqtwist.net.batching import SocketSet, Stream
 from emqtwist.net.protocol import MQTTProtocol
-from emqtwist.net.tls.layer import TlsLayer
 from emqtwist.net.turns import Turns
 
 
@@ -25,7 +24,7 @@ def unsent(reactor: object, sockets: SocketSet | None, turns: Turns) -> Iterator
 
 
 def innermost(protocol: object) -> MQTTProtocol | None:
-    """The protocol of MQTT behind the layers that stand before it; None while there is none."""
-    while isinstance(protocol, TlsLayer):
-        protocol = protocol.protocol
-    return protocol if isinstance(protocol, MQTTProtocol) else None
+    """The protocol of MQTT behind the layers that stand before it; None while there is none. Layers call it `protocol`."""
+    while protocol is not None and not isinstance(protocol, MQTTProtocol):
+        protocol = getattr(protocol, "protocol", None)
+    return protocol

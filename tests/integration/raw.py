@@ -9,6 +9,7 @@ from emqtwist.mqtt.decoder import Decoder
 from emqtwist.mqtt.encoder import encode
 from emqtwist.mqtt.packets import Connack, Connect, Packet, Suback, Subscribe, Will
 from tests.integration.program import LIMIT
+from tests.websockets import BINARY, CLOSE, Frames, frame, request
 
 P = TypeVar("P", bound=Packet)
 
@@ -50,7 +51,7 @@ class RawClient:
     def next(self, kind: type[P]) -> P:
         """The next packet, which has to be of this kind."""
         while not self._packets:
-            received = self.socket.recv(65536)
+            received = self._read()
             assert received, f"closed, no {kind.__name__}"
             self._packets = self._decoder.feed(received)
             assert self._decoder.error is None, self._decoder.error
@@ -58,9 +59,13 @@ class RawClient:
         assert isinstance(packet, kind), packet
         return packet
 
+    def _read(self) -> bytes:
+        """Some bytes of packets; none at the end."""
+        return self.socket.recv(65536)
+
     def is_closed(self) -> bool:
         """Whether the connection is closed, and nothing came before its end."""
-        return not self._packets and not self.socket.recv(1)
+        return not self._packets and not self._read()
 
     def connect(self, client_id: str, will: Will | None = None) -> Connack:
         self.send(Connect(self.version, client_id, will=will))
@@ -72,3 +77,48 @@ class RawClient:
         """The reason codes."""
         self.send(Subscribe(1, [(topic_filter, qos)]))
         return self.next(Suback).reason_codes
+
+
+class RawWebSocket(RawClient):
+    """The same over WebSocket: a frame for each packet. `close_code` is that of the server's CLOSE, None before it has come."""
+
+    def __init__(self, port: int, version: int = MQTT_5_0, asking: bytes = b"", tls: SSLContext | None = None) -> None:
+        super().__init__(port, version, tls=tls)
+        self.close_code: int | None = None
+        self._frames = Frames()
+        self._came: list[tuple[int, bytes]] = []
+        self.socket.sendall(asking or request())
+
+    @property
+    def status(self) -> int:
+        """Of HTTP."""
+        while not self._frames.status:
+            self._came += self._frames.feed(self._some())
+        return self._frames.status
+
+    def send(self, packet: Packet) -> None:
+        assert self.status == 101
+        self.socket.sendall(frame(encode(packet, self.version)))
+
+    def next_frame(self) -> tuple[int, bytes]:
+        """Its opcode and payload; (CLOSE, nothing) at the end of the connection."""
+        while not self._came:
+            data = self._some()
+            self._came += self._frames.feed(data)
+            if not data:
+                return CLOSE, b""
+        return self._came.pop(0)
+
+    def _some(self) -> bytes:
+        try:
+            return self.socket.recv(65536)
+        except ConnectionResetError:
+            return b""
+
+    def _read(self) -> bytes:
+        opcode, payload = self.next_frame()
+        while opcode not in (BINARY, CLOSE):
+            opcode, payload = self.next_frame()
+        if opcode == CLOSE and payload:
+            self.close_code = int.from_bytes(payload[:2], "big")
+        return payload if opcode == BINARY else b""

@@ -9,12 +9,14 @@ from secrets import token_hex
 import pytest
 
 from tests.integration.brokers import RunningBroker
-from tests.integration.clients.kinds import KINDS, Kind
+from tests.integration.clients.kinds import KINDS, OVER_WEBSOCKET, Kind
 from tests.integration.clients.vocabulary import Client, Message, Opening
 
 KIB = 1024
-ALL = [pytest.param((kind, version), id=f"{kind.name}-{version}") for kind in KINDS for version in kind.versions]
-MQTT_5 = [pytest.param((kind, "5.0"), id=kind.name) for kind in KINDS if "5.0" in kind.versions]
+EVERY = (*KINDS, *OVER_WEBSOCKET)
+WEBSOCKETS = "listener.ws.browsers.bind = 127.0.0.1:0\n"
+ALL = [pytest.param((kind, version), id=f"{kind.name}-{version}") for kind in EVERY for version in kind.versions]
+MQTT_5 = [pytest.param((kind, "5.0"), id=kind.name) for kind in EVERY if "5.0" in kind.versions]
 in_mqtt_5 = pytest.mark.parametrize("speaker", MQTT_5, indirect=True)
 numbers = count(1)
 Resting = dict[str, list[Client]]
@@ -23,16 +25,18 @@ Resting = dict[str, list[Client]]
 class Speaker:
     """Makes clients of one kind that speak one version."""
 
-    def __init__(self, kind: Kind, version: str, port: int, resting: Resting, leaving: ExitStack) -> None:
+    def __init__(self, kind: Kind, version: str, broker: RunningBroker, resting: Resting, leaving: ExitStack) -> None:
         self.kind = kind
         self.version = version
-        self.port = port
+        self.broker = broker
         self._resting = resting.setdefault(kind.name, [])
         self._leaving = leaving
 
     def opening(self) -> Opening:
         """That of a client whose session begins and ends with its connection."""
-        return Opening(port=self.port, version=self.version, client_id=f"c{next(numbers)}")
+        listener = "ws.browsers" if self.kind.websocket else "tcp.default"
+        return Opening(port=self.broker.ports[listener], version=self.version, client_id=f"c{next(numbers)}",
+                       websocket=self.kind.websocket)
 
     def client(self) -> Client:
         client = self._resting.pop() if self._resting else self.kind.make()
@@ -67,7 +71,7 @@ def resting() -> Iterator[Resting]:
 
 
 def run_broker(folder: Path, configuration: str = "") -> Iterator[RunningBroker]:
-    broker = RunningBroker(folder, configuration)
+    broker = RunningBroker(folder, WEBSOCKETS + configuration)
     yield broker
     broker.program.terminate()
     output = [*broker.program.output, *broker.program.rest()]
@@ -88,7 +92,7 @@ def roomy_broker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningBr
 def speaking(broker: RunningBroker, resting: Resting) -> Iterator[Speaking]:
     """Makes a Speaker, whose clients leave the broker at the end."""
     with ExitStack() as leaving:
-        yield lambda kind, version: Speaker(kind, version, broker.port, resting, leaving)
+        yield lambda kind, version: Speaker(kind, version, broker, resting, leaving)
 
 
 @pytest.fixture(params=ALL)
@@ -201,8 +205,11 @@ def test_900_kib_pass_with_the_defaults(speaker: Speaker, topic: str) -> None:
     assert subscriber.receive() == message
 
 
+@pytest.mark.parametrize("speaker", [
+    param for param in ALL if not str(param.id).startswith(("paho-websocket", "aiomqtt-websocket"))
+], indirect=True)  # over WebSocket paho-mqtt 2.2 forgets a packet of which the socket takes a part only
 def test_8_mib_pass_with_the_limit_raised(speaker: Speaker, topic: str, roomy_broker: RunningBroker) -> None:
-    speaker.port = roomy_broker.port
+    speaker.broker = roomy_broker
     subscriber, publisher = speaker.subscribed(topic, 2), speaker.connected()
     message = Message(topic=topic, payload=bytes(range(256)) * (8 * KIB * KIB // 256), qos=2)
     publisher.publish(message)
@@ -235,7 +242,7 @@ def test_the_receiver_sees_what_the_publisher_said(speaker: Speaker, topic: str)
 
 
 def test_all_clients_hear_each_other(speaking: Speaking, topic: str) -> None:
-    speakers = [speaking(kind, version) for kind in KINDS if not kind.missing() for version in kind.versions]
+    speakers = [speaking(kind, version) for kind in EVERY if not kind.missing() for version in kind.versions]
     subscribers = [speaker.subscribed(topic, 2) for speaker in speakers]
     sent = [Message(topic=topic, payload=f"{speaker.kind.name} {speaker.version}".encode(), qos=number % 3)
             for number, speaker in enumerate(speakers)]

@@ -77,6 +77,19 @@ def test_listener_ssl_bind(folder: Path) -> None:
     assert [(port, interface) for port, _, _, interface in memory.tcpServers] == [(2883, "::1")]
 
 
+def test_listener_ws_bind() -> None:
+    memory = MemoryReactorClock()
+    BrokerService(parse("[listener.ws.a]\nbind = [::1]:2883\n"), memory).startService()
+    assert [(port, interface) for port, _, _, interface in memory.tcpServers] == [(2883, "::1")]
+
+
+def test_listener_wss_bind(folder: Path) -> None:
+    memory = MemoryReactorClock()
+    pair = Authority(folder).server()
+    BrokerService(parse(f"[listener.wss.a]\nbind = [::1]:2883\n{pair.lines}"), memory).startService()
+    assert [(port, interface) for port, _, _, interface in memory.tcpServers] == [(2883, "::1")]
+
+
 async def test_listener_unix_bind(folder: Path) -> None:
     async with running("listener.unix.a.bind = a", f"listener.unix.b.bind = {folder}/b") as broker:
         for path in (folder / "a", folder / "b"):

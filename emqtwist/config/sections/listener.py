@@ -5,6 +5,7 @@ from typing import ClassVar, Final
 from emqtwist.config.access import ACCESS, Access
 from emqtwist.config.rows import named, row
 from emqtwist.config.sections.tls import TlsRows
+from emqtwist.config.sections.websocket import WebSocketRows
 from emqtwist.config.values import (
     BIND,
     BIND_FILE,
@@ -68,7 +69,7 @@ class AnyListener:
     handshake_timeout: float = row(
         "auto", DURATION, live=True, words={"auto": 0.0}, test=TERMS,
         meaning="Time that a client has from its connection to CONNECT. `auto`: `mqtt.client.idle_timeout`. "
-                "A TLS handshake before that may take as long.")
+                "A handshake of TLS or WebSocket before that may take as long.")
     mountpoint: str = row(
         "", Text("levels of a topic that end with /, without wildcards", r"([^$+#\0][^+#\0]*/)?"), live=True, test=MOUNT,
         meaning="What comes before all topics of the clients here, and is taken off on the way to them. `%c` is the Client "
@@ -135,12 +136,28 @@ class SslListener(PortListener, TlsRows):
 
 
 @dataclass(frozen=True, kw_only=True)
+class WsListener(PortListener, WebSocketRows):
+    """An address that clients connect to over WebSocket, browsers among them."""
+
+    kind = "ws"
+
+
+@dataclass(frozen=True, kw_only=True)
+class WssListener(PortListener, TlsRows, WebSocketRows):
+    """An address that clients connect to over WebSocket and TLS: both their rows."""
+
+    kind = "wss"
+
+
+@dataclass(frozen=True, kw_only=True)
 class ListenerSection:
     """All listeners."""
 
     tcp: tuple[TcpListener, ...] = named(TcpListener, TcpListener(name="default", bind=Address("127.0.0.1", 1883)))
     unix: tuple[UnixListener, ...] = named(UnixListener)
     ssl: tuple[SslListener, ...] = named(SslListener)
+    ws: tuple[WsListener, ...] = named(WsListener)
+    wss: tuple[WssListener, ...] = named(WssListener)
 
     def all(self) -> tuple[AnyListener, ...]:
-        return (*self.tcp, *self.unix, *self.ssl)
+        return (*self.tcp, *self.unix, *self.ssl, *self.ws, *self.wss)

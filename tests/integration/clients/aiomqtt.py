@@ -30,7 +30,8 @@ class AiomqttClient:
         self._client = Client(
             "127.0.0.1", opening.port, identifier=opening.client_id, protocol=ProtocolVersion(VERSIONS[opening.version]),
             clean_session=None if is_5 else opening.clean, clean_start=opening.clean if is_5 else MQTT_CLEAN_START_FIRST_ONLY,
-            properties=connect_properties(opening), will=_will(opening), timeout=30)
+            properties=connect_properties(opening), will=_will(opening), timeout=30,
+            transport="websockets" if opening.websocket else "tcp", websocket_path="/mqtt" if opening.websocket else None)
         await self._context.enter_async_context(self._client)
 
     async def subscribe(self, topic_filter: str, qos: int) -> None:

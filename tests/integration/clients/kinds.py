@@ -1,7 +1,7 @@
 """The clients that the tests use: what they are called, which versions they speak, how they start."""
 import sys
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib.util import find_spec
 from shutil import which
 
@@ -25,6 +25,7 @@ class Kind:
     missing: Callable[[], str]
     correlation_data: bytes = bytes(range(256))
     user_properties: tuple[tuple[str, str], ...] = INTERLEAVED
+    websocket: bool = False
 
 
 def _python(package: str, versions: tuple[str, ...] = ALL) -> Kind:
@@ -63,3 +64,7 @@ KINDS = (
     # Its user properties are an object: each name once, in one order.
     Kind("mqttjs", ALL, _mqttjs, _no_mqttjs, user_properties=(("z", "1"), ("z", "2"), ("a", "ä"))),
 )
+BY_NAME = {kind.name: kind for kind in KINDS}
+OVER_WEBSOCKET = tuple(
+    replace(BY_NAME[name], name=f"{name}-websocket", versions=versions, websocket=True)
+    for name, versions in (("paho", ("3.1.1", "5.0")), ("aiomqtt", ("5.0",)), ("mqttjs", ALL)))

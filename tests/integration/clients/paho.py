@@ -26,7 +26,8 @@ class PahoClient:
         is_5 = opening.version == "5.0"
         self._client = client = Client(
             CallbackAPIVersion.VERSION2, opening.client_id, clean_session=None if is_5 else opening.clean,
-            protocol=VERSIONS[opening.version], reconnect_on_failure=False)
+            protocol=VERSIONS[opening.version], reconnect_on_failure=False,
+            transport="websockets" if opening.websocket else "tcp")
         client.on_connect = self._on_connect
         client.on_subscribe = self._on_subscribe
         client.on_disconnect = self._on_disconnect

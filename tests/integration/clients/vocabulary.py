@@ -38,7 +38,8 @@ class Message:
 
 @dataclass(frozen=True, kw_only=True)
 class Opening:
-    """How a client connects. `version` is 3.1, 3.1.1 or 5.0; `expiry` in seconds holds for 5.0 clients that are not clean."""
+    """How a client connects, over WebSocket or TCP. `version` is 3.1, 3.1.1 or 5.0; `expiry` in seconds holds for 5.0 clients
+    that are not clean."""
 
     port: int
     version: str
@@ -46,6 +47,7 @@ class Opening:
     clean: bool = True
     expiry: int = 3600
     will: Message | None = None
+    websocket: bool = False
 
     def to_json(self) -> str:
         will = None if self.will is None else self.will.to_json()

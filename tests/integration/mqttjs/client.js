@@ -69,7 +69,7 @@ function open (argument) {
     options.will = { topic, payload: binary(will.payload), qos, retain, properties: properties(will) }
   }
   messages.length = waiting.length = 0
-  client = mqtt.connect(`mqtt://127.0.0.1:${opening.port}`, options)
+  client = mqtt.connect(`${opening.websocket ? 'ws' : 'mqtt'}://127.0.0.1:${opening.port}/mqtt`, options)
   client.on('message', (topic, payload, packet) => {
     const message = received(topic, payload, packet)
     if (waiting.length) waiting.shift()(message)

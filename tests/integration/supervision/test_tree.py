@@ -31,6 +31,7 @@ from emqtwist.core.journal import Journal
 from emqtwist.core.pool import Key
 from emqtwist.mqtt.packets import Connack, Publish, Will
 from emqtwist.mqtt.properties import Properties
+from emqtwist.net.websocket.factory import WebSocketFactory
 from emqtwist.services import supervisor, systopics
 from emqtwist.services.collector import Collector
 from emqtwist.services.keeper import Keeper
@@ -41,12 +42,12 @@ from emqtwist.storage.errors import StoreError
 from emqtwist.storage.sqlite.client import SQLiteStore
 from tests.authorities import Authority
 from tests.integration.program import run
-from tests.integration.supervision.traffic import PATIENCE, Talker, Traffic, join, until
+from tests.integration.supervision.traffic import PATIENCE, Talker, Traffic, WebSocketTalker, join, until
 from tests.jobs import Failed, Trial
 from tests.oracles import Oracle
 from tests.transports import IO
 
-LISTENERS: Final = ("tcp.default", "unix.local", "ssl.external")
+LISTENERS: Final = ("tcp.default", "unix.local", "ssl.external", "ws.browsers")
 
 
 class Planted(Exception):
@@ -70,7 +71,9 @@ class Place:
             f"listener.unix.local.bind = {folder / 's'}\n"
             "module.subscription.enable = on\nmodule.subscription.topics = given/%c=1\n"
             "module.rewrite.enable = on\nmodule.rewrite.rule.1 = old/# ^old/(.+)$ new/$1\n"
-            f"[listener.ssl.external]\nbind = 127.0.0.1:0\n{Authority(folder).server().lines}"), reactor)
+            f"[listener.ssl.external]\nbind = 127.0.0.1:0\n{Authority(folder).server().lines}"
+            "[listener.ws.browsers]\nbind = 127.0.0.1:0\nhandshake_timeout = 1s\n"), reactor)
+        self.ports: dict[str, int] = {}
         self.path = str(folder / "s")
         self.service.root.add(Child("collector", lambda: Collector(cast(Any, reactor))))
         self.traffic = Traffic(0)
@@ -79,7 +82,7 @@ class Place:
         self.service.startService()
         await self.service.when_ready()
         self.traffic.port = self.service.port()
-        self.tls_port = self.service.port("ssl.external")
+        self.ports = {name: listener.port for name, listener in self.service.listeners.items()}
         await self.traffic.start()
         await self.traffic.flow()
 
@@ -89,9 +92,14 @@ class Place:
 
     def where(self, listener: str) -> int | str:
         """What it listens at, from its first start on."""
-        if listener.startswith("ssl"):
-            return self.tls_port
-        return self.path if listener.startswith("unix") else self.traffic.port
+        return self.ports[listener] or self.path
+
+    async def visitor(self, listener: str, client_id: str) -> Talker:
+        """A client that has come in at a listener."""
+        talker = WebSocketTalker() if listener.startswith("ws.") else Talker()
+        await join(talker, self.where(listener), listener.startswith("ssl"))
+        await talker.enter(client_id)
+        return talker
 
     async def until_restarted(self, path: str, times: int = 1) -> None:
         await until(lambda: self.root.find(path).restarts >= times)
@@ -185,6 +193,7 @@ async def kill_listeners(place: Place) -> None:
 
 async def kill_listener(place: Place, name: str) -> None:
     """As it accepts; others wait to be accepted."""
+    guests = [await place.visitor(each, f"guest at {each}") for each in LISTENERS]
     port = cast(Any, place.service.listeners[name])._port
     if IO == "engine":
         port.socket = Deaf(port.socket)
@@ -195,7 +204,9 @@ async def kill_listener(place: Place, name: str) -> None:
     if IO != "engine":
         port.connectionLost(Failure(Planted()))  # as the reactor does when it cannot read
     await comes_back(place, name)
-    for talker in waiting:
+    for guest in guests:  # at this listener, too
+        assert await guest.subscribe(b"a", 1) == [1]
+    for talker in [*waiting, *guests]:
         talker.abort()
 
 
@@ -217,11 +228,8 @@ async def comes_back(place: Place, name: str) -> None:
     listener = place.service.listeners[name]
     await until(lambda: place.root.find(f"listeners/{name}").restarts or place.root.find("listeners").restarts)
     await until(lambda: listener.is_bound)
-    assert (place.service.port(), place.service.port("ssl.external")) == (place.traffic.port, place.tls_port)
-    talker = Talker()
-    await join(talker, place.where(name), name.startswith("ssl"))
-    await talker.enter("late")
-    talker.abort()
+    assert listener.port == place.ports[name]
+    (await place.visitor(name, "late")).abort()
 
 
 async def kill_worker(place: Place, path: str) -> None:
@@ -371,13 +379,24 @@ def raise_killed() -> None:
     raise Killed("planted")
 
 
+async def kill_websocket(place: Place) -> None:
+    """As it looks at a handshake that takes too long, which the next one ends; who is connected stays."""
+    guest, shy = await place.visitor("ws.browsers", "guest"), WebSocketTalker(shy=True)
+    await join(shy, place.where("ws.browsers"))
+    await place.break_once(WebSocketFactory, "tick")
+    assert not shy.lost
+    await until(lambda: shy.lost)
+    assert await guest.subscribe(b"a", 1) == [1]
+    guest.abort()
+
+
 async def kill_collector(place: Place) -> None:
     await place.break_once(gc, "freeze")
 
 
 KILLS: Final[dict[str, Callable[[Place], Awaitable[None]]]] = {
     "store": kill_storage, "store/process": kill_store, "keeper": kill_keeper, "ticker": kill_ticker, "systopics": kill_systopics,
-    "listeners": kill_listeners, "collector": kill_collector,
+    "websocket": kill_websocket, "listeners": kill_listeners, "collector": kill_collector,
     "access_control": partial(kill_asking, path="access_control"), "access_control/hashing": kill_hashing,
     "access_control/asking": partial(kill_asking, path="access_control/asking"),
     **{f"listeners/{name}": partial(kill_listener, name=name) for name in LISTENERS},

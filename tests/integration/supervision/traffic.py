@@ -29,6 +29,7 @@ from emqtwist.mqtt.packets import (
     Will,
 )
 from emqtwist.mqtt.properties import Properties
+from tests.websockets import BINARY, Frames, frame, request
 
 WINDOW: Final = 20  # publications under way
 PATIENCE: Final = 30.0  # seconds after which a test gives up
@@ -89,6 +90,27 @@ class Talker(Protocol):
         suback = await self.next()
         assert isinstance(suback, Suback)
         return suback.reason_codes
+
+
+class WebSocketTalker(Talker):
+    """The same in frames; `shy` ones do not begin the handshake."""
+
+    def __init__(self, shy: bool = False) -> None:
+        super().__init__()
+        self._shy = shy
+        self._frames = Frames()
+
+    def connectionMade(self) -> None:
+        if not self._shy:
+            cast(Any, self.transport).write(request())
+
+    def send(self, packet: Packet) -> None:
+        cast(Any, self.transport).write(frame(encode(packet, c.MQTT_5_0)))
+
+    def dataReceived(self, data: bytes) -> None:
+        for opcode, payload in self._frames.feed(data):
+            assert opcode == BINARY
+            super().dataReceived(payload)
 
 
 class Publisher(Talker):

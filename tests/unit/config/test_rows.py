@@ -84,10 +84,10 @@ def test_parts_are_the_modules_there_are(checkout: Path) -> None:
 
 def test_a_row_without_a_live_mark_waits_for_a_restart() -> None:
     assert sorted(dotted for dotted, row in ROWS.items() if not row.live) == [
-        "ctl.bind", "ctl.certificate", "ctl.private_key", "ctl.secret", "ctl.socket",
-        "listener.ssl.backlog", "listener.ssl.bind", "listener.tcp.backlog", "listener.tcp.bind", "listener.unix.backlog",
-        "listener.unix.bind", "log.file", "log.file_count", "log.file_size", "log.format", "log.syslog",
-        "log.syslog_facility", "log.syslog_prefix", "mqtt.allow_anonymous",
+        "ctl.bind", "ctl.certificate", "ctl.private_key", "ctl.secret", "ctl.socket", "listener.ssl.backlog",
+        "listener.ssl.bind", "listener.tcp.backlog", "listener.tcp.bind", "listener.unix.backlog", "listener.unix.bind",
+        "listener.ws.backlog", "listener.ws.bind", "listener.wss.backlog", "listener.wss.bind", "log.file", "log.file_count",
+        "log.file_size", "log.format", "log.syslog", "log.syslog_facility", "log.syslog_prefix", "mqtt.allow_anonymous",
         "mqtt.pubsub.route_cache", "node.data_dir", "node.io", "node.name", "node.plugins", "store.durability",
         "store.max_size", "store.sync_interval", "store.type"]
 

@@ -2,6 +2,7 @@
 from collections.abc import Callable
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import cast
 
 import pytest
 from twisted.internet.address import IPv4Address
@@ -30,6 +31,8 @@ from emqtwist.net.protocol import MQTTFactory
 from emqtwist.net.tls.credentials import Credentials, Loaded
 from emqtwist.net.tls.layer import TlsFactory
 from emqtwist.net.turns import Turns
+from emqtwist.net.websocket.factory import WebSocketFactory
+from emqtwist.net.websocket.protocol import WebSocket
 from emqtwist.services.pooler import Pool, Pooler
 from tests.authorities import Authority
 from tests.halls import section_of
@@ -37,6 +40,7 @@ from tests.methods import NAME, Method, auth, more, no, opening, yes
 from tests.peers import Peer, World
 from tests.threads import HeldThreads, ThreadedClock
 from tests.unit.core import test_causes, test_metrics, test_stats
+from tests.websockets import request
 from tests.wires import Caller
 
 Scene = Callable[[World], object]
@@ -122,6 +126,23 @@ def shaking(seconds: float) -> Scene:
         layer.makeConnection(StringTransport())
         clock.advance(seconds)
         layer.connectionLost()
+
+    return scene
+
+
+def upgrading(asking: bytes, seconds: float = 0.0) -> Scene:
+    """A listener for WebSocket is asked for one, and waits some time."""
+    def scene(world: World) -> None:
+        clock = Clock()
+        [section] = parse("[listener.ws.a]\nbind = 127.0.0.1:0\norigins = https://example.org").listener.ws
+        factory = MQTTFactory(Turns(world.broker, clock, clock.seconds), clock, Door("ws.a"), True, 65536)
+        outer = WebSocketFactory(factory, section, 30.0, clock)
+        outer.refuse = Admission("ws.a", section, lambda: 0, world.broker.metrics).refuse
+        layer = cast(WebSocket, outer.buildProtocol(IPv4Address("TCP", "127.0.0.1", 5000)))
+        layer.makeConnection(StringTransport())
+        layer.dataReceived(asking)
+        clock.advance(seconds)
+        outer.tick()
 
     return scene
 
@@ -213,6 +234,12 @@ MOVES: dict[str, Scene] = {
     "refused_connection_rate": crowded("connection_rate_per_address = 1"),
     "refused_handshake_failed": shaking(29.0),
     "refused_handshake_timeout": shaking(30.0),
+    "refused_websocket_handshake": upgrading(request(Upgrade="")),
+    "refused_websocket_headers": upgrading(request(Cookie="x" * 20_000)),
+    "refused_websocket_timeout": upgrading(b"GET", 30.0),
+    "refused_websocket_path": upgrading(request("/other")),
+    "refused_websocket_origin": upgrading(request(origin="https://evil.test")),
+    "refused_websocket_protocol": upgrading(request(protocols="chat")),
     "refused_banned": guarded(ban_here),
     "refused_login_backoff": guarded(fail_here),
 }
