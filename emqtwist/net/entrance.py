@@ -8,9 +8,11 @@ from twisted.internet.protocol import Protocol, ServerFactory, connectionDone
 from twisted.python.failure import Failure
 
 from emqtwist.core.causes import BAD_PROXY_HEADER, NO_PROXY_HEADER
+from emqtwist.core.door import Certificate
 from emqtwist.net.address import describe
 from emqtwist.net.admission import Admission
 from emqtwist.net.batching import Stream
+from emqtwist.net.protocol import MQTTProtocol
 from emqtwist.net.proxy import Proxied, ProxyParser, ProxyRefused
 
 VERSIONS: Final = {"v1": (1,), "v2": (2,), "any": (1, 2)}
@@ -82,7 +84,7 @@ class HeaderReader(Protocol):
             return
         if found is not None:
             self._finish()
-            self._make_way(self._client(found))
+            self._make_way(self._client(found), found.common_name)
 
     def _client(self, found: Proxied) -> IAddress:
         """Whom the proxy speaks for: itself, where it names nobody."""
@@ -90,7 +92,7 @@ class HeaderReader(Protocol):
             return self._sender
         return (IPv6Address if ":" in found.address else IPv4Address)("TCP", found.address, found.port)
 
-    def _make_way(self, client: IAddress) -> None:
+    def _make_way(self, client: IAddress, common_name: str) -> None:
         protocol = self._entrance.enter(client)
         if protocol is None:
             self.transport.abortConnection()
@@ -102,6 +104,8 @@ class HeaderReader(Protocol):
         else:
             transport.getPeer = lambda: client  # Twisted's own has no other way
         protocol.makeConnection(transport)
+        if common_name and isinstance(protocol, MQTTProtocol):  # TLS or WebSocket may be in between
+            protocol.connection.peer.certificate = Certificate(common_name, "", ())
         if rest:
             protocol.dataReceived(rest)
 

@@ -62,6 +62,18 @@ async def test_the_client_is_known_by_its_own_address(kind: str, header: bytes, 
             assert await deferToThread(client.subscribe, b"a") == [0]
 
 
+async def test_the_name_in_a_certificate_that_the_proxy_has_verified_is_the_clients() -> None:
+    verified = b"\x20\x00\x0d\x07\0\0\0\0\x22\x00\x05alice"
+    header = SIGNATURE + b"\x21\x11\x00" + bytes([len(ADDRESSES + verified)]) + ADDRESSES + verified
+    async with running(*lines("tcp", "proxy_protocol = v2")) as broker:
+        for sent, name in ((header, "alice"), (V2, None)):
+            with call(broker, "tcp.a") as client:
+                assert (await deferToThread(come, client, sent)).reason_code == 0
+                certificate = connection_of(broker, "tcp.a").client().certificate
+                assert (None if certificate is None else certificate.cn) == name
+            await broker.listeners["tcp.a"].factory.when_empty()
+
+
 @pytest.mark.parametrize(("kind", "address"), [("tcp", "127.0.0.1"), ("unix", "")])
 @pytest.mark.parametrize("header", [UNKNOWN, LOCAL])
 async def test_a_proxy_that_speaks_for_nobody_is_the_client_itself(kind: str, address: str, header: bytes) -> None:
