@@ -33,24 +33,28 @@ class Authentication:
         self._config = config
         self._control = control
         self._hashing = hashing
-        made = authenticators_of(config.auth, hashing.submit)
+        made = authenticators_of(config, hashing.submit)
         self._stages = [control.stage(name, each, config.auth) for name, each in made.items()]
         self._decoy = _decoy(hashing) if HASHING & made.keys() else None
 
     def apply(self) -> None:
         """Go by it from now on."""
         self._hashing.configure(hashing_section(self._config))
-        self._control.configure(self._config.auth, self._stages, {}, self._decoy)
+        orders = {each.label: each.authenticators for each in self._config.listener.all() if each.authenticators is not None}
+        self._control.configure(self._config.auth, self._stages, orders, self._decoy)
 
 
-def authenticators_of(section: AuthSection, hashing: "Hashing") -> Mapping[str, Any]:
-    """All that are named, by name."""
-    return {name: MAKERS[name](section, hashing) for name in section.order}
+def authenticators_of(config: Config, hashing: "Hashing") -> Mapping[str, Any]:
+    """All that are named anywhere, by name."""
+    names = dict.fromkeys(config.auth.order)
+    for listener in config.listener.all():
+        names |= dict.fromkeys(listener.authenticators or ())
+    return {name: MAKERS[name](config.auth, hashing) for name in names}
 
 
 def check(config: Config) -> None:
     """Make them as for a start; ConfigError where that is not possible."""
-    for each in authenticators_of(config.auth, _not_now).values():
+    for each in authenticators_of(config, _not_now).values():
         each.close()
 
 

@@ -3,6 +3,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import combinations
 
+from emqtwist.config.sections.listener import AnyListener
 from emqtwist.config.sections.tls import TlsRows
 from emqtwist.config.sections.websocket import WebSocketRows
 from emqtwist.config.tree import Config
@@ -42,7 +43,7 @@ def public_listeners(config: Config) -> Iterator[Conflict]:
     for listener in config.listener.all():
         if isinstance(listener, TlsRows) and listener.verify == "require" and listener.peer_cert_as_username != "off":
             continue  # an authority tells
-        if not listener.bind.is_loopback() and config.mqtt.allow_anonymous == "loopback" and not authenticates(config):
+        if not listener.bind.is_loopback() and config.mqtt.allow_anonymous == "loopback" and not authenticates(config, listener):
             yield Conflict(
                 (f"listener.{listener.label}.bind", "mqtt.allow_anonymous"),
                 "other machines can connect here, and there is no authentication to tell who they are: listen at "
@@ -50,19 +51,23 @@ def public_listeners(config: Config) -> Iterator[Conflict]:
                 "[mqtt] to let everybody in")
 
 
-def authenticates(config: Config) -> bool:
-    """Whether clients can prove who they are."""
-    return bool(config.auth.scram.file or config.auth.order)
+def authenticates(config: Config, listener: AnyListener) -> bool:
+    """Whether clients of a listener can prove who they are."""
+    own = listener.authenticators
+    return bool(config.auth.scram.file or (config.auth.order if own is None else own))
 
 
 def authenticators(config: Config) -> Iterator[Conflict]:
     """Who is asked has what it needs to answer."""
     needs = {"file": ("auth.file.path", config.auth.file.path), "clientid": ("auth.clientid.path", config.auth.clientid.path),
              "python": ("auth.python.object", config.auth.python.object)}
-    for name in config.auth.order:
-        key, value = needs[name]
-        if not value:
-            yield Conflict(("auth.order", key), f"{name} needs {key}")
+    lists = {"auth.order": config.auth.order}
+    lists |= {f"listener.{each.label}.authenticators": each.authenticators or () for each in config.listener.all()}
+    for written, names in lists.items():
+        for name in names:
+            key, value = needs[name]
+            if not value:
+                yield Conflict((written, key), f"{name} needs {key}")
 
 
 def listener_addresses(config: Config) -> Iterator[Conflict]:

@@ -4,6 +4,7 @@ from typing import ClassVar, Final
 
 from emqtwist.config.access import ACCESS, Access
 from emqtwist.config.rows import named, row
+from emqtwist.config.sections.auth import ASKED, KINDS
 from emqtwist.config.sections.tls import TlsRows
 from emqtwist.config.sections.websocket import WebSocketRows
 from emqtwist.config.values import (
@@ -74,6 +75,9 @@ class AnyListener:
         "", Text("levels of a topic that end with /, without wildcards", r"([^$+#\0][^+#\0]*/)?"), live=True, test=MOUNT,
         meaning="What comes before all topics of the clients here, and is taken off on the way to them. `%c` is the Client "
                 "Identifier, `%u` the User Name. Empty: nothing.")
+    authenticators: tuple[str, ...] | None = row(
+        "auth.order", KINDS, live=True, words={"auth.order": None, "nobody": ()}, test=ASKED,
+        meaning="Who is asked about the clients of this listener, in the place of `auth.order`.")
     proxy_protocol: str = row(
         "off", Choice("off", "v1", "v2", "any"), live=True, test=PROXY,
         meaning="Version of the PROXY protocol whose header stands before all else, from a proxy that tells whom it speaks "

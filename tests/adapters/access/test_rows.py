@@ -59,6 +59,19 @@ def test_auth_order(monkeypatch: pytest.MonkeyPatch, files: Path) -> None:
     assert place.enter("x", "alice", b"pen") == c.SUCCESS  # of this machine, and nobody is asked
 
 
+def test_listener_authenticators(monkeypatch: pytest.MonkeyPatch, files: Path) -> None:
+    bind, own = "listener.tcp.default.bind = 127.0.0.1:0", "listener.tcp.default.authenticators"
+    place = Place(monkeypatch, *lines(files, bind, f"{own} = clientid"))
+    assert place.enter("bob", "alice", b"pen") == c.SUCCESS
+    assert place.enter("x", "alice", b"pencil") == WRONG
+    place.reload(*lines(files, bind))
+    assert place.enter("x", "alice", b"pencil") == c.SUCCESS
+    place.reload(*lines(files, bind, f"{own} = nobody"))
+    assert place.enter("x", "alice", b"pen") == c.SUCCESS
+    place.reload(*lines(files, bind, f"{own} = file")[1:])
+    assert place.enter("x", "alice", b"pen") == WRONG
+
+
 @pytest.mark.parametrize(("user_name", "password", "host", "code"), [
     (None, None, "127.0.0.1", c.SUCCESS), (None, None, "10.0.0.1", c.NOT_AUTHORIZED), ("carol", b"x", "127.0.0.1", WRONG),
     ("carol", None, "127.0.0.1", WRONG), (None, b"x", "127.0.0.1", WRONG), ("alice", None, "127.0.0.1", WRONG)])

@@ -55,6 +55,19 @@ def test_a_public_listener_is_allowed_with_that_word(word: str) -> None:
     assert config.listener.tcp[0].bind == Address("0.0.0.0", 1883)
 
 
+def test_a_public_listener_is_allowed_where_somebody_is_asked() -> None:
+    asked = "[auth]\norder = file\n[auth.file]\npath = users\n"
+    assert parse(f"{PUBLIC}{asked}").auth.order == ("file",)
+    assert parse(f"{PUBLIC}authenticators = file\n[auth.file]\npath = users").auth.order == ()
+    assert "other machines" in messages(f"{PUBLIC}authenticators = nobody\n{asked}")[0]
+
+
+def test_who_is_asked_has_what_it_needs() -> None:
+    assert messages("[auth]\norder = file") == ["broker.ini:2: [auth] order = file: file needs auth.file.path"]
+    [message] = messages("[listener.tcp.a]\nbind = 127.0.0.1:1883\nauthenticators = python, clientid\n[auth.clientid]\npath = x")
+    assert message.endswith("authenticators = python, clientid: python needs auth.python.object")
+
+
 def test_a_public_listener_is_allowed_with_users() -> None:
     assert parse(f"{PUBLIC}[auth.scram]\nfile = users").mqtt.allow_anonymous == "loopback"
 
