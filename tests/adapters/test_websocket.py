@@ -252,6 +252,14 @@ def test_frames_come_in_any_shape_and_pieces(shape: str, size: int) -> None:
     assert [payload for opcode, payload in frames if opcode == PONG] == ([b"p"] if "ping" in shape else [])
 
 
+def test_a_large_read_is_no_flood() -> None:
+    browser = Door().connect("alice")
+    packet = encode(Publish(b"a", b"x" * 15_000), 5)
+    browser.write(frame(b"", fin=False) + frame(packet, CONTINUATION, fin=False) * (STEPS + 1))
+    assert browser.frames() == []
+    assert not browser.disconnecting
+
+
 def test_nothing_of_a_message_is_kept_until_it_is_complete() -> None:
     browser = Door().connect("alice")
     browser.send(Subscribe(1, [(b"a", 0)]))

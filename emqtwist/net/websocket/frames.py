@@ -13,7 +13,7 @@ MASKED: Final = 0x80
 KEY: Final = 4  # bytes of a masking key
 IN_2_BYTES: Final = 126  # in place of a length: it follows in so many bytes
 IN_8_BYTES: Final = 127
-NATIVE: Final = 1024  # bytes from which NVX is faster than one large number is
+NATIVE: Final = 2048  # bytes from which NVX is faster than one large number is
 
 
 def header(length: int) -> bytes:

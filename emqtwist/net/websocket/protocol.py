@@ -15,13 +15,14 @@ from zope.interface import implementer
 
 from emqtwist.config import WebSocketRows
 from emqtwist.mqtt.errors import MQTTError, PacketTooLarge, ProtocolError, QuotaExceeded
+from emqtwist.net.batching.stream import READ_BYTES
 from emqtwist.net.protocol import MQTTProtocol
 from emqtwist.net.websocket import terms
 from emqtwist.net.websocket.frames import take_whole
 from emqtwist.net.websocket.transport import FrameTransport
 
 FRAGMENT: Final = 8  # bytes that count for a fragment beside its payload, so that empty ones have an end, too
-STEPS: Final = 256  # in which Autobahn takes what one read has brought; each costs as much as ten whole frames
+STEPS: Final = 256  # in which Autobahn takes up to `READ_BYTES`; each costs as much as ten whole frames
 UNMASKED: Final = (b"\x88", b"\x8a")  # CLOSE and PONG, which paho-mqtt does not mask; they carry nothing that matters
 END_OF_HEADERS: Final = b"\r\n\r\n"
 HEADERS_TOO_LARGE: Final = 431
@@ -76,6 +77,14 @@ class WebSocket(WebSocketServerProtocol):
         self.factory.begun(self)
 
     def dataReceived(self, data: bytes) -> None:
+        """Twisted's own transports bring as much at once as may be unsent, which is too much for Autobahn."""
+        if len(data) <= READ_BYTES:
+            self._take(data)
+        else:
+            for start in range(0, len(data), READ_BYTES):
+                self._take(data[start:start + READ_BYTES])
+
+    def _take(self, data: bytes) -> None:
         if self.state == CLOSED:
             return
         self._steps = 0

@@ -8,7 +8,7 @@ from tests.websockets import BINARY, CONTINUATION, PING, TEXT, frame
 NVX = frames.USES_NVX  # where it is not present, both ways are one
 KEY = b"\x01\x02\x03\x04"
 MOST = 1 << 20
-EDGES = [0, 1, 3, 4, 5, 125, 126, 127, 1023, 1024, 1025, 65535, 65536, 65537]
+EDGES = [0, 1, 3, 4, 5, 125, 126, 127, 2047, 2048, 2049, 65535, 65536, 65537]
 
 
 def payload(length: int) -> bytes:
