@@ -22,7 +22,7 @@ settings.load_profile("sweep" if SWEEP else "ci")
 
 # EMQTWIST_COMPILED=1 (`tools/test_compiled`): the package under test is a compiled wheel; tests/compiled asserts that.
 # The jobs of `tests/jobs.py` are classes of the tests, which cannot inherit from a compiled one.
-JOBS = ["unit/core/test_pool.py", "properties/test_pool_order.py"]
+JOBS = ["unit/core/test_by_hand.py", "unit/core/test_pool.py", "properties/test_pool_order.py"]
 collect_ignore = JOBS if os.environ.get("EMQTWIST_COMPILED") == "1" else ["compiled"]
 
 

@@ -53,9 +53,10 @@ def canonical(kind: str, value: str) -> str:
 class Bans:
     """All bans in force, `table` by kind and value. With a `journal` they outlive the process."""
 
-    __slots__ = ("table", "_turn", "_journal", "_deadlines", "_networks", "_prefixes")
+    __slots__ = ("table", "_turn", "_journal", "_deadlines", "_networks", "_prefixes", "_most")
 
-    def __init__(self, turn: Turn, journal: Journal | None) -> None:
+    def __init__(self, turn: Turn, journal: Journal | None, most: int = MOST) -> None:
+        self._most = most
         self.table: dict[Key, Ban] = {}
         self._turn = turn
         self._journal = journal
@@ -65,7 +66,7 @@ class Bans:
 
     def add(self, ban: Ban) -> bool:
         """In place of one for the same; `value` is canonical. False when there are as many as are kept."""
-        if (ban.kind, ban.value) not in self.table and len(self.table) >= MOST:
+        if (ban.kind, ban.value) not in self.table and len(self.table) >= self._most:
             return False
         self.put(ban)
         if self._journal is not None:

@@ -35,9 +35,10 @@ class _Record:
 class Logins:
     """What is remembered of each address. The one that has failed least lately is forgotten first."""
 
-    __slots__ = ("_records",)
+    __slots__ = ("_records", "_most")
 
-    def __init__(self) -> None:
+    def __init__(self, most: int = MOST) -> None:
+        self._most = most
         self._records: OrderedDict[str, _Record] = OrderedDict()
 
     def __len__(self) -> int:
@@ -61,7 +62,7 @@ class Logins:
             record.times += 1
             record.count = 0
         self._records[source] = record
-        if len(self._records) > MOST:
+        if len(self._records) > self._most:
             self._records.popitem(last=False)
 
     def refuses(self, host: str, now: float) -> bool:

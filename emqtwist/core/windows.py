@@ -18,9 +18,10 @@ class Window:
 class Windows:
     """One window for each key, the one that began first is the first. A window begins with the key, or when the last is over."""
 
-    __slots__ = ("_windows",)
+    __slots__ = ("_windows", "_most")
 
-    def __init__(self) -> None:
+    def __init__(self, most: int = MOST) -> None:
+        self._most = most
         self._windows: OrderedDict[str, Window] = OrderedDict()
 
     def __len__(self) -> int:
@@ -45,6 +46,6 @@ class Windows:
             if not self._windows:
                 return
             key = next(iter(self._windows))
-            if len(self._windows) < MOST and now - self._windows[key].began < length:
+            if len(self._windows) < self._most and now - self._windows[key].began < length:
                 return
             del self._windows[key]

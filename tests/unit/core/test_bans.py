@@ -5,7 +5,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from emqtwist.core import bans
 from emqtwist.core.bans import ADDRESS, CLIENT, USER, Ban, Bans, canonical
 from emqtwist.core.link import Turn
 from emqtwist.core.message import NEVER
@@ -84,9 +83,10 @@ def test_a_second_ban_replaces_the_first() -> None:
     assert found.of_address("10.0.0.1") is None
 
 
-def test_there_is_a_bound(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(bans, "MOST", 2)
-    found = made((CLIENT, "a"), (CLIENT, "b"))
+def test_there_is_a_bound() -> None:
+    found = Bans(Turn(1000.0), None, 2)
+    for value in ("a", "b"):
+        assert found.add(Ban(CLIENT, value, "", "a test", 1000.0, NEVER))
     assert not found.add(Ban(CLIENT, "c", "", "a test", 1000.0, NEVER))
     assert found.add(Ban(CLIENT, "b", "again", "a test", 1000.0, NEVER))
     assert len(found.table) == 2

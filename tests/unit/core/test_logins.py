@@ -1,7 +1,5 @@
 """Failed logins by address: pauses that grow, in bounded memory."""
-import pytest
 
-from emqtwist.core import logins
 from emqtwist.core.logins import Logins, LoginSettings
 from tests.gates import Gate
 from tests.methods import no, opening
@@ -50,9 +48,8 @@ def test_what_is_long_ago_is_forgotten() -> None:
     assert pause(table, 75.0) == 5
 
 
-def test_there_are_no_more_addresses_than_there_is_room_for(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(logins, "MOST", 10)
-    table = Logins()
+def test_there_are_no_more_addresses_than_there_is_room_for() -> None:
+    table = Logins(10)
     fail(table, 0.0)
     for number in range(9):
         fail(table, 1.0, 1, f"10.1.0.{number}")

@@ -1,7 +1,6 @@
 """Counting within a window of time, in bounded memory."""
 import pytest
 
-from emqtwist.core import windows
 from emqtwist.core.addresses import source_of
 from emqtwist.core.windows import Windows
 
@@ -23,9 +22,8 @@ def test_those_whose_window_is_over_go(monkeypatch: pytest.MonkeyPatch) -> None:
     assert len(counted) == 1000
 
 
-def test_there_are_no_more_keys_than_there_is_room_for(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(windows, "MOST", 10)
-    counted = Windows()
+def test_there_are_no_more_keys_than_there_is_room_for() -> None:
+    counted = Windows(10)
     for number in range(100):
         counted.count(str(number), 0.0, 10.0)
     assert len(counted) == 10
