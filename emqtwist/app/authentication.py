@@ -17,7 +17,7 @@ from emqtwist.services.pooler import Abandoned, Pool, Refused
 if TYPE_CHECKING:
     from emqtwist.access.passwords import Hashing
 
-Make = Callable[[AuthSection, "Hashing"], Any]
+Make = Callable[[AuthSection, "Hashing", Any], Any]
 HASHING: Final = {"file", "clientid"}  # those whose answer takes as long as a hash
 
 
@@ -33,7 +33,7 @@ class Authentication:
         self._config = config
         self._control = control
         self._hashing = hashing
-        made = authenticators_of(config, hashing.submit)
+        made = authenticators_of(config, hashing.submit, control.clock)
         self._stages = [control.stage(name, each, config.auth) for name, each in made.items()]
         self._decoy = _decoy(hashing) if HASHING & made.keys() else None
 
@@ -44,17 +44,17 @@ class Authentication:
         self._control.configure(self._config.auth, self._stages, orders, self._decoy)
 
 
-def authenticators_of(config: Config, hashing: "Hashing") -> Mapping[str, Any]:
+def authenticators_of(config: Config, hashing: "Hashing", reactor: Any) -> Mapping[str, Any]:
     """All that are named anywhere, by name."""
     names = dict.fromkeys(config.auth.order)
     for listener in config.listener.all():
         names |= dict.fromkeys(listener.authenticators or ())
-    return {name: MAKERS[name](config.auth, hashing) for name in names}
+    return {name: MAKERS[name](config.auth, hashing, reactor) for name in names}
 
 
 def check(config: Config) -> None:
     """Make them as for a start; ConfigError where that is not possible."""
-    for each in authenticators_of(config, _not_now).values():
+    for each in authenticators_of(config, _not_now, None).values():
         each.close()
 
 
@@ -62,17 +62,22 @@ def _not_now(function: Callable[[bytes], bool], password: bytes) -> "Deferred[bo
     return fail(Abandoned("nobody is asked while a configuration is checked"))
 
 
-def _file(section: AuthSection, hashing: "Hashing") -> Any:
+def _file(section: AuthSection, hashing: "Hashing", reactor: Any) -> Any:
     from emqtwist.access.passwords import Passwords, read_passwords, user_name  # only now, as for all: few need it
     return Passwords(user_name, read_passwords(section.file.path).get, section.file.superusers, hashing)
 
 
-def _clientid(section: AuthSection, hashing: "Hashing") -> Any:
+def _clientid(section: AuthSection, hashing: "Hashing", reactor: Any) -> Any:
     from emqtwist.access.passwords import Passwords, client_id, read_passwords
     return Passwords(client_id, read_passwords(section.clientid.path).get, (), hashing)
 
 
-def _python(section: AuthSection, hashing: "Hashing") -> Any:
+def _http(section: AuthSection, hashing: "Hashing", reactor: Any) -> Any:
+    from emqtwist.access.http import Http
+    return Http(section.http, reactor)
+
+
+def _python(section: AuthSection, hashing: "Hashing", reactor: Any) -> Any:
     """The object itself, or one that the class makes."""
     module, _, name = section.python.object.partition(":")
     try:
@@ -84,7 +89,7 @@ def _python(section: AuthSection, hashing: "Hashing") -> Any:
     return made
 
 
-MAKERS: Final[dict[str, Make]] = {"file": _file, "clientid": _clientid, "python": _python}
+MAKERS: Final[dict[str, Make]] = {"file": _file, "clientid": _clientid, "http": _http, "python": _python}
 
 
 def _decoy(hashing: Pool) -> Decoy | None:

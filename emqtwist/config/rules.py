@@ -60,6 +60,7 @@ def authenticates(config: Config, listener: AnyListener) -> bool:
 def authenticators(config: Config) -> Iterator[Conflict]:
     """Who is asked has what it needs to answer."""
     needs = {"file": ("auth.file.path", config.auth.file.path), "clientid": ("auth.clientid.path", config.auth.clientid.path),
+             "http": ("auth.http.auth_req", config.auth.http.auth_req),
              "python": ("auth.python.object", config.auth.python.object)}
     lists = {"auth.order": config.auth.order}
     lists |= {f"listener.{each.label}.authenticators": each.authenticators or () for each in config.listener.all()}

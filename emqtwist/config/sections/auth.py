@@ -5,13 +5,14 @@ from typing import Final, Literal
 from emqtwist.config.names import Names, Words
 from emqtwist.config.rows import row
 from emqtwist.config.sections.defence import BackoffSection
+from emqtwist.config.sections.http import HttpSection
 from emqtwist.config.values import DURATION, INTEGER, TEXT, Choice, Text
 
 OnError = Literal["deny", "next"]
 
 EFFECTS: Final = "tests/adapters/test_authentication.py"
 ASKED: Final = "tests/adapters/access/test_rows.py"
-KINDS: Final = Words("file", "clientid", "python")
+KINDS: Final = Words("file", "clientid", "http", "python")
 NAMES: Final = Names()
 ON_ERROR: Final = Choice[OnError]("deny", "next")
 OBJECT: Final = Text("module:object", r"(?:[A-Za-z_][\w.]*:[A-Za-z_]\w*)?")
@@ -101,6 +102,7 @@ class AuthSection:
                 "passwords have it).")
     file: FileSection = FileSection()
     clientid: ClientidSection = ClientidSection()
+    http: HttpSection = HttpSection()
     python: PythonSection = PythonSection()
     scram: ScramSection = ScramSection()
     backoff: BackoffSection = BackoffSection()

@@ -1,0 +1,67 @@
+"""[auth.http]: a web server that is asked who a client is."""
+import re
+from dataclasses import dataclass
+from typing import Final, Literal
+
+from emqtwist.config.rows import row
+from emqtwist.config.values import INTEGER, Choice, Text, Unit
+
+Method = Literal["post", "get"]
+Format = Literal["form", "json"]
+
+HTTP: Final = "tests/integration/test_http.py"
+URL: Final = Text("http:// or https:// and an address", r"(?:https?://[^\s]+)?")
+PAIR: Final = re.compile(r"[^=,\s]+=[^=,\s]*")
+
+
+class Params(Unit[tuple[tuple[str, str], ...]]):
+    """Names of parameters, each with its value or a placeholder for it."""
+
+    name = "parameters"
+    form = "parameters as clientid=%c,username=%u,password=%P,ipaddr=%a"
+
+    def read(self, text: str) -> tuple[tuple[str, str], ...]:
+        parts = [part.strip() for part in text.split(",")] if text else []
+        pairs = tuple((part.partition("=")[0], part.partition("=")[2]) for part in parts)
+        if not all(map(PAIR.fullmatch, parts)) or len(dict(pairs)) < len(pairs):
+            raise ValueError("not a list of parameters, each once")
+        return pairs
+
+    def holds(self, value: object) -> bool:
+        if not isinstance(value, tuple) or not all(isinstance(pair, tuple) and len(pair) == 2 for pair in value):
+            return False
+        return all(isinstance(name, str) and isinstance(text, str) and PAIR.fullmatch(f"{name}={text}") for name, text in value)
+
+    def write(self, value: object) -> str:
+        assert isinstance(value, tuple)
+        return ",".join(f"{name}={text}" for name, text in value)
+
+
+PARAMS: Final = Params()
+
+
+@dataclass(frozen=True, kw_only=True)
+class HttpSection:
+    """A web server: `http` in `auth.order`. 200 lets a client in, or with the body `ignore` does not know it; all else denies."""
+
+    auth_req: str = row(
+        "", URL, live=True, test=HTTP,
+        meaning="Address that is asked. Beyond this machine it should be https://, as passwords go there.")
+    method: Method = row(
+        "post", Choice[Method]("post", "get"), live=True, test=HTTP,
+        meaning="How it is asked. `get` puts the password into the address, which servers log.")
+    params: tuple[tuple[str, str], ...] = row(
+        "clientid=%c,username=%u,password=%P", PARAMS, live=True, test=HTTP,
+        meaning="What is sent: `%c` is the Client Identifier, `%u` the User Name, `%P` the password, `%a` the address.")
+    format: Format = row(
+        "form", Choice[Format]("form", "json"), live=True, test=HTTP,
+        meaning="Form of what is posted.")
+    super_req: str = row(
+        "", URL, live=True, test=HTTP,
+        meaning="Address that says of a client which gets in whether it is a superuser: 200. Empty: nobody is.")
+    super_params: tuple[tuple[str, str], ...] = row(
+        "clientid=%c,username=%u", PARAMS, live=True, test=HTTP,
+        meaning="What is sent there, in the same way.")
+    pool: int = row(
+        "8", INTEGER, live=True, minimum="1", maximum="10000", test=HTTP,
+        meaning="Connections to the server that are kept open.")
