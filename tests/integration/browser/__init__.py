@@ -1,6 +1,8 @@
 """A real browser, and the server of its pages."""
 import json
+import os
 import shutil
+import signal
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from queue import SimpleQueue
@@ -72,3 +74,9 @@ class Browser(Program):
             command, "--headless", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--disable-background-networking",
             "--disable-component-update", "--no-first-run", "--no-proxy-server", "--remote-debugging-port=0",
             f"--user-data-dir={folder}", url, cwd=folder)
+
+    def kill(self) -> None:
+        """The command may be a script that has started the browser, whose own processes end with it."""
+        for pid in self.children():
+            os.kill(pid, signal.SIGKILL)
+        super().kill()
