@@ -1,6 +1,7 @@
 """What each test runs under: fixed Hypothesis examples, coroutines in the reactor, no failure that only the log saw."""
 import inspect
 import os
+import signal
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -19,6 +20,10 @@ settings.register_profile("ci", derandomize=True, deadline=None, database=None, 
 settings.register_profile("sweep", deadline=None, database=None, max_examples=5000, print_blob=True,
                           suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("sweep" if SWEEP else "ci")
+
+# In the background of a shell SIGINT is ignored, and what tests start would inherit that; a handler is not inherited.
+if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 # EMQTWIST_COMPILED=1 (`tools/test_compiled`): the package under test is a compiled wheel; tests/compiled asserts that.
 # The jobs of `tests/jobs.py` are classes of the tests, which cannot inherit from a compiled one.

@@ -4,6 +4,7 @@ import json
 import pytest
 from twisted.internet.address import IPv4Address
 
+from emqtwist.core.bans import Bans
 from emqtwist.mqtt import constants as c
 from emqtwist.mqtt.packets import Disconnect
 from tests.adapters.ctl.test_clients import refusal
@@ -62,6 +63,8 @@ def test_what_cannot_be_banned_is_refused(words: tuple[str, ...], told: str) -> 
     assert desk.lines("banned", "list") == []
 
 
-def test_there_are_no_more_than_are_kept(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("emqtwist.core.bans.MOST", 0)
-    assert refusal(Desk(), "banned", "add", "client", "x") == "Error: there are too many bans"
+def test_there_are_no_more_than_are_kept() -> None:
+    desk = Desk()
+    broker = desk.service.broker
+    broker.bans = Bans(broker.turn, None, 0)
+    assert refusal(desk, "banned", "add", "client", "x") == "Error: there are too many bans"
