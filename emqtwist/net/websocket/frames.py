@@ -56,6 +56,6 @@ def take_whole(data: bytes, most: int, payloads: list[bytes]) -> int:
         if length < 0 or length > most or ends > end:
             break
         if length:
-            payloads.append(unmask(data[begins:ends], data[begins - KEY:begins]))
+            payloads.append(unmask(data[begins:ends], data[begins - KEY:begins]))  # [MQTT-6.0.0-2]
         at = ends
     return at

@@ -137,7 +137,7 @@ class WebSocket(WebSocketServerProtocol):
             self.data = b""
             return False
         if self.current_frame is None and not self.inside_message and self.state == OPEN:
-            rest = take_whole(self.data, self.maxMessagePayloadSize, self._payloads)  # [MQTT-6.0.0-2]
+            rest = take_whole(self.data, self.maxMessagePayloadSize, self._payloads)
             if rest:
                 self.data = self.data[rest:]
                 return bool(self.data)
