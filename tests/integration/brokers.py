@@ -7,7 +7,7 @@ from tests.integration.program import Program, python_script
 from tests.transports import IO, epoll_sets
 
 LISTENING = r"listening on ([a-z]+\.[a-z]+) at 127\.0\.0\.1:(\d+)"
-ANY_PORT = "node.io = {io}\nlistener.tcp.default.bind = 127.0.0.1:0\n"
+ANY_PORT = f"node.io = {IO}\nlistener.tcp.default.bind = 127.0.0.1:0\n"
 
 
 class RunningBroker:
@@ -19,7 +19,7 @@ class RunningBroker:
     def __init__(self, folder: Path, configuration: str = "", before: Sequence[str | Path] = (), io: str = IO,
                  **variables: str) -> None:
         self.file = folder / "broker.ini"
-        self.file.write_text(ANY_PORT.format(io=io) + configuration)
+        self.file.write_text(ANY_PORT.replace(IO, io) + configuration)
         self.program = Program(*before, python_script("twistd"), "-n", "--pidfile=", "emqtt", "--config", self.file, cwd=folder,
                                **variables)
         try:  # what it says last comes when it is ready for signals

@@ -13,6 +13,7 @@ DEAD_SHIM = "echo 'command not found' >&2; exit 127"
 APT_GET = 'echo "$DEBIAN_FRONTEND $*" >> "$LOG"; [ ! -e "$POLICY_RC_D" ] || cat "$POLICY_RC_D" >> "$LOG"'
 COMMANDS = {
     "python3": PYTHON, "apt-get": APT_GET, "mosquitto": "", "mosquitto_pub": "", "node": "", "npm": "", "cc": "", "zsh": "",
+    "chromium-headless-shell": "",
 }
 INSTALL = "install --yes --no-install-recommends mosquitto --quiet --quiet"
 NO_SERVICES = ["#!/bin/sh", "exit 101"]
@@ -132,6 +133,7 @@ def test_otherwise_the_line_to_run_is_printed(debian: Machine, user: str, enviro
     ("npm", "npm"),
     ("cc", "gcc libc6-dev"),
     ("zsh", "zsh"),
+    ("chromium-headless-shell", "chromium-headless-shell"),
     ("python3", "python3-venv python3-dev"),
 ])
 def test_each_missing_command_names_its_packages(debian: Machine, command: str, packages: str) -> None:
