@@ -245,7 +245,7 @@ class BrokerService(Foundation, MultiService):
         """Nobody comes any more, and all are told to go; what they are still promised is stored."""
         await self.root.stop("listeners")
         for listener in self.listeners.values():
-            listener.entrance.dismiss()
+            listener.dismiss()
         await self._drain()
         self._dismiss()
         await gatherResults([listener.factory.when_empty() for listener in self.listeners.values()])

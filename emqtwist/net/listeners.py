@@ -135,6 +135,12 @@ class Listener:
             if not self._holds and self._port is not None:
                 cast(Port, self._port).startReading()
 
+    def dismiss(self) -> None:
+        """End those who have not come as far as MQTT; the others are told by it."""
+        self.entrance.dismiss()
+        for layer in self.layers:
+            layer.dismiss()
+
     def close(self) -> Deferred[None]:
         """Give the port back; connections stay."""
         if self._pause is not None:

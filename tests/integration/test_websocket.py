@@ -15,6 +15,7 @@ from tests.handshakes import client_context
 from tests.integration.brokers import RunningBroker
 from tests.integration.browser import Browser, Pages, missing
 from tests.integration.raw import RawClient, RawWebSocket
+from tests.integration.supervision.traffic import until
 from tests.integration.test_listeners import refusals, running
 from tests.transports import CLASSES, IO
 from tests.websockets import CONTINUATION, PING, TEXT, frame, request
@@ -102,6 +103,15 @@ async def test_connections_are_counted_from_their_handshake_on() -> None:
             assert refusals(broker, "ws.a") == ({"too_many_connections": 1}, 1)
             slow.socket.sendall(request()[4:])
             await deferToThread(slow.connect, "c")
+
+
+async def test_a_broker_that_stops_ends_handshakes() -> None:
+    with ExitStack() as kept:
+        async with running(WS) as broker:
+            opening = broker.listeners["ws.a"].outer.opening
+            kept.enter_context(call(broker, b"GET "))
+            await until(lambda: opening)
+        await until(lambda: not opening)
 
 
 async def test_clients_of_all_listeners_hear_each_other() -> None:

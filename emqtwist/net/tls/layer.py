@@ -175,6 +175,10 @@ class TlsLayer(Protocol):
     # What the transport does.
 
     @property
+    def shakes_hands(self) -> bool:
+        return self.protocol is None and not self._over
+
+    @property
     def source(self) -> str:
         """What its peer counts as where addresses are counted."""
         return source_of(peer_of(self.getPeer()).address)
@@ -252,6 +256,12 @@ class TlsFactory(ServerFactory):
     def doStop(self) -> None:
         super().doStop()
         self._wrapped.doStop()
+
+    def dismiss(self) -> None:
+        """End the handshakes that are under way."""
+        for layer in [layer for layer in self.protocols if layer.shakes_hands]:
+            self._stopped(layer)
+            layer.give_up()
 
     # What a layer tells.
 

@@ -89,6 +89,11 @@ class WebSocketFactory(WebSocketServerFactory):
         self.opening.pop(socket, None)
         self._pings.pop(socket, None)
 
+    def dismiss(self) -> None:
+        """End the handshakes that are under way."""
+        for socket in list(self.opening):
+            socket.transport.abortConnection()
+
     # What time tells.
 
     def tick(self) -> None:
