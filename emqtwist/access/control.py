@@ -12,7 +12,7 @@ from twisted.internet.interfaces import IReactorTime
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
-from emqtwist.access.chain import Decision, cannot_tell, decide
+from emqtwist.access.chain import cannot_tell, decide
 from emqtwist.access.results import Key, Results
 from emqtwist.access.stage import Stage, Unwanted, verify
 from emqtwist.config.sections.auth import AuthSection
@@ -163,10 +163,6 @@ class AccessControl:
         else:
             question.waiting.append(pending)
         return pending
-
-    async def explain(self, client: Client, password: bytes | None) -> Decision:
-        """What the chain finds, by the same way, and how it comes to that; nothing is kept of it."""
-        return await decide(self.chain(client.listener), client, password, self._goes_on(), lambda: True, self.now)
 
     async def find(self, question: Question) -> None:
         """Answer a question; raises Unwanted."""

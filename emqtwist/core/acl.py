@@ -168,12 +168,11 @@ class Grants:
     def ask(self, topic_name: bytes) -> Rule:
         """Ask the rules, and remember the answer."""
         rule = self.acl.decide(self.asker, PUBLISH, topic_name)
-        if not self._has_place(topic_name):
-            pass
-        elif rule.allow:
-            self.allowed.add(topic_name)
-        else:
-            self.denied[topic_name] = rule
+        if self._has_place(topic_name):
+            if rule.allow:
+                self.allowed.add(topic_name)
+            else:
+                self.denied[topic_name] = rule
         return rule
 
     def forget(self) -> None:
