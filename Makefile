@@ -4,6 +4,7 @@ COMPILED := .venv-compiled
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install -qq -c tools/constraints.txt
 PYTEST := $(BIN)/python -m pytest
+PARALLEL := -n auto --dist worksteal  # a worker a core; who is done takes from the others
 MQTTJS := tests/integration/mqttjs/node_modules/.package-lock.json
 METADATA := setup.py tools/constraints.txt emqtwist/_version.py
 SOURCES := setup.py $(shell find emqtwist -name '*.py')
@@ -40,15 +41,15 @@ types: $(VENV)/.dev
 
 ## pytest        the tests but the long ones; ARGS="tests/unit -x" for some
 pytest: $(VENV)/.dev
-	@$(PYTEST) -q $(ARGS)
+	@$(PYTEST) -q $(PARALLEL) $(ARGS)
 
 ## stock         the tests with sockets on Twisted's own transports
 stock: $(VENV)/.dev
-	@EMQTWIST_IO=stock $(PYTEST) -q tests/integration $(ARGS)
+	@EMQTWIST_IO=stock $(PYTEST) -q $(PARALLEL) tests/integration $(ARGS)
 
 ## compiled      the core's tests on a wheel compiled by mypyc
 compiled: $(if $(CAN_COMPILE),$(COMPILED)/.built)
-	@$(if $(CAN_COMPILE),tools/test_compiled $(COMPILED),echo "No C compiler: the compiled form is not tested")
+	@$(if $(CAN_COMPILE),tools/test_compiled $(COMPILED) $(PARALLEL),echo "No C compiler: the compiled form is not tested")
 
 ## crash-test    kill brokers under load, hundreds of times; ARGS="--seed 7 --runs 1" for one run again
 crash-test: $(VENV)/.dev
@@ -56,7 +57,7 @@ crash-test: $(VENV)/.dev
 
 ## sweep         the long tests: many seeds, many examples
 sweep: $(VENV)/.dev
-	@EMQTWIST_SWEEP=1 $(PYTEST) -q -m sweep -o faulthandler_timeout=7200 $(ARGS)
+	@EMQTWIST_SWEEP=1 $(PYTEST) -q -m sweep $(PARALLEL) -o faulthandler_timeout=7200 $(ARGS)
 
 # At length, some ten minutes for each version. SEED is drawn unless given.
 SESSIONS ?= 200000
@@ -72,7 +73,7 @@ mutate: $(VENV)/.dev
 
 ## test-pythons  the core's tests on every Python that is here
 test-pythons:
-	@tools/test_pythons
+	@tools/test_pythons $(PARALLEL)
 
 ## docs          the generated pages of docs/
 docs: $(VENV)/.dev

@@ -27,7 +27,7 @@ EXTRAS = {
     "bcrypt": ["bcrypt>=4"],
     "compile": [MYPYC, "setuptools>=65", "wheel"],
     "test": [
-        "pytest>=9", "pytest-twisted>=1.14", "hypothesis>=6.100",
+        "pytest>=9", "pytest-twisted>=1.14", "pytest-xdist>=3.6", "hypothesis>=6.100",
         "paho-mqtt>=2.0", "gmqtt>=0.7", "aiomqtt>=2.0", "bcrypt>=4",
         "setuptools>=65", "wheel",
     ],
