@@ -2,7 +2,6 @@
 from typing import Any
 
 from emqtwist.config import AnyListener, Config, PortListener
-from emqtwist.config.sections.tls import TlsRows
 from emqtwist.config.sections.websocket import WebSocketRows
 from emqtwist.core.door import Door, Terms
 from emqtwist.net.batching import SocketSet
@@ -52,5 +51,4 @@ def patience_of(section: AnyListener, config: Config) -> float:
 def terms_of(section: AnyListener) -> Terms:
     return Terms(versions=section.protocol_versions, max_keep_alive=section.max_keep_alive,
                  user_name_as_client_id=section.use_username_as_clientid, connect_timeout=section.handshake_timeout,
-                 mountpoint=section.mountpoint,
-                 name_from=section.peer_cert_as_username if isinstance(section, TlsRows) else "off")
+                 mountpoint=section.mountpoint, name_from=section.peer_cert_as_username)

@@ -3,6 +3,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import combinations
 
+from emqtwist.config.access import Access
 from emqtwist.config.sections.listener import AnyListener
 from emqtwist.config.sections.tls import TlsRows
 from emqtwist.config.sections.websocket import WebSocketRows
@@ -20,7 +21,8 @@ class Conflict:
 def conflicts(config: Config) -> Iterator[Conflict]:
     """All conflicts within a configuration."""
     for rule in (watermarks, priorities, public_listeners, authenticators, listener_addresses, listener_names,
-                 listener_certificates, websocket_messages, commands_over_tcp, acl_reasons):
+                 listener_certificates, names_from_certificates, names_from_proxies, websocket_messages,
+                 commands_over_tcp, acl_reasons):
         yield from rule(config)
 
 
@@ -100,10 +102,32 @@ def _certificate_problems(listener: TlsRows) -> Iterator[tuple[str, tuple[str, .
         yield "keyfile", ("certfile",), "each file of certfile needs one of keyfile, in the same order"
     if listener.verify != "none" and not listener.cacertfile:
         yield "verify", ("cacertfile",), "to check the certificates of clients, cacertfile must be set"
-    for key, used in (("cacertfile", listener.cacertfile), ("crlfile", listener.crlfile),
-                      ("peer_cert_as_username", listener.peer_cert_as_username != "off")):
+    for key, used in (("cacertfile", listener.cacertfile), ("crlfile", listener.crlfile)):
         if used and listener.verify == "none":
             yield key, ("verify",), "has no effect unless verify = optional or verify = require"
+
+
+def names_from_certificates(config: Config) -> Iterator[Conflict]:
+    """Where a user name is to come from a certificate, there can be one with such a name."""
+    for listener in config.listener.all():
+        key = f"listener.{listener.label}.peer_cert_as_username"
+        if listener.peer_cert_as_username == "off" or (isinstance(listener, TlsRows) and listener.verify != "none"):
+            continue
+        if listener.proxy_protocol not in ("v2", "any"):
+            needs = "verify = optional or verify = require, or " if isinstance(listener, TlsRows) else ""
+            yield Conflict((key, f"listener.{listener.label}.proxy_protocol"),
+                           f"has no effect without {needs}a proxy that tells the name: proxy_protocol = v2")
+        elif listener.peer_cert_as_username != "cn":
+            yield Conflict((key,), "a proxy tells the Common Name alone: peer_cert_as_username = cn")
+
+
+def names_from_proxies(config: Config) -> Iterator[Conflict]:
+    """Who tells the names of clients is somebody who may."""
+    for listener in config.listener.all():
+        tells = listener.peer_cert_as_username != "off" and listener.proxy_protocol in ("v2", "any")
+        if tells and listener.proxy_protocol_from == Access() and not listener.bind.is_loopback():
+            yield Conflict((f"listener.{listener.label}.proxy_protocol_from", f"listener.{listener.label}.proxy_protocol"),
+                           "whoever can connect could claim any name: write where proxies are, as allow 10.0.0.5, deny all")
 
 
 def websocket_messages(config: Config) -> Iterator[Conflict]:

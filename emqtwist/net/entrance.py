@@ -8,11 +8,9 @@ from twisted.internet.protocol import Protocol, ServerFactory, connectionDone
 from twisted.python.failure import Failure
 
 from emqtwist.core.causes import BAD_PROXY_HEADER, NO_PROXY_HEADER
-from emqtwist.core.door import Certificate
 from emqtwist.net.address import describe
 from emqtwist.net.admission import Admission
 from emqtwist.net.batching import Stream
-from emqtwist.net.protocol import MQTTProtocol
 from emqtwist.net.proxy import Proxied, ProxyParser, ProxyRefused
 
 VERSIONS: Final = {"v1": (1,), "v2": (2,), "any": (1, 2)}
@@ -84,7 +82,7 @@ class HeaderReader(Protocol):
             return
         if found is not None:
             self._finish()
-            self._make_way(self._client(found), found.common_name)
+            self._make_way(self._client(found), found)
 
     def _client(self, found: Proxied) -> IAddress:
         """Whom the proxy speaks for: itself, where it names nobody."""
@@ -92,7 +90,7 @@ class HeaderReader(Protocol):
             return self._sender
         return (IPv6Address if ":" in found.address else IPv4Address)("TCP", found.address, found.port)
 
-    def _make_way(self, client: IAddress, common_name: str) -> None:
+    def _make_way(self, client: IAddress, found: Proxied) -> None:
         protocol = self._entrance.enter(client)
         if protocol is None:
             self.transport.abortConnection()
@@ -100,12 +98,11 @@ class HeaderReader(Protocol):
         transport, rest = self.transport, self._parser.rest
         transport.protocol = protocol
         if isinstance(transport, Stream):
-            transport.speak_for(cast(Any, client))
+            transport.speak_for(cast(Any, client), found)
         else:
             transport.getPeer = lambda: client  # Twisted's own has no other way
+            transport.told, transport.certificate = found, found.certificate
         protocol.makeConnection(transport)
-        if common_name and isinstance(protocol, MQTTProtocol):  # TLS or WebSocket may be in between
-            protocol.connection.peer.certificate = Certificate(common_name, "", ())
         if rest:
             protocol.dataReceived(rest)
 

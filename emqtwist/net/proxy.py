@@ -7,6 +7,8 @@ reads it must be reachable from its balancer alone. Bytes in, a `Proxied` out; n
 from ipaddress import AddressValueError, IPv4Address, IPv6Address
 from typing import Final
 
+from emqtwist.core.door import Certificate
+
 SIGNATURE: Final = b"\r\n\r\n\x00\r\nQUIT\n"
 V1_START: Final = b"PROXY "
 V1_LIMIT: Final = 107  # the longest line of version 1, with its CR LF
@@ -15,6 +17,7 @@ V2_HEAD: Final = 16
 
 SSL: Final = 0x20  # types of addition
 SSL_CN: Final = 0x22
+OVER_TLS: Final = 0x01  # the client's connection to the balancer
 CERTIFICATE_SHOWN: Final = 0x02 | 0x04  # in this connection, or in the TLS session that it resumes
 
 
@@ -23,14 +26,24 @@ class ProxyRefused(Exception):
 
 
 class Proxied:
-    """What a header says: `address` is "" for LOCAL and UNKNOWN, where the socket's own peer is the client."""
+    """What a header says: `address` is "" for LOCAL and UNKNOWN, where the socket's own peer is the client.
 
-    __slots__ = ("address", "common_name", "port")
+    `over_tls`: the client speaks TLS with the balancer, so whatever comes from there is not the client's own handshake.
+    `common_name` is that of a client certificate that the balancer has verified.
+    """
 
-    def __init__(self, address: str = "", port: int = 0, common_name: str = "") -> None:
+    __slots__ = ("address", "common_name", "over_tls", "port")
+
+    def __init__(self, address: str = "", port: int = 0, over_tls: bool = False, common_name: str = "") -> None:
         self.address = address
         self.port = port
-        self.common_name = common_name  # of a client certificate that the balancer verified
+        self.over_tls = over_tls
+        self.common_name = common_name
+
+    @property
+    def certificate(self) -> Certificate | None:
+        """What is known of the one that the client has shown to the balancer."""
+        return Certificate(self.common_name, "", ()) if self.common_name else None
 
 
 class ProxyParser:
@@ -114,31 +127,32 @@ def _block(version_and_command: int, family: int, block: bytes) -> Proxied:
     if family == 0x00:
         return Proxied()
     if family == 0x11 and len(block) >= 12:
-        return Proxied(str(IPv4Address(block[:4])), int.from_bytes(block[8:10], "big"), _common_name(block[12:]))
+        return Proxied(str(IPv4Address(block[:4])), int.from_bytes(block[8:10], "big"), *_tls(block[12:]))
     if family == 0x21 and len(block) >= 36:
-        return Proxied(str(IPv6Address(block[:16])), int.from_bytes(block[32:34], "big"), _common_name(block[36:]))
+        return Proxied(str(IPv6Address(block[:16])), int.from_bytes(block[32:34], "big"), *_tls(block[36:]))
     if family == 0x31 and len(block) >= 216:
-        return Proxied(common_name=_common_name(block[216:]))
+        return Proxied("", 0, *_tls(block[216:]))
     raise ProxyRefused("addresses are wrong")
 
 
-def _common_name(block: bytes) -> str:
-    """The subject's CN, only if the client showed a certificate and the balancer found it good."""
+def _tls(block: bytes) -> tuple[bool, str]:
+    """Whether the client speaks it; and the subject's CN, only if it showed a certificate and the balancer found it good."""
     ssl = _additions(block).get(SSL)
     if ssl is None:
-        return ""
+        return False, ""
     if len(ssl) < 5:
         raise ProxyRefused("addition is cut off")
     inner = _additions(ssl[5:])
+    over_tls = ssl[0] & (OVER_TLS | CERTIFICATE_SHOWN) != 0
     if not ssl[0] & CERTIFICATE_SHOWN or ssl[1:5] != bytes(4):
-        return ""
+        return over_tls, ""
     try:
         name = inner.get(SSL_CN, b"").decode("utf-8")
     except UnicodeDecodeError:
         raise ProxyRefused("subject is no UTF-8") from None
     if "\x00" in name:
         raise ProxyRefused("subject holds a NUL")
-    return name
+    return over_tls, name
 
 
 def _additions(block: bytes) -> dict[int, bytes]:

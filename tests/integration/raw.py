@@ -31,9 +31,12 @@ def connected(where: int | str, host: str = "127.0.0.1") -> socket.socket:
 class RawClient:
     """One connection; a context, at whose end it is closed without DISCONNECT."""
 
-    def __init__(self, where: int | str, version: int = MQTT_5_0, host: str = "127.0.0.1", tls: SSLContext | None = None) -> None:
+    def __init__(self, where: int | str, version: int = MQTT_5_0, host: str = "127.0.0.1", tls: SSLContext | None = None,
+                 first: bytes = b"") -> None:
+        """`first` is sent before all else, TLS too."""
         self.version = version
         self.socket = connected(where, host)
+        self.socket.sendall(first)
         if tls is not None:
             self.socket = tls.wrap_socket(self.socket, server_hostname="localhost")
         self._decoder = Decoder(MAX_PACKET, version)
@@ -82,8 +85,9 @@ class RawClient:
 class RawWebSocket(RawClient):
     """The same over WebSocket: a frame for each packet. `close_code` is that of the server's CLOSE, None before it has come."""
 
-    def __init__(self, port: int, version: int = MQTT_5_0, asking: bytes = b"", tls: SSLContext | None = None) -> None:
-        super().__init__(port, version, tls=tls)
+    def __init__(self, port: int, version: int = MQTT_5_0, asking: bytes = b"", tls: SSLContext | None = None,
+                 first: bytes = b"") -> None:
+        super().__init__(port, version, tls=tls, first=first)
         self.close_code: int | None = None
         self._frames = Frames()
         self._came: list[tuple[int, bytes]] = []

@@ -9,11 +9,15 @@ from twisted.internet.threads import deferToThread
 
 from emqtwist import BrokerService
 from emqtwist.config import parse
+from emqtwist.core.access import Client
 from emqtwist.core.connection import Connection
+from emqtwist.core.hooks import CLIENT_CONNECTED
 from emqtwist.mqtt.encoder import encode
 from emqtwist.mqtt.packets import Connack, Connect
 from emqtwist.net.proxy import SIGNATURE
-from tests.integration.raw import RawClient
+from tests.authorities import Authority
+from tests.handshakes import client_context
+from tests.integration.raw import RawClient, RawWebSocket
 from tests.integration.supervision.traffic import until
 from tests.integration.test_listeners import bind, call, refusals, running
 from tests.transports import IO
@@ -62,16 +66,35 @@ async def test_the_client_is_known_by_its_own_address(kind: str, header: bytes, 
             assert await deferToThread(client.subscribe, b"a") == [0]
 
 
-async def test_the_name_in_a_certificate_that_the_proxy_has_verified_is_the_clients() -> None:
-    verified = b"\x20\x00\x0d\x07\0\0\0\0\x22\x00\x05alice"
-    header = SIGNATURE + b"\x21\x11\x00" + bytes([len(ADDRESSES + verified)]) + ADDRESSES + verified
-    async with running(*lines("tcp", "proxy_protocol = v2")) as broker:
-        for sent, name in ((header, "alice"), (V2, None)):
-            with call(broker, "tcp.a") as client:
-                assert (await deferToThread(come, client, sent)).reason_code == 0
-                certificate = connection_of(broker, "tcp.a").client().certificate
-                assert (None if certificate is None else certificate.cn) == name
-            await broker.listeners["tcp.a"].factory.when_empty()
+def over_tls(name: bytes = b"") -> bytes:
+    """The header of a proxy that has ended TLS, and has verified a certificate with that name if there is one."""
+    shown = b"\x22" + len(name).to_bytes(2, "big") + name if name else b""
+    verified = bytes([0x07 if name else 0x01, 0, 0, 0, 0]) + shown
+    block = ADDRESSES + b"\x20" + len(verified).to_bytes(2, "big") + verified
+    return SIGNATURE + b"\x21\x11" + len(block).to_bytes(2, "big") + block
+
+
+@pytest.mark.parametrize("kind", ["tcp", "unix", "ssl", "ws", "wss"])
+async def test_the_name_in_a_certificate_that_the_proxy_has_verified_is_the_clients(kind: str, tmp_path: Path) -> None:
+    """Where the proxy speaks TLS, what it shows of itself, here a certificate of its own, is not about the client."""
+    authority = Authority(tmp_path)
+    asked = [f"listener.{kind}.a.{line}" for line in (
+        *authority.server().lines.splitlines(), "verify = optional", f"cacertfile = {authority.file}")]
+    tls = client_context(authority.file, authority.issue("proxy")) if kind in ("ssl", "wss") else None
+    client_class = RawWebSocket if kind in ("ws", "wss") else RawClient
+    known: list[Client] = []
+    async with running(*lines(kind, "proxy_protocol = v2", "peer_cert_as_username = cn"), *(asked if tls else [])) as broker:
+        broker.hooks.add(CLIENT_CONNECTED, known.append)
+        place: int | str = broker.listeners[f"{kind}.a"].port or "a"
+
+        def come_in(header: bytes) -> None:
+            with client_class(place, tls=tls, first=header) as client:  # type: ignore[arg-type]  # WebSockets are at ports
+                client.connect("c")
+
+        for header in (over_tls(b"alice"), over_tls(), V2):
+            await deferToThread(come_in, header)
+        assert [(client.user_name, client.certificate and client.certificate.cn) for client in known] == [
+            ("alice", "alice"), (None, None), ("proxy", "proxy") if tls else (None, None)]
 
 
 @pytest.mark.parametrize(("kind", "address"), [("tcp", "127.0.0.1"), ("unix", "")])

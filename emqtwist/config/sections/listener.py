@@ -23,6 +23,7 @@ from emqtwist.config.values import (
 )
 
 EFFECTS: Final = "tests/integration/test_listeners.py"
+NAMES: Final = "tests/integration/test_tls.py"
 PROXY: Final = "tests/integration/test_proxy.py"
 RATES: Final = "tests/adapters/test_crowds.py"
 MOUNT: Final = "tests/unit/core/test_mounting.py"
@@ -78,6 +79,13 @@ class AnyListener:
     authenticators: tuple[str, ...] | None = row(
         "auth.order", KINDS, live=True, words={"auth.order": None, "nobody": ()}, test=ASKED,
         meaning="Who is asked about the clients of this listener, in the place of `auth.order`.")
+    peer_cert_as_username: str = row(
+        "off", Choice("off", "cn", "dn", "san"), live=True, test=NAMES,
+        meaning="Take the user name from the client's certificate, whatever CONNECT says: its Common Name, its whole subject "
+                "as in RFC 4514 (`CN=lamp,O=Acme`), or the first of its alternative names. The client is authenticated by "
+                "that; one whose certificate has no such name is refused. Who shows no certificate, where it is optional, "
+                "is treated as at any other listener. A proxy that ends TLS tells the Common Name alone, by version 2 of "
+                "`proxy_protocol`.")
     proxy_protocol: str = row(
         "off", Choice("off", "v1", "v2", "any"), live=True, test=PROXY,
         meaning="Version of the PROXY protocol whose header stands before all else, from a proxy that tells whom it speaks "

@@ -71,12 +71,6 @@ class TlsRows:
     verify: str = row(
         "none", Choice("none", "optional", "require"), live=True, test=EFFECTS,
         meaning="Whether clients show a certificate: not asked for; asked for, and good if there is one; required.")
-    peer_cert_as_username: str = row(
-        "off", Choice("off", "cn", "dn", "san"), live=True, test=EFFECTS,
-        meaning="Take the user name from the client's certificate, whatever CONNECT says: its Common Name, its whole subject "
-                "as in RFC 4514 (`CN=lamp,O=Acme`), or the first of its alternative names. The client is authenticated by "
-                "that; one whose certificate has no such name is refused. Who shows no certificate, where it is optional, "
-                "is treated as at any other listener.")
     min_version: str = row(
         "1.2", Choice("1.2", "1.3"), live=True, test=EFFECTS,
         meaning="The oldest version of TLS that a client may speak.")

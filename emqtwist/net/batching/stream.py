@@ -25,7 +25,9 @@ from twisted.internet.protocol import Protocol
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
+from emqtwist.core.door import Certificate
 from emqtwist.net.batching.sockets import READ, WRITE, SocketSet
+from emqtwist.net.proxy import Proxied
 
 Address = IPv4Address | IPv6Address
 
@@ -42,12 +44,12 @@ class Stream:
     """Carries bytes between a connected, non-blocking socket and a Protocol.
 
     `bufferSize` is how many unsent bytes pause a streaming producer. `options` are TCP_NODELAY and SO_KEEPALIVE as the socket
-    has them. There is no `startTLS`.
+    has them. `told` is what a proxy has said of its client. There is no `startTLS`.
     """
 
     __slots__ = ("fd", "socket", "protocol", "bufferSize", "connected", "disconnecting", "disconnected", "producer",
-                 "streamingProducer", "producerPaused", "unsent", "_set", "_peer", "_waiting", "_watched", "_half_closing",
-                 "_half_closed", "_reason", "_options")
+                 "streamingProducer", "producerPaused", "unsent", "told", "_set", "_peer", "_waiting", "_watched",
+                 "_half_closing", "_half_closed", "_reason", "_options")
 
     def __init__(self, connected: socket.socket, peer: Address, protocol: Protocol, sockets: SocketSet,
                  options: tuple[bool, bool] = (False, False)) -> None:
@@ -62,6 +64,7 @@ class Stream:
         self.streamingProducer = False
         self.producerPaused = False
         self.unsent = 0  # bytes in `_waiting`
+        self.told: Proxied | None = None
         self._set = sockets
         self._peer = peer
         self._waiting: deque[bytes | memoryview] | None = None  # most connections never let anything wait
@@ -314,9 +317,15 @@ class Stream:
     def getPeer(self) -> Address:
         return self._peer
 
-    def speak_for(self, peer: Address) -> None:
+    def speak_for(self, peer: Address, told: Proxied) -> None:
         """Whoever is connected is only the proxy of `peer`."""
         self._peer = peer
+        self.told = told
+
+    @property
+    def certificate(self) -> Certificate | None:
+        """The one that the client has shown to its proxy."""
+        return None if self.told is None else self.told.certificate
 
     def getHost(self) -> Address:
         return type(self._peer)("TCP", *self.socket.getsockname())

@@ -33,7 +33,8 @@ LINGER: Final = 5.0  # seconds that a peer has to take the last bytes
 class TlsLayer(Protocol):
     """One connection. `protocol` is what it is for, None until hands are shaken.
 
-    `certificate` is what the peer has shown and the listener has found to be good, None when it was not asked for one.
+    `certificate` is what the peer has shown and the listener has found to be good, None when it was not asked for one. Where a
+    proxy has ended the client's TLS, it is the one that was shown to that; what is shown here is the proxy's own.
     """
 
     factory: "TlsFactory"
@@ -99,7 +100,8 @@ class TlsLayer(Protocol):
     def _shake_hands(self) -> None:
         """Go on with it; raises SSLWantReadError until it is done. Then the protocol is connected."""
         self._tls.do_handshake()
-        self.certificate = certificate_of(self._tls)
+        told = getattr(self.transport, "told", None)
+        self.certificate = told.certificate if told is not None and told.over_tls else certificate_of(self._tls)
         self.protocol = self.factory.shaken(self)
         self.protocol.makeConnection(self)
 

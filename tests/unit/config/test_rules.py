@@ -160,7 +160,8 @@ TLS = "[listener.ssl.a]\nbind = 127.0.0.1:0\ncertfile = a.pem\nkeyfile = a.key\n
     ("verify = optional", "verify = optional", "to check the certificates of clients, cacertfile must be set"),
     ("cacertfile = ca.pem", "cacertfile = ca.pem", "has no effect unless verify = optional or verify = require"),
     ("crlfile = crl.pem", "crlfile = crl.pem", "has no effect unless verify = optional or verify = require"),
-    ("peer_cert_as_username = cn", "peer_cert_as_username = cn", "has no effect unless verify = optional or verify = require")])
+    ("peer_cert_as_username = cn", "peer_cert_as_username = cn", "has no effect without verify = optional or verify = require"),
+    ("peer_cert_as_username = dn\nproxy_protocol = any", "peer_cert_as_username = dn", "a proxy tells the Common Name alone")])
 def test_certificates_of_a_listener_go_together(lines: str, blamed: str, words: str) -> None:
     text = TLS.replace("certfile = a.pem\nkeyfile = a.key\n", "") if "certfile = a.pem," in lines else TLS
     [message] = messages(text + lines)
@@ -176,6 +177,34 @@ def test_a_public_listener_where_certificates_tell_who_clients_are_needs_no_othe
         assert parse(text).listener.ssl[0].bind.host == "0.0.0.0"
     else:
         assert "other machines can connect here" in messages(text)[0]
+
+
+@pytest.mark.parametrize(("lines", "word"), [
+    ("", "has no effect without a proxy that tells the name"),
+    ("proxy_protocol = v1", "has no effect without a proxy that tells the name"),
+    ("proxy_protocol = v2\npeer_cert_as_username = san", "a proxy tells the Common Name alone"),
+    ("proxy_protocol = v2", ""), ("proxy_protocol = any", "")])
+@pytest.mark.parametrize("kind", ["tcp", "unix", "ws"])
+def test_without_tls_a_user_name_out_of_a_certificate_needs_a_proxy(kind: str, lines: str, word: str) -> None:
+    text = f"[listener.{kind}.a]\nbind = 127.0.0.1:0\npeer_cert_as_username = cn\n"
+    if "peer_cert" in lines:
+        text = text.replace("peer_cert_as_username = cn\n", "")
+    if word:
+        assert word in messages(text + lines)[0]
+    else:
+        assert parse(text + lines).listener.all()[-1].peer_cert_as_username == "cn"
+
+
+@pytest.mark.parametrize(("bind", "word", "good"), [
+    ("0.0.0.0:1883", "", False), ("0.0.0.0:1883", "allow all", False), ("0.0.0.0:1883", "allow 10.0.0.0/8, deny all", True),
+    ("0.0.0.0:1883", "allow 0.0.0.0/0, deny all", True), ("127.0.0.1:0", "", True)])
+def test_who_may_say_that_it_is_a_proxy_with_names_is_said_in_words(bind: str, word: str, good: bool) -> None:
+    text = f"[mqtt]\nallow_anonymous = on\n[listener.tcp.a]\nbind = {bind}\nproxy_protocol = v2\npeer_cert_as_username = cn\n"
+    text += f"proxy_protocol_from = {word}\n" if word else ""
+    if good:
+        parse(text)
+    else:
+        assert "whoever can connect could claim any name" in messages(text)[0]
 
 
 @pytest.mark.parametrize("line", ["ciphers = nothing", "min_version = 1.1", "verify = maybe", "certfile = a.pem,,b.pem"])

@@ -66,6 +66,20 @@ def test_the_subject_of_a_verified_certificate_is_given() -> None:
     assert said(subject(b"resumed", shown=0x05))[2] == "resumed"
 
 
+@pytest.mark.parametrize(("shown", "over_tls"), [(0x00, False), (0x01, True), (0x03, True), (0x04, True)])
+def test_it_is_told_whether_the_client_speaks_tls_with_the_proxy(shown: int, over_tls: bool) -> None:
+    proxied = ProxyParser().feed(subject(b"a", shown=shown, verified=1))
+    assert proxied is not None
+    assert (proxied.over_tls, proxied.certificate) == (over_tls, None)
+
+
+def test_what_is_known_of_the_certificate_is_its_common_name() -> None:
+    for header, name in ((subject(b"lamp"), "lamp"), (version_2(V4), None)):
+        proxied = ProxyParser().feed(header)
+        assert proxied is not None
+        assert (proxied.certificate and proxied.certificate.cn) == name
+
+
 def test_the_subject_of_no_certificate_or_a_bad_one_is_not_believed() -> None:
     assert said(subject(b"admin", shown=0x01))[2] == ""
     assert said(subject(b"admin", verified=1))[2] == ""
