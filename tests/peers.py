@@ -72,6 +72,10 @@ class Witness(Observer):
     def disconnected(self, client_id: str, peer: str, cause: str, reason: str) -> None:
         self.events.append(("disconnected", client_id, cause, reason))
 
+    def refused(self, client_id: str, peer: str, listener: str, cause: str, reason: str) -> None:
+        self.events.append(("refused", client_id, listener, cause, reason))
+        super().refused(client_id, peer, listener, cause, reason)
+
     def queue_filling(self, client_id: str, length: int) -> None:
         self.events.append(("queue_filling", client_id, length))
 

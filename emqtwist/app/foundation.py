@@ -97,6 +97,7 @@ class Foundation:
         self.broker.tick()
         for listener in self.listeners.values():
             listener.admission.tell()
+        self.events.tell()
         if self.keeper is not None:
             self.keeper.guard(self.keeper.tick)  # what fails there is its death, not the ticker's
 

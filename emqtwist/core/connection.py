@@ -215,7 +215,10 @@ class Connection(Link):
         self.close()  # first: a defect in what follows must not leave it open
         del self.broker.links[self]
         self.broker.metrics.end(cause)
-        self.broker.observer.disconnected(self.client_id, self.peer.text, cause, reason)
+        if accepted or cause == causes.CONNECTION_LOST:
+            self.broker.observer.disconnected(self.client_id, self.peer.text, cause, reason)
+        else:
+            self.broker.observer.refused(self.client_id, self.peer.text, self.door.name, cause, reason)
         session = self.session
         if session is not None:
             self.session = None

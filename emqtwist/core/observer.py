@@ -11,6 +11,10 @@ class Observer:
     def disconnected(self, client_id: str, peer: str, cause: str, reason: str) -> None:
         """A connection ended; `cause` is of the closed list, `reason` words for a person. `client_id` is empty before CONNECT."""
 
+    def refused(self, client_id: str, peer: str, listener: str, cause: str, reason: str) -> None:
+        """A connection ended before a client was let in, and not by the client's choice. An end as others, to most."""
+        self.disconnected(client_id, peer, cause, reason)
+
     def arrived(self, client_id: str, user_name: str | None, peer: str, version: int, clean_start: bool) -> None:
         """A client is here, its CONNACK is on its way."""
 
@@ -67,6 +71,10 @@ class Observers(Observer):
     def disconnected(self, client_id: str, peer: str, cause: str, reason: str) -> None:
         for one in self.each:
             one.disconnected(client_id, peer, cause, reason)
+
+    def refused(self, client_id: str, peer: str, listener: str, cause: str, reason: str) -> None:
+        for one in self.each:
+            one.refused(client_id, peer, listener, cause, reason)
 
     def arrived(self, client_id: str, user_name: str | None, peer: str, version: int, clean_start: bool) -> None:
         for one in self.each:

@@ -9,6 +9,7 @@ from emqtwist.config import AnyListener
 from emqtwist.core.causes import ADDRESS_DENIED, PROXY_DENIED, REFUSALS, TOO_MANY_CONNECTIONS
 from emqtwist.core.metrics import Metrics
 from emqtwist.net.address import peer_of
+from emqtwist.net.sparing import Sparing
 
 Check = Callable[[str], str]  # takes the peer's host; gives a cause of REFUSALS, or "" when it has nothing against it
 
@@ -27,7 +28,7 @@ class Admission:
         self.section = section
         self.checks: list[Check] = [self._check_address, self._check_count]
         self.refused: dict[str, int] = {}
-        self._untold: dict[str, int] = {}  # cause -> how many since the last line
+        self._sparing: Sparing[str] = Sparing()
         self._listener = listener
         self._connections = connections
         self._metrics = metrics
@@ -62,17 +63,13 @@ class Admission:
         """Count it, and tell it in the log, unless another was refused for this cause just now."""
         self.refused[cause] = self.refused.get(cause, 0) + 1
         self._metrics.refuse(cause)
-        if cause in self._untold:
-            self._untold[cause] += 1
+        if not self._sparing.is_first(cause):
             return
-        self._untold[cause] = 0
         self.log.warn("{listener} refuses {peer}: {cause}: {reason}", listener=self._listener, peer=peer, cause=cause,
                       reason=f"{REFUSALS[cause]}: {detail}" if detail else REFUSALS[cause])
 
     def tell(self) -> None:
         """Once a second: how many were refused and not told."""
-        untold, self._untold = self._untold, {}
-        for cause, count in untold.items():
-            if count:
-                self.log.warn("{listener} has refused {count} more: {cause}: {reason}", listener=self._listener, count=count,
-                              cause=cause, reason=REFUSALS[cause])
+        for cause, count in self._sparing.take():
+            self.log.warn("{listener} has refused {count} more: {cause}: {reason}", listener=self._listener, count=count,
+                          cause=cause, reason=REFUSALS[cause])

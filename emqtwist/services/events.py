@@ -5,6 +5,7 @@ from twisted.python.failure import Failure
 from emqtwist.core import causes
 from emqtwist.core.alarm import ERROR, WARNING, Alarm
 from emqtwist.core.observer import Observer
+from emqtwist.net.sparing import Sparing
 
 QUIET = frozenset((causes.NORMAL, causes.CONNECTION_LOST, causes.DISCONNECT_WITH_WILL))  # everyday ends
 
@@ -13,13 +14,15 @@ class LogObserver(Observer):
     """Writes what happens to clients as log lines with the same field names everywhere.
 
     `debugging` may be False where nobody reads what is for debugging: a line that is written for nobody takes longer than
-    all the rest of a CONNECT that is no system call.
+    all the rest of a CONNECT that is no system call. Of many clients that a listener refuses for one cause it tells the first,
+    and once a second, by `tell`, how many there were besides.
     """
 
     log = Logger()
 
     def __init__(self) -> None:
         self.debugging = True
+        self._refusals: Sparing[tuple[str, str]] = Sparing()  # listener and cause
 
     def connected(self, client_id: str, peer: str, version: int, session_present: bool) -> None:
         if not self.debugging:
@@ -34,6 +37,16 @@ class LogObserver(Observer):
         write = self.log.debug if quiet else self.log.warn
         write("{client_id} from {peer} ended: {cause}: {reason}", client_id=client_id or "(no client)", peer=peer,
               cause=cause, reason=reason)
+
+    def refused(self, client_id: str, peer: str, listener: str, cause: str, reason: str) -> None:
+        if self._refusals.is_first((listener, cause)):
+            self.log.warn("{listener} refuses {client_id} from {peer}: {cause}: {reason}", listener=listener,
+                          client_id=client_id or "(no client)", peer=peer, cause=cause, reason=reason)
+
+    def tell(self) -> None:
+        """Once a second: how many clients were refused and not told."""
+        for (listener, cause), count in self._refusals.take():
+            self.log.warn("{listener} has refused {count} more clients: {cause}", listener=listener, count=count, cause=cause)
 
     def alarm_raised(self, alarm: Alarm) -> None:
         write = {WARNING: self.log.warn, ERROR: self.log.error}.get(alarm.severity, self.log.critical)

@@ -36,6 +36,41 @@ def test_other_ends_are_warnings() -> None:
     assert (event["cause"], event["reason"]) == ("malformed_packet", "PUBLISH: byte 3")
 
 
+def test_a_refusal_is_a_warning_with_cause_and_listener() -> None:
+    event = logged("refused", "alice", "10.0.0.1:5", "tcp.default", "not_authorized", "nobody knows alice")
+    assert event["log_level"] == LogLevel.warn
+    assert formatEvent(event) == "tcp.default refuses alice from 10.0.0.1:5: not_authorized: nobody knows alice"
+    assert (event["listener"], event["cause"]) == ("tcp.default", "not_authorized")
+    event = logged("refused", "", "10.0.0.1:5", "tcp.default", causes.CONNECT_TIMEOUT, "words")
+    assert formatEvent(event).startswith("tcp.default refuses (no client) from 10.0.0.1:5: ")
+
+
+def test_of_many_refusals_there_is_a_line_for_each_listener_cause_and_second() -> None:
+    observer = LogObserver()
+
+    seen = 0
+
+    def told() -> list[tuple[str, str, int]]:
+        """Of what is new: listener, cause, and how many more, 0 for the line that names a client."""
+        nonlocal seen
+        seen, start = len(events), seen
+        return [(event["listener"], event["cause"], event.get("count", 0)) for event in events[start:]]
+
+    with capturedLogs() as events:
+        for listener in ("tcp.a", "ws.b"):
+            for cause in ("not_authorized", "banned"):
+                for number in range(100 if listener == "tcp.a" else 1):
+                    observer.refused(f"c{number}", "10.0.0.1:5", listener, cause, "words")
+        first = [("tcp.a", "not_authorized", 0), ("tcp.a", "banned", 0), ("ws.b", "not_authorized", 0), ("ws.b", "banned", 0)]
+        assert told() == first
+        observer.tell()
+        assert told() == [("tcp.a", "not_authorized", 99), ("tcp.a", "banned", 99)]
+        observer.tell()  # nothing more has happened
+        assert told() == []
+        observer.refused("c", "10.0.0.1:5", "tcp.a", "banned", "words")
+        assert told() == [("tcp.a", "banned", 0)]
+
+
 def test_a_connection_without_client_has_a_name_too() -> None:
     event = logged("disconnected", "", "10.0.0.1:5", causes.CONNECT_TIMEOUT, "words")
     assert formatEvent(event).startswith("(no client) from 10.0.0.1:5")

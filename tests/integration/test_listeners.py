@@ -11,10 +11,12 @@ from twisted.internet import reactor
 from twisted.internet.error import CannotListenError
 from twisted.internet.testing import MemoryReactorClock
 from twisted.internet.threads import deferToThread
+from twisted.logger import capturedLogs, formatEvent
 
 from emqtwist import BrokerService
 from emqtwist.config import parse
-from emqtwist.mqtt.packets import Publish
+from emqtwist.mqtt.constants import NOT_AUTHORIZED
+from emqtwist.mqtt.packets import Connack, Connect, Publish
 from tests.authorities import Authority
 from tests.integration.raw import RawClient
 from tests.transports import IO
@@ -108,6 +110,22 @@ def test_listener_backlog() -> None:
     broker.startService()
     assert [backlog for _, _, backlog, _ in memory.tcpServers] == [7, 1024]
     assert [backlog for _, _, backlog, _, _ in memory.unixServers] == [7, 1024]
+
+
+@each_kind
+async def test_clients_that_are_refused_are_told_in_the_log_by_listener_and_once_a_second(kind: str) -> None:
+    async with running(bind(kind), "mqtt.allow_anonymous = off") as broker:
+        with capturedLogs() as events:
+            for number in range(3):
+                with call(broker, f"{kind}.a") as client:
+                    client.send(Connect(client.version, f"c{number}"))
+                    assert (await deferToThread(client.next, Connack)).reason_code == NOT_AUTHORIZED
+            broker.tick()
+        told = [event for event in events if event.get("cause") == "not_authorized"]
+        assert formatEvent(told[0]).startswith(f"{kind}.a refuses c0 from ")
+        assert [event["listener"] for event in told] == [f"{kind}.a"] * len(told)
+        assert sum(event.get("count", 1) for event in told) == 3  # a second may have passed between two of them
+        assert broker.listeners[f"{kind}.a"].factory.ends == {"not_authorized": 3}
 
 
 @each_kind

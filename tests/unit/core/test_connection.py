@@ -2,9 +2,10 @@
 import pytest
 
 from emqtwist.core import causes
+from emqtwist.core.door import Door
 from emqtwist.mqtt import constants as c
 from emqtwist.mqtt.errors import MQTTError, ServerBusy
-from emqtwist.mqtt.packets import Disconnect, Pingreq, Pingresp, Publish, Subscribe
+from emqtwist.mqtt.packets import Connect, Disconnect, Pingreq, Pingresp, Publish, Subscribe
 from tests.peers import World, before_5, every_version
 from tests.scenes import LAST_WORDS, mourner
 
@@ -118,6 +119,27 @@ def test_a_lost_connection_is_counted_and_told(version: int) -> None:
     assert world.ends == {causes.CONNECTION_LOST: 1}
     assert world.witness.told("disconnected") == [("alice", causes.CONNECTION_LOST, "the test dropped it")]
     assert list(world.broker.links) == []
+
+
+@every_version
+def test_who_is_not_let_in_is_told_with_the_listener(version: int) -> None:
+    world = World("mqtt.allow_anonymous = off")
+    world.door = Door("ssl.external")
+    peer = world.peer()
+    peer.send(Connect(version, "alice"))
+    [(client_id, listener, cause, reason)] = world.witness.told("refused")
+    assert (client_id, listener, cause) == ("alice", "ssl.external", "not_authorized")
+    assert str(reason).startswith("anonymous clients are not allowed")
+    assert world.witness.told("disconnected") == [("alice", "not_authorized", reason)]
+
+
+def test_who_is_let_in_or_leaves_by_itself_is_not_refused() -> None:
+    world = World()
+    world.peer().drop()
+    alice = world.connect("alice")
+    alice.write(b"\xf0\x00")
+    assert world.ends == {causes.CONNECTION_LOST: 1, "protocol_error": 1}
+    assert world.witness.told("refused") == []
 
 
 def test_a_connection_ends_once() -> None:
