@@ -14,14 +14,21 @@ def main(arguments: Sequence[str] | None = None) -> int:
     name = parser.parse_args(arguments).name
     if not name or name.startswith("#") or set(":\r\n") & set(name):
         parser.error("a name is not empty, does not begin with #, and has no colon")
-    password = getpass() if sys.stdin.isatty() else sys.stdin.readline().removesuffix("\n")
-    if sys.stdin.isatty() and getpass("Again: ") != password:
-        parser.error("the two passwords differ")
     try:
-        print(f"{name}:{make(password.encode(), token_bytes(SALT_SIZE))}")
+        print(f"{name}:{make(ask().encode(), token_bytes(SALT_SIZE))}")
     except ValueError as error:
         parser.error(str(error))
     return 0
+
+
+def ask() -> str:
+    """A password, from a terminal twice; ValueError when the two differ."""
+    if not sys.stdin.isatty():
+        return sys.stdin.readline().removesuffix("\n")
+    password = getpass()
+    if getpass("Again: ") != password:
+        raise ValueError("the two passwords differ")
+    return password
 
 
 if __name__ == "__main__":

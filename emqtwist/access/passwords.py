@@ -1,5 +1,5 @@
 """Users whose passwords this process can check: those of a file, and those that the broker keeps."""
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Callable, Container, Iterator, Mapping
 from pathlib import Path
 from typing import Final
 
@@ -22,9 +22,12 @@ WRONG: Final = "the password is wrong"
 
 @implementer(IAuthenticator)
 class Passwords:
-    """Knows who `subject` says that a client is, and the password of that one from `find`, which gives None for strangers."""
+    """Knows who `subject` says that a client is, and the password of that one from `find`, which gives None for strangers.
 
-    def __init__(self, subject: Callable[[Client], str | None], find: Callable[[str], Hash | None], superusers: Collection[str],
+    `find` gives the same object as long as the password stays the same: one that has changed while it was tried is tried anew.
+    """
+
+    def __init__(self, subject: Callable[[Client], str | None], find: Callable[[str], Hash | None], superusers: Container[str],
                  hashing: Hashing) -> None:
         self._subject = subject
         self._find = find
@@ -41,6 +44,8 @@ class Passwords:
         if password is None:
             return Deny(NO_PASSWORD)
         right = await self._hashing(known.fits, password) if known.slow else known.fits(password)
+        if self._find(subject) is not known:
+            return await self.authenticate(client, password)
         return Ok(subject in self._superusers) if right else Deny(WRONG)
 
     def close(self) -> None:

@@ -1,5 +1,6 @@
 """From the configuration to those who are asked who a client is."""
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from importlib import import_module
 from secrets import token_bytes
 from typing import TYPE_CHECKING, Any, Final
@@ -11,14 +12,26 @@ from emqtwist.access.stage import verify
 from emqtwist.config import Config, ConfigError, Problem
 from emqtwist.config.sections.auth import AuthSection
 from emqtwist.config.sections.pooler import PoolerSection
+from emqtwist.core.users import Users
 from emqtwist.interfaces import IAuthenticator
 from emqtwist.services.pooler import Abandoned, Pool, Refused
 
 if TYPE_CHECKING:
     from emqtwist.access.passwords import Hashing
 
-Make = Callable[[AuthSection, "Hashing", Any], Any]
-HASHING: Final = {"file", "clientid"}  # those whose answer takes as long as a hash
+HASHING: Final = {"users", "file", "clientid"}  # those whose answer takes as long as a hash
+
+
+@dataclass(frozen=True)
+class Means:
+    """What authenticators are made of, beside the configuration."""
+
+    users: Users
+    hashing: "Hashing"
+    reactor: Any
+
+
+Make = Callable[[AuthSection, Means], Any]
 
 
 def hashing_section(config: Config) -> PoolerSection:
@@ -29,11 +42,11 @@ def hashing_section(config: Config) -> PoolerSection:
 class Authentication:
     """What a configuration says of authentication, with all of its files read; ConfigError where that is not good."""
 
-    def __init__(self, config: Config, control: AccessControl, hashing: Pool) -> None:
+    def __init__(self, config: Config, control: AccessControl, hashing: Pool, users: Users) -> None:
         self._config = config
         self._control = control
         self._hashing = hashing
-        made = authenticators_of(config, hashing.submit, control.clock)
+        made = authenticators_of(config, Means(users, hashing.submit, control.clock))
         self._stages = [control.stage(name, each, config.auth) for name, each in made.items()]
         self._decoy = _decoy(hashing) if HASHING & made.keys() else None
 
@@ -44,17 +57,17 @@ class Authentication:
         self._control.configure(self._config.auth, self._stages, orders, self._decoy)
 
 
-def authenticators_of(config: Config, hashing: "Hashing", reactor: Any) -> Mapping[str, Any]:
+def authenticators_of(config: Config, means: Means) -> Mapping[str, Any]:
     """All that are named anywhere, by name."""
     names = dict.fromkeys(config.auth.order)
     for listener in config.listener.all():
         names |= dict.fromkeys(listener.authenticators or ())
-    return {name: MAKERS[name](config.auth, hashing, reactor) for name in names}
+    return {name: MAKERS[name](config.auth, means) for name in names}
 
 
 def check(config: Config) -> None:
     """Make them as for a start; ConfigError where that is not possible."""
-    for each in authenticators_of(config, _not_now, None).values():
+    for each in authenticators_of(config, Means(Users(None), _not_now, None)).values():
         each.close()
 
 
@@ -62,22 +75,29 @@ def _not_now(function: Callable[[bytes], bool], password: bytes) -> "Deferred[bo
     return fail(Abandoned("nobody is asked while a configuration is checked"))
 
 
-def _file(section: AuthSection, hashing: "Hashing", reactor: Any) -> Any:
-    from emqtwist.access.passwords import Passwords, read_passwords, user_name  # only now, as for all: few need it
-    return Passwords(user_name, read_passwords(section.file.path).get, section.file.superusers, hashing)
+def _users(section: AuthSection, means: Means) -> Any:
+    from emqtwist.access.kept import Kept  # only now, as for all: few need it
+    from emqtwist.access.passwords import Passwords, user_name
+    kept = Kept(means.users)
+    return Passwords(user_name, kept.find, kept, means.hashing)
 
 
-def _clientid(section: AuthSection, hashing: "Hashing", reactor: Any) -> Any:
+def _file(section: AuthSection, means: Means) -> Any:
+    from emqtwist.access.passwords import Passwords, read_passwords, user_name
+    return Passwords(user_name, read_passwords(section.file.path).get, section.file.superusers, means.hashing)
+
+
+def _clientid(section: AuthSection, means: Means) -> Any:
     from emqtwist.access.passwords import Passwords, client_id, read_passwords
-    return Passwords(client_id, read_passwords(section.clientid.path).get, (), hashing)
+    return Passwords(client_id, read_passwords(section.clientid.path).get, (), means.hashing)
 
 
-def _http(section: AuthSection, hashing: "Hashing", reactor: Any) -> Any:
+def _http(section: AuthSection, means: Means) -> Any:
     from emqtwist.access.http import Http
-    return Http(section.http, reactor)
+    return Http(section.http, means.reactor)
 
 
-def _python(section: AuthSection, hashing: "Hashing", reactor: Any) -> Any:
+def _python(section: AuthSection, means: Means) -> Any:
     """The object itself, or one that the class makes."""
     module, _, name = section.python.object.partition(":")
     try:
@@ -89,7 +109,7 @@ def _python(section: AuthSection, hashing: "Hashing", reactor: Any) -> Any:
     return made
 
 
-MAKERS: Final[dict[str, Make]] = {"file": _file, "clientid": _clientid, "http": _http, "python": _python}
+MAKERS: Final[dict[str, Make]] = {"users": _users, "file": _file, "clientid": _clientid, "http": _http, "python": _python}
 
 
 def _decoy(hashing: Pool) -> Decoy | None:

@@ -61,7 +61,8 @@ class Foundation:
         self.hashing = Pool(hashing_section(config), self.broker.metrics)
         self.access = AccessControl(config.auth, self.broker.alarms, reactor, now)
         self.broker.gatekeeper = self.access
-        Authentication(config, self.access, self.hashing).apply()
+        Authentication(config, self.access, self.hashing, self.broker.users).apply()
+        self.broker.users.changed = self.access.forget
         self.turns = Turns(self.broker, reactor, now)
         batched = config.node.io == "engine" and can_batch(reactor)
         self.sockets = SocketSet(reactor, self.turns) if batched else None

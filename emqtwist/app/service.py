@@ -200,7 +200,7 @@ class BrokerService(Foundation, MultiService):
         """
         changed = apply_live(self.config, config)
         methods, loaded = methods_of(changed), loaded_of(changed)
-        authentication = Authentication(changed, self.access, self.hashing)
+        authentication = Authentication(changed, self.access, self.hashing, self.broker.users)
         self.turns.begin()
         acl = read_again(changed, self.broker.alarms)
         self.broker.methods = methods

@@ -68,7 +68,7 @@ def authenticators(config: Config) -> Iterator[Conflict]:
     lists |= {f"listener.{each.label}.authenticators": each.authenticators or () for each in config.listener.all()}
     for written, names in lists.items():
         for name in names:
-            key, value = needs[name]
+            key, value = needs.get(name, ("", "nothing"))
             if not value:
                 yield Conflict((written, key), f"{name} needs {key}")
 

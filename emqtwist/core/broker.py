@@ -29,6 +29,7 @@ from emqtwist.core.settings import Settings
 from emqtwist.core.stats import Stats
 from emqtwist.core.subscriber import Subscription
 from emqtwist.core.subscriptions import Subscriptions, Write
+from emqtwist.core.users import Users
 from emqtwist.core.wills import Wills, still_allowed
 from emqtwist.core.windows import Windows
 from emqtwist.mqtt.constants import OPTION_RETAIN_HANDLING
@@ -48,7 +49,7 @@ class Broker:
 
     __slots__ = ("circle", "turn", "metrics", "stats", "alarms", "hooks",
                  "observer", "pools", "router", "retained", "wills", "subscriptions", "sessions", "links",
-                 "token", "methods", "gatekeeper", "journal", "plain_qos", "acl", "bans", "arrivals", "logins")
+                 "token", "methods", "gatekeeper", "journal", "plain_qos", "acl", "bans", "users", "arrivals", "logins")
 
     def __init__(self, settings: Settings, token: Callable[[], str], turn: Turn, observer: Observer,
                  journal: Journal | None = None) -> None:
@@ -75,6 +76,7 @@ class Broker:
         self.gatekeeper: Gatekeeper | None = None
         self.acl: Acl | None = None  # everybody may do everything
         self.bans = Bans(turn, journal)
+        self.users = Users(journal)
         self.arrivals = Windows()  # of clients, by Client Identifier
         self.logins = Logins()
 
@@ -296,7 +298,8 @@ class Broker:
         """
         self.turn.now = now
         if self.journal is not None:
-            recover(self.journal, snapshot, self.sessions, self.wills, self.retained, self.bans, self.circle)
+            recover(self.journal, snapshot, self.sessions, self.wills, self.retained, self.bans, self.users,
+                    self.circle)
             self.tick()
 
     def page(self, number: int, rows: list[Record], more: bool) -> None:

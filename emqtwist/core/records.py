@@ -25,6 +25,8 @@ RETAINED: Final = 16
 RETAINED_GONE: Final = 17
 BAN: Final = 18
 BAN_GONE: Final = 19
+USER: Final = 20
+USER_GONE: Final = 21
 
 STATE_SENT: Final = 1  # of a row: at QoS 2, it may have been sent, and expires no more
 STATE_RELEASED: Final = 2  # PUBREC came
@@ -50,6 +52,8 @@ KINDS: Final[dict[int, tuple[str, tuple[str, ...]]]] = {
     RETAINED_GONE: ("RETAINED_GONE", ("topic",)),
     BAN: ("BAN", ("kind", "value", "reason", "by", "at", "until")),
     BAN_GONE: ("BAN_GONE", ("kind", "value")),
+    USER: ("USER", ("name", "password_hash", "superuser")),
+    USER_GONE: ("USER_GONE", ("name",)),
 }
 
 
@@ -66,6 +70,9 @@ class Fetch:
         self.group = group
 
 
+LISTS: Final = 7  # of a Snapshot
+
+
 class Snapshot:
     """All that a store has but the rows of the queues; lists of tuples.
 
@@ -75,12 +82,15 @@ class Snapshot:
     wills: session, topic, payload, qos, retain, properties, publisher, delay, lifetime, due
     retained: topic, payload, qos, properties, expires_at, publisher, until
     bans: kind, value, reason, by, at, until
+    users: name, password_hash, superuser
     """
 
-    __slots__ = ("highest_session", "highest_message", "sessions", "subscriptions", "received", "wills", "retained", "bans")
+    __slots__ = ("highest_session", "highest_message", "sessions", "subscriptions", "received", "wills", "retained", "bans",
+                 "users")
 
     def __init__(self, highest_session: int, highest_message: int, sessions: list[Record], subscriptions: list[Record],
-                 received: list[Record], wills: list[Record], retained: list[Record], bans: list[Record]) -> None:
+                 received: list[Record], wills: list[Record], retained: list[Record], bans: list[Record],
+                 users: list[Record]) -> None:
         self.highest_session = highest_session
         self.highest_message = highest_message
         self.sessions = sessions
@@ -89,3 +99,4 @@ class Snapshot:
         self.wills = wills
         self.retained = retained
         self.bans = bans
+        self.users = users

@@ -11,11 +11,12 @@ from emqtwist.core.prefixes import subscription_to
 from emqtwist.core.records import Record, Snapshot
 from emqtwist.core.retained import Retained
 from emqtwist.core.sessions import Sessions
+from emqtwist.core.users import User, Users
 from emqtwist.core.wills import Wills
 
 
 def recover(journal: Journal, snapshot: Snapshot, sessions: Sessions, wills: Wills, retained: Retained, bans: Bans,
-            circle: Circle) -> None:
+            users: Users, circle: Circle) -> None:
     """Fill the tables. What fell due meanwhile is left to the next tick; a client that was connected has been lost now."""
     journal.begin(snapshot.highest_session, snapshot.highest_message)
     lost: set[int] = set()
@@ -36,6 +37,8 @@ def recover(journal: Journal, snapshot: Snapshot, sessions: Sessions, wills: Wil
         retained.keep(message, monotonic(until, journal))
     for kind, value, reason, by, at, until in snapshot.bans:
         bans.put(Ban(kind, value, reason, by, monotonic(at, journal), monotonic(until, journal)))
+    for name, password_hash, superuser in snapshot.users:
+        users.recover(User(name, password_hash, bool(superuser)))
     for number in lost:
         session = sessions.by_number[number]
         if session.expiry_interval <= 0:

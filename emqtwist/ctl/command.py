@@ -14,12 +14,14 @@ from twisted.python.usage import Options as UsageOptions
 from twisted.python.usage import UsageError
 
 from emqtwist._version import __version__
+from emqtwist.access import passwd
 from emqtwist.config import Address, Config, ConfigError, load
 from emqtwist.config.values import BIND
 from emqtwist.ctl import completion
 from emqtwist.ctl.client import DONE, WRONG, Place, run
 from emqtwist.ctl.commands import all_commands
 from emqtwist.ctl.part import socket_path
+from emqtwist.ctl.registry import WrongWords
 
 
 def standard_error() -> ILogObserver:
@@ -75,6 +77,7 @@ class Options(UsageOptions):
             raise UsageError(str(error)) from None
         except OSError as error:
             raise UsageError(f"{error.filename}: {error.strerror}") from None
+        self.words = with_password(self.words)
         if self.parent is not None:
             self.parent["nodaemon"] = True
             self.parent["pidfile"] = ""
@@ -125,6 +128,22 @@ class Options(UsageOptions):
             return DONE
         form = "json" if self["json"] else "table" if self["table"] else "lines"
         return await run(reactor, self.place, self.words, form)
+
+
+def with_password(words: tuple[str, ...]) -> tuple[str, ...]:
+    """The words of a command that wants a password with one that is asked for, or read from standard input."""
+    try:
+        command, _ = all_commands().find(words)
+    except WrongWords:
+        return words  # the broker knows more of them, or says what is wrong
+    if not command.asks_password:
+        return words
+    try:
+        return (*words, passwd.ask())
+    except ValueError as error:
+        raise UsageError(str(error)) from None
+    except (EOFError, KeyboardInterrupt):
+        raise SystemExit(WRONG) from None
 
 
 class Once(Service):

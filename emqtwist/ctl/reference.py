@@ -60,8 +60,8 @@ The function is called as `function(context, words)` and gives pairs of a line a
 after a piece of work that has brought no line; `context.broker` is the broker. Each piece has to be little work, as clients
 wait meanwhile. `add_waiting` is for coroutine functions.
 
-What a command changes holds until the broker stops, but for subscriptions of sessions that the store keeps; a reload
-(SIGHUP) takes back what the configuration file says otherwise.
+What a command changes holds until the broker stops, but for users, bans and subscriptions of sessions that the store keeps; a
+reload (SIGHUP) takes back what the configuration file says otherwise.
 """
 
 

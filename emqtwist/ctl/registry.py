@@ -32,6 +32,8 @@ class Refused(Exception):
 class Command:
     """One form of a command: `arguments` are the words after its name, `prints` is what it answers, for the manual.
 
+    With `asks_password` the client adds a password to these words, which is not to be seen where commands are written.
+
     A `listing` gives its lines a step at a time, and each step is little work: between some of them the broker serves
     others. What has to wait for something is `waiting` instead.
     """
@@ -42,6 +44,7 @@ class Command:
     prints: str
     listing: Listing | None
     waiting: Waiting | None
+    asks_password: bool = False
 
     @property
     def usage(self) -> str:
@@ -64,9 +67,10 @@ class Registry:
         """A command that can go on at once. One that is there already is replaced, which is logged."""
         self._add(Command(name, arguments, meaning, prints, listing, None))
 
-    def add_waiting(self, name: str, arguments: str, meaning: str, waiting: Waiting, prints: str = "") -> None:
+    def add_waiting(self, name: str, arguments: str, meaning: str, waiting: Waiting, prints: str = "",
+                    asks_password: bool = False) -> None:
         """A command that has to wait for something."""
-        self._add(Command(name, arguments, meaning, prints, None, waiting))
+        self._add(Command(name, arguments, meaning, prints, None, waiting, asks_password))
 
     def remove(self, name: str) -> None:
         """Take away all forms of a command; KeyError when there is none."""

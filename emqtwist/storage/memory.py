@@ -33,6 +33,7 @@ class MemoryStore:
         self.wills: dict[int, list[Any]] = {}
         self.retained: dict[bytes, Record] = {}
         self.bans: dict[tuple[str, str], Record] = {}
+        self.users: dict[str, Record] = {}
         self.messages: dict[int, Record] = {}
         self.rows: dict[tuple[int, ...], list[Any]] = {}  # key -> state, message, first byte, identifiers
         self.highest_session = self.highest_message = 0
@@ -52,7 +53,8 @@ class MemoryStore:
             self.highest_session, self.highest_message, sessions,
             [(*key, *value) for key, value in self.subscriptions.items()], list(self.received),
             [(session, *will) for session, will in self.wills.items()],
-            [(topic, *value) for topic, value in self.retained.items()], [(*key, *ban) for key, ban in self.bans.items()]))
+            [(topic, *value) for topic, value in self.retained.items()], [(*key, *ban) for key, ban in self.bans.items()],
+            [(name, *user) for name, user in self.users.items()]))
 
     def watch(self, function: Callable[[Exception], object]) -> None:
         """It does not end by itself."""
@@ -193,6 +195,12 @@ class MemoryStore:
 
     def _ban_gone(self, kind: str, value: str) -> None:
         del self.bans[kind, value]
+
+    def _user(self, name: str, password_hash: str, superuser: int) -> None:
+        self.users[name] = password_hash, superuser
+
+    def _user_gone(self, name: str) -> None:
+        del self.users[name]
 
     def _known(self, session: int) -> None:
         if session not in self.sessions:

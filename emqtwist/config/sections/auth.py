@@ -12,7 +12,7 @@ OnError = Literal["deny", "next"]
 
 EFFECTS: Final = "tests/adapters/test_authentication.py"
 ASKED: Final = "tests/adapters/access/test_rows.py"
-KINDS: Final = Words("file", "clientid", "http", "python")
+KINDS: Final = Words("users", "file", "clientid", "http", "python")
 NAMES: Final = Names()
 ON_ERROR: Final = Choice[OnError]("deny", "next")
 OBJECT: Final = Text("module:object", r"(?:[A-Za-z_][\w.]*:[A-Za-z_]\w*)?")

@@ -20,13 +20,14 @@ from emqtwist.ctl.commands import (
     subscriptions,
     supervisor,
     topicmetrics,
+    users,
     vm,
 )
 from emqtwist.ctl.context import Context
 from emqtwist.ctl.registry import Line, Registry, Words, plain
 
-GROUPS = (node, clients, banned, sessions, routes, topicmetrics, subscriptions, hooks, plugins, modules, retainer, acl, explain,
-          alarms, listeners, supervisor, vm, config, store)
+GROUPS = (node, clients, users, banned, sessions, routes, topicmetrics, subscriptions, hooks, plugins, modules, retainer, acl,
+          explain, alarms, listeners, supervisor, vm, config, store)
 
 
 def all_commands() -> Registry:

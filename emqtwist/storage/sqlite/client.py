@@ -20,7 +20,7 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
-from emqtwist.core.records import Fetch, Snapshot
+from emqtwist.core.records import LISTS, Fetch, Snapshot
 from emqtwist.interfaces import IStore
 from emqtwist.storage.errors import KINDS, Stopped, StoreError
 from emqtwist.storage.sqlite.frames import DONE, FAILED, PART, Frames, frame
@@ -226,7 +226,7 @@ class SQLiteStore:
         snapshot = None
         if answer is not None:
             highest, parts = answer if isinstance(answer[0], tuple) else (answer, [])
-            lists: list[list[tuple[Any, ...]]] = [[], [], [], [], [], []]
+            lists: list[list[tuple[Any, ...]]] = [[] for _ in range(LISTS)]
             for which, rows in parts:
                 lists[which] += rows
             snapshot = Snapshot(*highest, *lists)

@@ -19,6 +19,7 @@ LISTS: Final = (
     ("SELECT session, topic, payload, qos, retain, properties, publisher, delay, lifetime, due FROM will", 2),
     ("SELECT topic, payload, qos, properties, expires_at, publisher, until FROM retained", 1),
     ("SELECT kind, value, reason, by, at, until FROM ban", 2),
+    ("SELECT name, password_hash, superuser FROM user", 1),
 )
 SUBSCRIPTIONS: Final = 1
 

@@ -39,7 +39,10 @@ VERSION_2: Final = (
     "CREATE TABLE ban (kind TEXT, value TEXT, reason TEXT NOT NULL, by TEXT NOT NULL, at REAL NOT NULL, until REAL, "
     "PRIMARY KEY (kind, value)) WITHOUT ROWID",
 )
-MIGRATIONS: Final[Mapping[int, Sequence[str]]] = {0: VERSION_1, 1: VERSION_2}
+VERSION_3: Final = (
+    "CREATE TABLE user (name TEXT PRIMARY KEY, password_hash TEXT NOT NULL, superuser INTEGER NOT NULL) WITHOUT ROWID",
+)
+MIGRATIONS: Final[Mapping[int, Sequence[str]]] = {0: VERSION_1, 1: VERSION_2, 2: VERSION_3}
 VERSION: Final = max(MIGRATIONS) + 1
 
 

@@ -40,6 +40,7 @@ class Writer:
             r.DONE: self._done, r.RECEIVED: self._received, r.COMPLETED: self._completed,
             r.WILL: self._will, r.WILL_DUE: self._will_due, r.WILL_GONE: self._will_gone,
             r.RETAINED: self._retained, r.RETAINED_GONE: self._retained_gone, r.BAN: self._ban, r.BAN_GONE: self._ban_gone,
+            r.USER: self._user, r.USER_GONE: self._user_gone,
         }
         self._load()
 
@@ -183,6 +184,12 @@ class Writer:
 
     def _ban_gone(self, record: Record) -> None:
         self._db.execute("DELETE FROM ban WHERE kind = ? AND value = ?", record[1:])
+
+    def _user(self, record: Record) -> None:
+        self._db.execute("INSERT OR REPLACE INTO user VALUES (?, ?, ?)", record[1:])
+
+    def _user_gone(self, record: Record) -> None:
+        self._db.execute("DELETE FROM user WHERE name = ?", record[1:])
 
     # The rest of the group.
 

@@ -20,6 +20,7 @@ class History:
         self.subscriptions: set[tuple[int, bytes]] = set()
         self.received: set[tuple[int, int]] = set()
         self.bans: set[tuple[str, str]] = set()
+        self.users: set[str] = set()
         self.numbers = 0
         self.messages = 0
 
@@ -28,7 +29,7 @@ class History:
         for _ in range(self.random.randrange(1, 30)):
             records += self.random.choice([
                 self.open, self.leave, self.end, self.subscribe, self.publish, self.publish, self.publish,
-                self.move, self.move, self.finish, self.finish, self.receive, self.will, self.retain, self.ban])()
+                self.move, self.move, self.finish, self.finish, self.receive, self.will, self.retain, self.ban, self.user])()
         return [loads(dumps(record)) for record in records]
 
     def any_session(self) -> int:
@@ -129,3 +130,11 @@ class History:
             return [(r.BAN_GONE, *key)]
         self.bans.add(key)
         return [(r.BAN, *key, self.random.choice(["", "because"]), "p", 1e9, self.random.choice([None, inf, 2e9]))]
+
+    def user(self) -> list[Record]:
+        name = self.random.choice(["al", "bo"])
+        if name in self.users and self.random.random() < 0.5:
+            self.users.discard(name)
+            return [(r.USER_GONE, name)]
+        self.users.add(name)
+        return [(r.USER, name, self.random.choice(["one", "other"]), self.random.choice([0, 1]))]

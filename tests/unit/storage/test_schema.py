@@ -47,12 +47,14 @@ def test_the_tables_of_the_fixture_are_those_of_version_1(tmp_path: Path) -> Non
         assert old.execute(TABLES).fetchall() == new.execute(TABLES).fetchall()
 
 
-def test_an_upgraded_file_has_the_tables_of_a_new_one_and_takes_bans(tmp_path: Path) -> None:
+def test_an_upgraded_file_has_the_tables_of_a_new_one_and_takes_what_they_are_for(tmp_path: Path) -> None:
     schema_1(tmp_path / "old.db")
     with closing(connect(tmp_path / "old.db")) as old, closing(connect(tmp_path / "new.db")) as new:
         assert old.execute(TABLES).fetchall() == new.execute(TABLES).fetchall()
-        Writer(old, "boot").write(1, [(r.BAN, "client", "x", "because", "ctl", 1.0, None)], 0.0)
-        assert dict(reader.parts(old))[5] == [("client", "x", "because", "ctl", 1.0, None)]
+        Writer(old, "boot").write(1, [(r.BAN, "client", "x", "because", "ctl", 1.0, None), (r.USER, "al", "hash", 1)], 0.0)
+        lists = dict(reader.parts(old))
+        assert lists[5] == [("client", "x", "because", "ctl", 1.0, None)]
+        assert lists[6] == [("al", "hash", 1)]
 
 
 def test_an_older_file_is_migrated_step_by_step(tmp_path: Path) -> None:

@@ -31,7 +31,7 @@ def queued(session: int, seq: int, number: int) -> Record:
 
 def everything(db: sqlite3.Connection) -> tuple[object, ...]:
     """The snapshot, as sets."""
-    lists: list[set[Record]] = [set(), set(), set(), set(), set(), set()]
+    lists: list[set[Record]] = [set() for _ in reader.LISTS]
     for which, rows in reader.parts(db):
         lists[which] |= set(rows)
     return *reader.highest(db), *lists
@@ -42,7 +42,7 @@ def expected(store: MemoryStore) -> tuple[object, ...]:
     store.start().addCallback(found.append)
     one = found[0]
     return (one.highest_session, one.highest_message, set(one.sessions), set(one.subscriptions), set(one.received),
-            set(one.wills), set(one.retained), set(one.bans))
+            set(one.wills), set(one.retained), set(one.bans), set(one.users))
 
 
 def pages(db: sqlite3.Connection, session: int, limit: int) -> Iterator[list[Record]]:
