@@ -70,6 +70,20 @@ class Deny(Finding):
         self.error = error or MQTTError("the user name or the password is wrong", c.BAD_USER_NAME_OR_PASSWORD)
 
 
+class Verdict:
+    """What somebody says of something that a client wants to do: `answer` is `allow`, `deny`, or `ignore` where he has no say.
+
+    `why` is for the log and for who has it explained. A client of 5.0 that is denied something is told `reason_code`.
+    """
+
+    __slots__ = ("answer", "why", "reason_code")
+
+    def __init__(self, answer: str, why: str = "", reason_code: int = c.NOT_AUTHORIZED) -> None:
+        self.answer = answer
+        self.why = why
+        self.reason_code = reason_code
+
+
 class Gatekeeper(Protocol):
     """Who is asked about clients without Authentication Method."""
 

@@ -4,10 +4,12 @@ Asked is for a Topic Name, or for a Topic Filter, which stands for all topics th
 when its filter contains the one asked for, a rule that denies when the two overlap: so nobody who was allowed a filter gets
 by it a topic that he would be denied. As in matching, a wildcard in the first level selects no topic that begins with `$`.
 """
-from typing import Final
+from typing import Final, Protocol
 
 from emqtwist.core.access import Client
 from emqtwist.core.filters import contains, fill, levels_of, overlaps, varies
+from emqtwist.core.message import NEVER
+from emqtwist.core.pending import Pending
 from emqtwist.core.settings import Settings
 from emqtwist.core.who import Asker, Who, asker
 from emqtwist.mqtt.constants import IMPLEMENTATION_SPECIFIC_ERROR, NOT_AUTHORIZED, QUOTA_EXCEEDED, UNSPECIFIED_ERROR
@@ -35,6 +37,7 @@ REASONS: Final = {"not_authorized": NOT_AUTHORIZED, "quota_exceeded": QUOTA_EXCE
                   "implementation_specific_error": IMPLEMENTATION_SPECIFIC_ERROR}
 
 LONGEST_REASON: Final = 1000  # characters
+CANNOT_TELL: Final = "what this client may do cannot be found out now"
 
 
 class Pattern:
@@ -67,18 +70,19 @@ class Pattern:
 class Rule:
     """`place` is the file and the line that it stands in, `text` what it says there. No patterns: it is about every topic.
 
-    Whom it denies something is told `reason_code`.
+    Whom it denies something is told `reason_code`. One that stands for somebody who could not be asked has `failed`.
     """
 
-    __slots__ = ("allow", "place", "text", "reason_code", "patterns", "_who", "_access")
+    __slots__ = ("allow", "place", "text", "reason_code", "patterns", "failed", "_who", "_access")
 
     def __init__(self, allow: bool, who: Who, access: int, patterns: list[Pattern], place: str = "", text: str = "",
-                 reason_code: int = NOT_AUTHORIZED) -> None:
+                 reason_code: int = NOT_AUTHORIZED, failed: bool = False) -> None:
         self.allow = allow
         self.place = place
         self.text = text
         self.reason_code = reason_code
         self.patterns = patterns
+        self.failed = failed
         self._who = who
         self._access = access
 
@@ -98,17 +102,39 @@ class Rule:
         return OTHER_TOPIC if self.patterns else DECIDES
 
 
+class Ruling:
+    """The `rule` that has decided something. It `holds` for the same question later, unless somebody could not be asked."""
+
+    __slots__ = ("rule", "holds")
+
+    def __init__(self, rule: Rule, holds: bool = True) -> None:
+        self.rule = rule
+        self.holds = holds
+
+
+class Authority(Protocol):
+    """Somebody else who says what clients may do. He has the rules asked too, in their place among others."""
+
+    def judge(self, acl: "Acl", client: Client, access: int, topic_filter: bytes) -> Pending[Ruling]:
+        """Whether the client may publish to the Topic Name, or subscribe to the Topic Filter without what stands before it."""
+
+
 class Acl:
     """Rules in their order; `otherwise` is what holds where none decides, `superusers` what holds for these.
+
+    Where there is an `authority` it is asked instead, but about superusers. What it says of topics that a client publishes to is
+    good for `lasting` seconds.
 
     Few of them have to be asked about a topic: those that have its first level, and those that could have any. `_by_level`
     maps first levels to the numbers of rules, `_others` has the rest.
     """
 
-    __slots__ = ("rules", "otherwise", "superusers", "_by_level", "_others")
+    __slots__ = ("rules", "otherwise", "superusers", "authority", "lasting", "_by_level", "_others")
 
-    def __init__(self, rules: list[Rule], otherwise: bool) -> None:
+    def __init__(self, rules: list[Rule], otherwise: bool, authority: Authority | None = None, lasting: float = NEVER) -> None:
         self.rules = rules
+        self.authority = authority
+        self.lasting = lasting
         self.otherwise = Rule(otherwise, Who(), PUBSUB, [], "mqtt.acl_nomatch", "allow" if otherwise else "deny")
         self.superusers = Rule(True, Who(), PUBSUB, [], "superuser", "allow")
         self._by_level: dict[bytes, list[int]] = {}
@@ -144,6 +170,12 @@ class Acl:
     def allows(self, asker: Asker, access: int, topic_filter: bytes) -> bool:
         return self.decide(asker, access, topic_filter).allow
 
+    def judge(self, client: Client, access: int, topic_filter: bytes) -> Pending[Ruling]:
+        """What the authority says where there is one, else the rules, which say it at once."""
+        if self.authority is None or client.superuser:
+            return Pending(Ruling(self.decide(asker(client), access, topic_filter)))
+        return self.authority.judge(self, client, access, topic_filter)
+
     def _concerned(self, first: bytes) -> list[Rule]:
         """The rules that could decide about what has this first level, in their order."""
         if is_wildcard(first):
@@ -154,12 +186,14 @@ class Acl:
 
 
 class Grants:
-    """What one connection was told about the topics that it has published to. Another set of rules needs others."""
+    """What one connection was told about the topics that it has published to. Another set of rules needs others, and so does
+    the time after `until`."""
 
-    __slots__ = ("acl", "asker", "allowed", "denied", "_left_out")
+    __slots__ = ("acl", "asker", "allowed", "denied", "until", "_left_out")
 
-    def __init__(self, acl: Acl, client: Client) -> None:
+    def __init__(self, acl: Acl, client: Client, now: float) -> None:
         self.acl = acl
+        self.until = now + acl.lasting
         self.asker = asker(client)
         self.allowed: set[bytes] = set()
         self.denied: dict[bytes, Rule] = {}
@@ -168,12 +202,18 @@ class Grants:
     def ask(self, topic_name: bytes) -> Rule:
         """Ask the rules, and remember the answer."""
         rule = self.acl.decide(self.asker, PUBLISH, topic_name)
+        self.note(topic_name, rule)
+        return rule
+
+    def asks_rules_only(self) -> bool:
+        return self.acl.authority is None or self.asker.superuser
+
+    def note(self, topic_name: bytes, rule: Rule) -> None:
         if self._has_place(topic_name):
             if rule.allow:
                 self.allowed.add(topic_name)
             else:
                 self.denied[topic_name] = rule
-        return rule
 
     def forget(self) -> None:
         self.allowed.clear()
@@ -193,5 +233,6 @@ class Grants:
 
 def denial(settings: Settings, what: str, rule: Rule) -> MQTTError:
     """What is told to whom `rule` has denied something; which one it was only if the operator wants that."""
+    what = CANNOT_TELL if rule.failed else what
     reason = f"{what}: {rule.place}: {rule.text}" if settings.acl_explain else what
     return MQTTError(reason[:LONGEST_REASON], rule.reason_code)

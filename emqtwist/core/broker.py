@@ -2,8 +2,8 @@
 from collections.abc import Callable
 
 from emqtwist.core import causes, moving
-from emqtwist.core.access import Gatekeeper, Method
-from emqtwist.core.acl import Acl
+from emqtwist.core.access import Client, Gatekeeper, Method
+from emqtwist.core.acl import PUBLISH, Acl, Rule, Ruling
 from emqtwist.core.alarms import Alarms
 from emqtwist.core.bans import Bans
 from emqtwist.core.callback import Callback
@@ -13,10 +13,10 @@ from emqtwist.core.journal import Journal
 from emqtwist.core.ledger import Ledger
 from emqtwist.core.link import Link, Turn
 from emqtwist.core.logins import Logins
-from emqtwist.core.message import NO_IDENTIFIERS, Message, WillMessage
+from emqtwist.core.message import NO_IDENTIFIERS, Message
 from emqtwist.core.metrics import Metrics
 from emqtwist.core.observer import Observer
-from emqtwist.core.pool import Pools, Worker
+from emqtwist.core.pool import Job, Pools, Worker
 from emqtwist.core.prefixes import Prefixed, check_filter, subscription_to
 from emqtwist.core.pubsub import fan_out, feed
 from emqtwist.core.records import Record, Snapshot
@@ -30,7 +30,7 @@ from emqtwist.core.stats import Stats
 from emqtwist.core.subscriber import Subscription
 from emqtwist.core.subscriptions import Subscriptions, Write
 from emqtwist.core.users import Users
-from emqtwist.core.wills import Wills, still_allowed
+from emqtwist.core.wills import WillMessage, Wills, obeys, still_allowed
 from emqtwist.core.windows import Windows
 from emqtwist.mqtt.constants import OPTION_RETAIN_HANDLING
 from emqtwist.mqtt.errors import MQTTError
@@ -275,8 +275,16 @@ class Broker:
             self._publish_will(will)
 
     def _publish_will(self, will: WillMessage) -> None:
+        acl = self.acl
+        if acl is None or acl.authority is None or will.client is None:
+            self.end_will(will, still_allowed(acl, will))
+        else:
+            self.pools.sm.submit(Testament(self, acl, will, will.client))
+
+    def end_will(self, will: WillMessage, allowed: bool) -> None:
+        """Publish it if that is allowed; then there is none any more."""
         will.expires_at = self.turn.now + will.lifetime
-        if still_allowed(self.acl, will):
+        if allowed:
             self.publish(will)
         else:
             self.metrics.deny(causes.WILL_OVER)
@@ -346,3 +354,29 @@ class Listened(Write):
     def run(self) -> None:
         super().run()
         self._tables.groups.forget(self._callback)
+
+
+class Testament(Job):
+    """A Will that the authority is asked about again, a job of the sm pool: its client does not come back meanwhile."""
+
+    __slots__ = ("_broker", "_acl", "_will", "_client")
+
+    def __init__(self, broker: Broker, acl: Acl, will: WillMessage, client: Client) -> None:
+        Job.__init__(self, will.publisher)
+        self._broker = broker
+        self._acl = acl
+        self._will = will
+        self._client = client
+
+    def run(self) -> None:
+        pending = self._acl.judge(self._client, PUBLISH, self._will.said)
+        if pending.decision is None:
+            self.wait(pending, self._judged)
+        else:
+            self._end(pending.decision.rule)
+
+    def _judged(self, link: Link, ruling: Ruling) -> None:
+        self._end(ruling.rule)
+
+    def _end(self, rule: Rule) -> None:
+        self._broker.end_will(self._will, obeys(rule, self._will))

@@ -11,9 +11,9 @@ from emqtwist.core.door import Door, Peer
 from emqtwist.core.exchange import Exchange
 from emqtwist.core.hooks import CLIENT_CONNACK, CLIENT_DISCONNECTED
 from emqtwist.core.link import Link
-from emqtwist.core.message import WillMessage
 from emqtwist.core.pending import Pending, Waiting
 from emqtwist.core.session import Session
+from emqtwist.core.wills import WillMessage
 from emqtwist.mqtt import constants as c
 from emqtwist.mqtt.constants import PUBACK
 from emqtwist.mqtt.decoder import Decoder
@@ -246,6 +246,8 @@ class Connection(Link):
 
     def check(self, now: float) -> None:
         """Close when CONNECT or the next packet is overdue [MQTT-3.1.2-22]."""
+        if self.grants is not None and self.grants.until <= now:
+            self.grants = None
         silent = now - self.last_seen
         limit = self.door.terms.connect_timeout or self.broker.settings.connect_timeout
         if self.exchange is not None and self.exchange.is_overdue(now, limit):

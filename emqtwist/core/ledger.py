@@ -11,8 +11,9 @@ from emqtwist.core import records as r
 from emqtwist.core.inflight import identifier_of
 from emqtwist.core.journal import Journal
 from emqtwist.core.link import Link
-from emqtwist.core.message import NEVER, QOS_2_BITS, QOS_BITS, Delivery, Message, WillMessage
+from emqtwist.core.message import NEVER, QOS_2_BITS, QOS_BITS, Delivery, Message
 from emqtwist.core.records import Fetch
+from emqtwist.core.wills import WillMessage
 
 BEFORE_ALL: Final = -(1 << 31)  # a rank before every other
 

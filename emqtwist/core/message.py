@@ -104,21 +104,3 @@ class Message:
     def size(self) -> int:
         """Bytes that the message itself holds."""
         return len(self.topic) + len(self.payload) + len(self.properties)
-
-
-class WillMessage(Message):
-    """A Will: `delay` seconds after the connection it is due; its `lifetime` in seconds begins when it is published.
-
-    It is that of `user_name` at `address`, None when no access rule is to be asked: it came back from a store, which does not
-    know, or is a superuser's.
-    """
-
-    __slots__ = ("delay", "lifetime", "user_name", "address")
-
-    def __init__(self, topic: bytes, payload: bytes, qos: int, retain: bool, properties: bytes, publisher: str,
-                 delay: float, lifetime: float) -> None:
-        super().__init__(topic, payload, qos, retain, properties, NEVER, publisher)
-        self.delay = delay
-        self.lifetime = lifetime
-        self.user_name: str | None = None
-        self.address: str | None = None

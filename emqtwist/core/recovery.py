@@ -5,14 +5,14 @@ from emqtwist.core.circle import Circle
 from emqtwist.core.group import SharedMessage
 from emqtwist.core.journal import Journal
 from emqtwist.core.ledger import Row
-from emqtwist.core.message import NEVER, Message, WillMessage
+from emqtwist.core.message import NEVER, Message
 from emqtwist.core.mqueue import OVERHEAD
 from emqtwist.core.prefixes import subscription_to
 from emqtwist.core.records import Record, Snapshot
 from emqtwist.core.retained import Retained
 from emqtwist.core.sessions import Sessions
 from emqtwist.core.users import User, Users
-from emqtwist.core.wills import Wills
+from emqtwist.core.wills import WillMessage, Wills
 
 
 def recover(journal: Journal, snapshot: Snapshot, sessions: Sessions, wills: Wills, retained: Retained, bans: Bans,

@@ -1,56 +1,27 @@
-"""What the access rules mean beside PUBLISH and SUBSCRIBE: for Wills, for sessions that are resumed, and when they change."""
-from typing import Final, cast
+"""What the access rules mean beside PUBLISH and SUBSCRIBE: for sessions that are resumed, and when they change."""
+from collections.abc import Callable
+from typing import cast
 
 from emqtwist.core import causes
 from emqtwist.core.access import Client
-from emqtwist.core.acl import PUBLISH, SUBSCRIBE, Acl, denial
+from emqtwist.core.acl import CANNOT_TELL, PUBLISH, SUBSCRIBE, Acl, Ruling
 from emqtwist.core.broker import Broker
 from emqtwist.core.connection import Connection
 from emqtwist.core.hooks import SESSION_UNSUBSCRIBED
 from emqtwist.core.link import Link
 from emqtwist.core.mounting import seen
 from emqtwist.core.pool import Job
-from emqtwist.core.router import is_reserved
 from emqtwist.core.session import Session
 from emqtwist.core.subscriber import Subscription
 from emqtwist.core.subscriptions import Write
-from emqtwist.core.who import Asker, asker
-from emqtwist.mqtt.constants import MQTT_5_0
-from emqtwist.mqtt.errors import MQTTError, NotAuthorized
-from emqtwist.mqtt.packets import Will
-
-NO_WILL: Final = "this client may not publish to the topic of its Will"
-
-
-def refusal(connection: Connection, user_name: str | None, will: Will) -> MQTTError | None:
-    """Why the client, which is `user_name`, may not have this Will."""
-    broker = connection.broker
-    rule = None
-    if broker.acl is not None:
-        rule = broker.acl.decide(asker(claimed(connection, user_name)), PUBLISH, will.topic_name)
-    if rule is not None and not rule.allow:
-        broker.metrics.deny(causes.WILL_DENIED)
-        error = denial(broker.settings, NO_WILL, rule)
-        return error if connection.version == MQTT_5_0 else NotAuthorized(error.reason)  # others know of no more reasons
-    if is_reserved(will.topic_name) and (rule is None or not rule.opens()):
-        return NotAuthorized("the topic of the Will is reserved for the broker")
-    return None
+from emqtwist.core.who import asker
+from emqtwist.mqtt.errors import ServerBusy
 
 
 def opens(connection: Connection, topic_name: bytes) -> bool:
     """Whether a rule lets the client publish to a topic of the broker's own."""
     acl = connection.broker.acl
     return acl is not None and acl.decide(asker(connection.client()), PUBLISH, topic_name).opens()
-
-
-def may_resume(connection: Connection, user_name: str | None, session: Session) -> bool:
-    """Whether all that the session has subscribed to is allowed to the client, so that what waits in it is for its eyes."""
-    acl = connection.broker.acl
-    left = [] if acl is None else forbidden(acl, asker(claimed(connection, user_name)), session, connection.mount)
-    if left:
-        connection.broker.metrics.deny(causes.SESSION_DENIED)
-        connection.broker.observer.session_forbidden(session.client_id, left[0].name())
-    return not left
 
 
 def claimed(connection: Connection, user_name: str | None) -> Client:
@@ -60,9 +31,57 @@ def claimed(connection: Connection, user_name: str | None) -> Client:
     return client
 
 
-def forbidden(acl: Acl, asker: Asker, session: Session, mount: bytes) -> list[Subscription]:
-    """The subscriptions that are not allowed."""
-    return [each for each in session.subscriptions.values() if not acl.allows(asker, SUBSCRIBE, seen(mount, each.topic_filter))]
+class Sweep:
+    """Whether a client may have each subscription of a session, asked one after the other as part of a `job`.
+
+    `done` is called in the end: `left` are those that it may not have. It has `failed` where somebody could not be asked.
+    """
+
+    __slots__ = ("acl", "left", "failed", "_job", "_client", "_session", "_mount", "_names", "_asked", "_done")
+
+    def __init__(self, job: Job, acl: Acl | None, client: Client, session: Session, mount: bytes, done: "Done") -> None:
+        self.acl = acl
+        self.left: list[Subscription] = []
+        self.failed = False
+        self._job = job
+        self._client = client
+        self._session = session
+        self._mount = mount
+        self._names = [] if acl is None else list(session.subscriptions)
+        self._asked: Subscription | None = None
+        self._done = done
+
+    def go_on(self) -> None:
+        acl = self.acl
+        while self._names and acl is not None and not self.failed:
+            subscription = self._asked = self._session.subscriptions.get(self._names.pop())
+            if subscription is None:
+                continue
+            pending = acl.judge(self._client, SUBSCRIBE, seen(self._mount, subscription.topic_filter))
+            if pending.decision is None:
+                self._job.wait(pending, self._judged)
+                return
+            self._take(pending.decision)
+        self._done(self)
+
+    def _judged(self, link: Link, ruling: Ruling) -> None:
+        self._take(ruling)
+        self.go_on()
+
+    def _take(self, ruling: Ruling) -> None:
+        if ruling.rule.failed:
+            self.failed = True
+        elif not ruling.rule.allow and self._asked is not None:
+            self.left.append(self._asked)
+
+
+Done = Callable[[Sweep], None]
+
+
+def regret(connection: Connection, session: Session, sweep: Sweep) -> None:
+    """The client may not have its session any more, and what waits in it is not for its eyes."""
+    connection.broker.metrics.deny(causes.SESSION_DENIED)
+    connection.broker.observer.session_forbidden(session.client_id, sweep.left[-1].name())
 
 
 def use_rules(broker: Broker, acl: Acl | None) -> None:
@@ -90,9 +109,18 @@ class Review(Job):
 
     def run(self) -> None:
         connection = self._connection
-        acl = connection.broker.acl
-        if acl is not None and connection.session is self._session:
-            self._left = forbidden(acl, asker(connection.client()), self._session, connection.mount)
+        if connection.session is self._session:
+            Sweep(self, connection.broker.acl, connection.client(), self._session, connection.mount, self._swept).go_on()
+
+    def _swept(self, sweep: Sweep) -> None:
+        """A client of whom it cannot be found out has to come again; its session is looked at then."""
+        connection = self._connection
+        if connection.session is not self._session:
+            return
+        if sweep.failed:
+            connection.fail(ServerBusy(CANNOT_TELL))
+        else:
+            self._left = sweep.left
             self._end_next()
 
     def failed(self) -> None:

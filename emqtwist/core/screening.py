@@ -2,10 +2,12 @@
 from typing import Final, cast
 
 from emqtwist.core import causes, overload, publishing
-from emqtwist.core.acl import Acl, Grants, Rule, denial
+from emqtwist.core.acl import PUBLISH as TO_PUBLISH
+from emqtwist.core.acl import Acl, Grants, Rule, Ruling, denial
 from emqtwist.core.chain import ask
 from emqtwist.core.connection import Connection
 from emqtwist.core.hooks import CLIENT_AUTHORIZE, PUBLISH, Folded
+from emqtwist.core.link import Link
 from emqtwist.core.message import NEVER, Message
 from emqtwist.core.session import Session
 from emqtwist.mqtt.errors import MQTTError, NotAuthorized
@@ -18,12 +20,15 @@ NOTHING: Final[set[bytes]] = set()  # nobody adds to it
 
 def screen(connection: Connection, session: Session, packet: Publish) -> None:
     """Ask, then publish or refuse. One that was passed on already is not asked for again: its flow has to come to its end."""
+    acl = connection.broker.acl
+    if acl is not None and not (packet.qos == 2 and packet.packet_id in session.received):
+        _rule(connection, session, packet, acl)
+    else:
+        _allowed(connection, session, packet)
+
+
+def _allowed(connection: Connection, session: Session, packet: Publish) -> None:
     broker = connection.broker
-    acl = broker.acl
-    rule = None if acl is None else _denied(connection, session, packet, acl)
-    if rule is not None:
-        _deny(connection, packet, rule)
-        return
     if broker.circle.overloaded:
         packet = _in_full(connection, packet)
         if overload.shed(connection, packet):
@@ -42,23 +47,32 @@ def granted(connection: Connection) -> set[bytes]:
     return grants.allowed
 
 
-def _denied(connection: Connection, session: Session, packet: Publish, acl: Acl) -> Rule | None:
-    """The access rule that denies it, if one does. A Topic Name that is none is left to `publish`, which says so."""
-    if packet.qos == 2 and packet.packet_id in session.received:
-        return None
+def _rule(connection: Connection, session: Session, packet: Publish, acl: Acl) -> None:
+    """Ask who rules what clients may do. A Topic Name that is none is left to `publish`, which says so."""
     topic_name = packet.topic_name
     if isinstance(packet, AliasedPublish):
         topic_name = (connection.incoming or connection.take_aliases()).resolve(packet.topic_alias, topic_name)
     grants = connection.grants
     if grants is None or grants.acl is not acl:
-        grants = connection.grants = Grants(acl, connection.client())
+        grants = connection.grants = Grants(acl, connection.client(), connection.turn.now)
     if topic_name in grants.allowed or not topic_name:
-        return None
+        _allowed(connection, session, packet)
+        return
     rule = grants.denied.get(topic_name)
     if rule is None:
         check_topic_name(topic_name, connection.broker.settings.max_topic_levels)
+        if not grants.asks_rules_only():
+            _Judging(_in_full(connection, packet), grants).begin(connection)
+            return
         rule = grants.ask(topic_name)
-    return None if rule.allow else rule
+    _obey(connection, session, packet, rule)
+
+
+def _obey(connection: Connection, session: Session, packet: Publish, rule: Rule) -> None:
+    if rule.allow:
+        _allowed(connection, session, packet)
+    else:
+        _deny(connection, packet, rule)
 
 
 def _deny(connection: Connection, packet: Publish, rule: Rule) -> None:
@@ -141,3 +155,40 @@ class _Screening:
             _turn_away(connection, self.packet, NotAuthorized(NOT_ALLOWED))
         if self.waits:
             connection.broker.metrics.qos1_unanswered -= 1
+
+
+class _Judging:
+    """A PUBLISH that the authority decides upon. Until then it counts as unanswered, or as one at QoS 2."""
+
+    __slots__ = ("packet", "grants", "over", "waits")
+
+    def __init__(self, packet: Publish, grants: Grants) -> None:
+        self.packet = packet
+        self.grants = grants
+        self.over = False
+        self.waits = False
+
+    def begin(self, connection: Connection) -> None:
+        connection.wait(self.grants.acl.judge(connection.client(), TO_PUBLISH, self.packet.topic_name), self.judged)
+        if not self.over:
+            self.waits = True
+            self._count(connection, 1)
+
+    def judged(self, link: Link, ruling: Ruling) -> None:
+        """What others have ruled in the meantime is asked about once more."""
+        self.over = True
+        connection, packet, grants = cast(Connection, link), self.packet, self.grants
+        if self.waits:
+            self._count(connection, -1)
+        session = cast(Session, connection.session)
+        if connection.broker.acl is not grants.acl:
+            screen(connection, session, packet)
+            return
+        if ruling.holds and connection.grants is grants:
+            grants.note(packet.topic_name, ruling.rule)
+        _obey(connection, session, packet, ruling.rule)
+
+    def _count(self, connection: Connection, one: int) -> None:
+        metrics = connection.broker.metrics
+        metrics.qos1_unanswered += one * (self.packet.qos == 1)
+        metrics.qos2_received += one * (self.packet.qos == 2)

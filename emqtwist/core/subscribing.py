@@ -3,7 +3,7 @@ from typing import Final, cast
 
 from emqtwist.core import asking, causes
 from emqtwist.core.acl import SUBSCRIBE as TO_SUBSCRIBE
-from emqtwist.core.acl import denial
+from emqtwist.core.acl import Acl, Rule, Ruling, denial
 from emqtwist.core.connection import CLOSED, Connection
 from emqtwist.core.hooks import (
     CLIENT_AUTHORIZE,
@@ -15,8 +15,8 @@ from emqtwist.core.hooks import (
 from emqtwist.core.link import Link
 from emqtwist.core.message import NO_IDENTIFIERS
 from emqtwist.core.mounting import mounted, seen
-from emqtwist.core.pool import Job
 from emqtwist.core.prefixes import Prefix, canonical, check_filter, subscription_to
+from emqtwist.core.request import Request
 from emqtwist.core.session import Session
 from emqtwist.core.settings import Settings
 from emqtwist.core.subscriber import OPTION_UPGRADE_QOS, Subscription
@@ -29,8 +29,6 @@ from emqtwist.mqtt.properties import Properties
 
 LONGEST_REASON: Final = 1000  # characters that explain the refused filters of one SUBSCRIBE
 NOT_ALLOWED: Final = "this client may not subscribe to this"
-DEFECT: Final = "a defect of the broker kept it from doing this"
-FATAL: Final = (c.MALFORMED_PACKET, c.PROTOCOL_ERROR)  # they end the connection
 
 
 def subscribe(connection: Connection, session: Session, packet: Subscribe) -> None:
@@ -75,7 +73,7 @@ def _unmake(connection: Connection, packet: Unsubscribe, filters: list[bytes], s
     _submit(connection, unsubscribing)
 
 
-def _submit(connection: Connection, request: "_Request") -> None:
+def _submit(connection: Connection, request: "Request") -> None:
     connection.broker.pools.server.submit(request)
     if not request.over:
         connection.wait(request.when_over(), request.done)
@@ -83,109 +81,25 @@ def _submit(connection: Connection, request: "_Request") -> None:
         request.answer(connection)
 
 
-class _Request(Job):
-    """A SUBSCRIBE or UNSUBSCRIBE, a job of the server pool; each filter is one of the pubsub pool.
+class _Subscribing(Request):
+    """`made` are the subscriptions whose retained messages follow the SUBACK, and whether each is new. The authority of `acl` is
+    asked about `asked`, and says `rule`."""
 
-    `reason_codes` grow filter by filter, in order. `current` is what is being written, by `write`. `fatal` ends the connection.
-    """
-
-    __slots__ = ("connection", "session", "packet_id", "reason_codes", "reasons", "count", "current", "write", "fatal")
-
-    def __init__(self, connection: Connection, session: Session, packet_id: int, count: int) -> None:
-        Job.__init__(self, session.client_id)
-        self.connection = connection
-        self.session = session
-        self.packet_id = packet_id
-        self.count = count
-        self.reason_codes: list[int] = []
-        self.reasons: list[str] = []
-        self.current: Subscription | None = None
-        self.write: Write | None = None
-        self.fatal: MQTTError | None = None
-
-    def run(self) -> None:
-        journal = self.connection.broker.journal
-        if journal is not None:
-            self.connection.since = journal.count
-        self.go_on()
-
-    def go_on(self) -> None:
-        """Serve one filter after the other, until one has to wait."""
-        while len(self.reason_codes) < self.count and self.fatal is None:
-            try:
-                write = self.begin()
-            except MQTTError as error:
-                self.refuse(error)
-                continue
-            if write is None:
-                continue
-            if not write.over:
-                self.write = write
-                self.wait(write.when_over(), self.written)
-                return
-            self.note(write)
-
-    def begin(self) -> Write | None:
-        """Begin with the next filter; None when nothing is to be written."""
-        raise NotImplementedError
-
-    def note(self, write: Write) -> None:
-        """The write is over."""
-        raise NotImplementedError
-
-    def undo(self) -> None:
-        """`current` was not written, or not wholly."""
-        raise NotImplementedError
-
-    def answer(self, connection: Connection) -> None:
-        """Tell the client."""
-        raise NotImplementedError
-
-    def refuse(self, error: MQTTError) -> None:
-        if error.reason_code in FATAL:  # [MQTT-3.8.3-1] [MQTT3-3.8.3-1]
-            self.fatal = error
-        else:
-            self.reason_codes.append(error.reason_code)  # [MQTT-3.8.4-7]
-            self.reasons.append(error.reason)
-
-    def give_up(self, error: Exception) -> None:
-        """`current` failed."""
-        self.undo()
-        self.current = None
-        self.refuse(error if isinstance(error, MQTTError) else MQTTError(DEFECT, c.UNSPECIFIED_ERROR))
-
-    def written(self, link: Link, decision: bool) -> None:
-        if self.write is not None:
-            self.note(self.write)
-        self.go_on()
-
-    def failed(self) -> None:
-        """What is not done yet is refused."""
-        left = self.count - len(self.reason_codes)
-        self.reason_codes += [c.UNSPECIFIED_ERROR] * left
-        self.reasons.append(DEFECT)
-        if self.current is not None:
-            self.undo()
-
-    def done(self, link: Link, decision: bool) -> None:
-        self.answer(cast(Connection, link))
-
-
-class _Subscribing(_Request):
-    """`made` are the subscriptions whose retained messages follow the SUBACK, and whether each is new."""
-
-    __slots__ = ("filters", "allowed", "identifiers", "before", "made")
+    __slots__ = ("filters", "allowed", "identifiers", "before", "made", "asked", "acl", "rule")
 
     def __init__(self, connection: Connection, session: Session, packet: Subscribe, filters: list[tuple[bytes, int]],
                  allowed: list[bool] | None) -> None:
-        _Request.__init__(self, connection, session, packet.packet_id, len(filters))
+        Request.__init__(self, connection, session, packet.packet_id, len(filters))
         self.filters = filters
         self.allowed = allowed  # None when nobody has anything against any of them
         self.identifiers = tuple(packet.properties.subscription_identifiers) if packet.properties else NO_IDENTIFIERS
         self.before: Subscription | None = None
+        self.asked: Subscription | None = None
+        self.acl: Acl | None = None
+        self.rule: Rule | None = None
         self.made: list[tuple[Subscription, bool]] = []
 
-    def begin(self) -> Write:
+    def begin(self) -> Write | None:
         connection, session = self.connection, self.session
         settings = connection.broker.settings
         number = len(self.reason_codes)
@@ -198,10 +112,43 @@ class _Subscribing(_Request):
             raise NotAuthorized(NOT_ALLOWED)
         _check_available(settings, topic_filter, self.identifiers)
         current = subscription_to(session, topic_filter, granted_options(options, settings), self.identifiers)
-        _check_rules(connection, current)
+        acl = connection.broker.acl
+        if acl is not None and acl.authority is not None:
+            return self.ask(acl, current)
+        if acl is not None:
+            rule = acl.decide(asker(connection.client()), TO_SUBSCRIBE, seen(connection.mount, current.topic_filter))
+            _check_rule(connection, rule)
+        return self.enter(current)
+
+    def ask(self, acl: Acl, current: Subscription) -> Write | None:
+        """Have the authority asked whether it may be."""
+        self.asked, self.acl = current, acl
+        pending = acl.judge(self.connection.client(), TO_SUBSCRIBE, seen(self.connection.mount, current.topic_filter))
+        if pending.decision is not None:
+            self.rule = pending.decision.rule
+            return self.obey()
+        self.wait(pending, self.judged)
+        return None
+
+    def judged(self, link: Link, ruling: Ruling) -> None:
+        """What others have ruled in the meantime is asked about once more. Who has gone needs no answer, and no subscription."""
+        if self.connection.state == CLOSED:
+            self.reason_codes += [c.UNSPECIFIED_ERROR] * (self.count - len(self.reason_codes))
+        elif self.connection.broker.acl is self.acl:
+            self.rule = ruling.rule
+            self.step(self.obey)
+        self.go_on()
+
+    def obey(self) -> Write | None:
+        if self.asked is None or self.rule is None:
+            return None
+        _check_rule(self.connection, self.rule)
+        return self.enter(self.asked)
+
+    def enter(self, current: Subscription) -> Write:
         self.current = current
-        self.before = session.subscriptions.get(current.name())
-        return connection.broker.sessions.subscribe(session, current)
+        self.before = self.session.subscriptions.get(current.name())
+        return self.connection.broker.sessions.subscribe(self.session, current)
 
     def note(self, write: Write) -> None:
         current = self.current
@@ -259,12 +206,12 @@ class _Giving(_Subscribing):
         self.follow_up(connection)
 
 
-class _Unsubscribing(_Request):
+class _Unsubscribing(Request):
 
     __slots__ = ("filters",)
 
     def __init__(self, connection: Connection, session: Session, packet_id: int, filters: list[bytes]) -> None:
-        _Request.__init__(self, connection, session, packet_id, len(filters))
+        Request.__init__(self, connection, session, packet_id, len(filters))
         self.filters = filters
 
     def begin(self) -> Write | None:
@@ -335,13 +282,10 @@ def _check_prefix(connection: Connection, session: Session, prefix: Prefix, opti
     connection.broker.subscriptions.check_owner(prefix, session)
 
 
-def _check_rules(connection: Connection, subscription: Subscription) -> None:
-    broker = connection.broker
-    if broker.acl is not None:
-        rule = broker.acl.decide(asker(connection.client()), TO_SUBSCRIBE, seen(connection.mount, subscription.topic_filter))
-        if not rule.allow:
-            broker.metrics.deny(causes.SUBSCRIPTION_DENIED)
-            raise denial(broker.settings, NOT_ALLOWED, rule)
+def _check_rule(connection: Connection, rule: Rule) -> None:
+    if not rule.allow:
+        connection.broker.metrics.deny(causes.SUBSCRIPTION_DENIED)
+        raise denial(connection.broker.settings, NOT_ALLOWED, rule)
 
 
 def _check_available(settings: Settings, topic_filter: bytes, identifiers: tuple[int, ...]) -> None:

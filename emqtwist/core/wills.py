@@ -1,9 +1,28 @@
-"""Wills between the loss of a connection and their publication."""
-from emqtwist.core.acl import PUBLISH, Acl
+"""Wills: what they are, and where they are between the loss of a connection and their publication."""
+from emqtwist.core.access import Client
+from emqtwist.core.acl import PUBLISH, Acl, Rule
 from emqtwist.core.deadlines import Deadlines
-from emqtwist.core.message import WillMessage
+from emqtwist.core.message import NEVER, Message
 from emqtwist.core.router import is_reserved
-from emqtwist.core.who import Asker
+from emqtwist.core.who import asker
+
+
+class WillMessage(Message):
+    """A Will: `delay` seconds after the connection it is due; its `lifetime` in seconds begins when it is published.
+
+    It is that of `client`, which has called its topic `said`; None when nobody is to be asked whether it may: it came back from a
+    store, which does not know whose it is.
+    """
+
+    __slots__ = ("delay", "lifetime", "client", "said")
+
+    def __init__(self, topic: bytes, payload: bytes, qos: int, retain: bool, properties: bytes, publisher: str,
+                 delay: float, lifetime: float) -> None:
+        super().__init__(topic, payload, qos, retain, properties, NEVER, publisher)
+        self.delay = delay
+        self.lifetime = lifetime
+        self.client: Client | None = None
+        self.said = topic
 
 
 def still_allowed(acl: Acl | None, will: WillMessage) -> bool:
@@ -11,12 +30,15 @@ def still_allowed(acl: Acl | None, will: WillMessage) -> bool:
 
     Of whom it is in a store nobody knows: that has to do then.
     """
-    if will.address is None:
+    if will.client is None:
         return True
     if acl is None:
-        return not is_reserved(will.topic)
-    rule = acl.decide(Asker(will.publisher, will.user_name, will.address), PUBLISH, will.topic)
-    return rule.opens() if is_reserved(will.topic) else rule.allow
+        return not is_reserved(will.said)
+    return obeys(acl.decide(asker(will.client), PUBLISH, will.said), will)
+
+
+def obeys(rule: Rule, will: WillMessage) -> bool:
+    return rule.opens() if is_reserved(will.said) else rule.allow
 
 
 class Wills:

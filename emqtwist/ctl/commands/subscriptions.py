@@ -4,9 +4,9 @@ from typing import Final
 
 from emqtwist.core.by_hand import ByHand, Subscribing, Unsubscribing
 from emqtwist.core.prefixes import Prefixed
+from emqtwist.core.request import DEFECT
 from emqtwist.core.session import Session
 from emqtwist.core.subscriber import Subscription
-from emqtwist.core.subscribing import DEFECT
 from emqtwist.ctl.awaiting import decided
 from emqtwist.ctl.context import Context
 from emqtwist.ctl.registry import Line, Refused, Registry, Step, Words, pair, plain

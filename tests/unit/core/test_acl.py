@@ -140,7 +140,7 @@ def test_a_literal_topic_is_denied_to_wildcards_too() -> None:
 
 
 def test_what_a_connection_may_is_remembered() -> None:
-    grants = Grants(Acl([rule(False, "a")], True), World().connect("alice").connection.client())
+    grants = Grants(Acl([rule(False, "a")], True), World().connect("alice").connection.client(), 0.0)
     denied = grants.ask(b"a")
     assert not denied.allow
     assert grants.ask(b"b").allow
@@ -148,7 +148,7 @@ def test_what_a_connection_may_is_remembered() -> None:
 
 
 def test_what_is_remembered_has_bounds_and_stays_a_while() -> None:
-    grants = Grants(Acl([rule(False, "a")], True), World().connect("alice").connection.client())
+    grants = Grants(Acl([rule(False, "a")], True), World().connect("alice").connection.client(), 0.0)
     assert grants.ask(b"x" * (LONGEST_REMEMBERED + 1)).allow
     assert grants.allowed == set()
     grants.ask(b"a")

@@ -1,8 +1,7 @@
 """Wills: held, published in time, or not at all."""
 import pytest
 
-from emqtwist.core.message import WillMessage
-from emqtwist.core.wills import Wills
+from emqtwist.core.wills import WillMessage, Wills
 
 
 def will(payload: bytes) -> WillMessage:
