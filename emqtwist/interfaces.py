@@ -6,7 +6,7 @@ from typing import Any
 from twisted.internet.defer import Deferred
 from zope.interface import Interface
 
-from emqtwist.core.access import Client, Finding
+from emqtwist.core.access import Client, Finding, Verdict
 from emqtwist.core.records import Fetch, Snapshot
 
 
@@ -53,6 +53,20 @@ class IAuthenticator(Interface):
 
         `client.user_name` and `password` are those of CONNECT, None where it has none. What this raises, or gives too late, is
         a failure: `auth.on_error` says what it means.
+        """
+
+    def close() -> None:
+        """It is asked no more; what was asked before may go on."""
+
+
+class IAuthorizer(Interface):
+    """Says what some clients may do."""
+
+    def authorize(client: Client, action: str, topic: str) -> "Awaitable[Verdict]":
+        """Whether a client may `publish` to a Topic Name, or `subscribe` to a Topic Filter without what stands before it.
+
+        The answer of the Verdict is `allow`, `deny`, or `ignore` where somebody else is to be asked. A connection that publishes
+        remembers it for `acl.cache_ttl`. What this raises, or gives too late, is a failure: `acl.on_error` says what it means.
         """
 
     def close() -> None:

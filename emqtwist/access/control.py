@@ -1,7 +1,6 @@
-"""Access control: the gatekeeper that has chains of authenticators asked, and the part that does so.
+"""Access control: the gatekeeper that has chains of authenticators asked.
 
-The `AccessControl` has the chains, what was found, and the questions that are not answered yet; it outlives the `Asking`,
-which works on these. Questions that an Asking had begun when it died are begun anew by the next one.
+The `AccessControl` has the chains, what was found, and the questions that are not answered yet; the part `Asking` works on these.
 """
 from collections import deque
 from collections.abc import Callable, Coroutine, Mapping, Sequence
@@ -10,18 +9,16 @@ from typing import Any
 from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IReactorTime
 from twisted.logger import Logger
-from twisted.python.failure import Failure
 
 from emqtwist.access.chain import cannot_tell, decide
 from emqtwist.access.results import Key, Results
-from emqtwist.access.stage import Stage, Unwanted, verify
+from emqtwist.access.stage import Stage, verify
 from emqtwist.config.sections.auth import AuthSection
 from emqtwist.core.access import Client, Deny, Finding, Ignore
 from emqtwist.core.alarms import Alarms
 from emqtwist.core.link import nobody
 from emqtwist.core.pending import Pending
 from emqtwist.mqtt.errors import ServerBusy
-from emqtwist.services.part import Part
 
 Decoy = Callable[[], Coroutine[Deferred[Any], Any, None]]
 
@@ -185,58 +182,13 @@ class AccessControl:
             del self._by_key[question.key]
         question.answer(finding)
 
+    def drop(self, question: Question) -> None:
+        """Nobody waits for the answer."""
+        self.settle(question, Ignore())
+
+    def fail(self, question: Question) -> None:
+        """It cannot be answered, by a defect."""
+        self.settle(question, cannot_tell("access control"))
+
     def _goes_on(self) -> bool:
         return self.section.on_error == "next"
-
-
-class Asking(Part):
-    """Answers the questions of an AccessControl while it runs.
-
-    A question that fails by a defect costs who asked it, and the part: the next one goes on with the others.
-    """
-
-    def __init__(self, control: AccessControl) -> None:
-        self._control = control
-
-    def startService(self) -> None:
-        super().startService()
-        self._control.wake = self._serve
-        self._serve()
-
-    def stopService(self) -> None:
-        super().stopService()
-        self._leave()
-
-    def die(self, failure: Failure) -> None:
-        """The next one may begin before this ends."""
-        if self.running:
-            self._leave()
-        super().die(failure)
-
-    def _leave(self) -> None:
-        """What has begun begins anew, before what waits."""
-        control = self._control
-        control.wake = nobody
-        begun, control.running = control.running, {}
-        control.waiting.extendleft(reversed(begun))
-        for asked in reversed(begun.values()):  # the last first, or their turn would come
-            asked.cancel()
-
-    def _serve(self) -> None:
-        control = self._control
-        while self.running and control.waiting:
-            question = control.waiting.popleft()
-            asked = Deferred.fromCoroutine(control.find(question))
-            control.running[question] = asked
-            asked.addBoth(self._over, question)
-
-    def _over(self, result: Failure | None, question: Question) -> None:
-        if self._control.running.pop(question, None) is None:
-            return  # another part has it
-        if not isinstance(result, Failure):
-            return
-        if result.check(Unwanted):
-            self._control.settle(question, Ignore())
-            return
-        self._control.settle(question, cannot_tell("access control"))
-        self.die(result)

@@ -1,6 +1,6 @@
-"""A stage of the chain: an authenticator, with what keeps it from holding up the broker."""
+"""Who is asked, with what keeps it from holding up the broker."""
 from collections.abc import Awaitable, Callable
-from typing import Any, TypeVar
+from typing import Any, Protocol, TypeVar
 
 from twisted.internet.defer import CancelledError, Deferred, DeferredSemaphore, TimeoutError
 from twisted.internet.interfaces import IReactorTime
@@ -10,7 +10,6 @@ from zope.interface import Invalid
 from zope.interface.verify import verifyObject
 
 from emqtwist.access.breaker import Breaker
-from emqtwist.config.sections.auth import AuthSection
 from emqtwist.core.access import Client, Deny, Finding, Ignore, Ok
 from emqtwist.core.alarm import ERROR
 from emqtwist.core.alarms import Alarms
@@ -27,50 +26,66 @@ class Unwanted(Exception):
     """Nobody waits for the answer any more."""
 
 
-class Stage:
-    """Asks `authenticator`, known as `name`, about a bounded number of clients at a time, and waits a bounded time.
+class Limits(Protocol):
+    """How somebody is asked; a section of the configuration."""
 
-    It may find a client `Ok`, `Deny` or `Ignore`; anything else is `Failed`. One that fails again and again is not asked for a
-    while, and there is an alarm.
+    @property
+    def concurrency(self) -> int: ...
+
+    @property
+    def timeout(self) -> float: ...
+
+    @property
+    def breaker_failures(self) -> int: ...
+
+    @property
+    def breaker_pause(self) -> float: ...
+
+
+class Bounded:
+    """Has `asked`, known as `name`, answer a bounded number of questions at a time, and waits a bounded time for each answer.
+
+    One that fails again and again is not asked for a while, and there is an alarm; `role` says what it is.
     """
 
     log = Logger()
+    role = ""
 
-    def __init__(self, name: str, authenticator: Any, section: AuthSection, clock: IReactorTime, now: Callable[[], float],
+    def __init__(self, name: str, asked: Any, section: Limits, clock: IReactorTime, now: Callable[[], float],
                  alarms: Alarms) -> None:
         self.name = name
-        self.authenticator = authenticator
+        self.asked = asked
         self._turns = DeferredSemaphore(section.concurrency)
         self._timeout = section.timeout
         self._clock = clock
         self._alarms = alarms
         self._breaker = Breaker(section.breaker_failures, section.breaker_pause, now)
 
-    async def ask(self, client: Client, password: bytes | None, wanted: Callable[[], bool]) -> Finding:
-        """What it finds; raises Failed, or Unwanted when nobody is `wanted` to be told by the time that it would be asked."""
+    async def answer(self, begin: Callable[[], Awaitable[T]], wanted: Callable[[], bool]) -> T:
+        """What comes of what `begin` begins; raises Failed, or Unwanted when nobody is `wanted` to be told by the time that it
+        would be asked."""
         await self._turns.acquire()
         try:
             if not wanted():
                 raise Unwanted
-            return await self._ask(client, password)
+            return await self._ask(begin)
         finally:
             self._turns.release()
 
     def close(self) -> None:
         self._alarms.clear(self._alarm)
-        self.authenticator.close()
+        self.asked.close()
 
     @property
     def _alarm(self) -> str:
-        return f"authenticator_failing/{self.name}"
+        return f"{self.role}_failing/{self.name}"
 
-    async def _ask(self, client: Client, password: bytes | None) -> Finding:
+    async def _ask(self, begin: Callable[[], Awaitable[T]]) -> T:
         if not self._breaker.lets_through():
             raise Failed(f"it has failed {self._breaker.in_a_row} times in a row, and is left alone for a while")
         try:
-            found: object = await within(self._timeout, self._clock, self.authenticator.authenticate(client, password))
-            if not isinstance(found, Ok | Deny | Ignore):
-                raise Failed(f"it gave {type(found).__name__}, which is no finding")
+            found = await within(self._timeout, self._clock, begin())
+            self.check(found)
         except CancelledError:  # not its fault
             self._breaker.dropped()
             raise
@@ -78,6 +93,14 @@ class Stage:
             raise self._failed(error) from None
         self._worked()
         return found
+
+    def check(self, found: object) -> None:
+        """Raises Failed for what is no answer."""
+        raise NotImplementedError
+
+    def tell(self, why: str) -> None:
+        """Log a failure."""
+        raise NotImplementedError
 
     def _worked(self) -> None:
         if self._breaker.worked():
@@ -88,19 +111,37 @@ class Stage:
         why = f"no answer within {self._timeout:g} s" if isinstance(error, TimeoutError) else describe(error)
         opened = self._breaker.failed()
         if self._breaker.in_a_row == 1:
-            self.log.error("{authenticator} failed: {reason}", authenticator=self.name, reason=why)
+            self.tell(why)
         if opened:
-            self._alarms.raise_(self._alarm, ERROR, "an authenticator keeps failing",
+            self._alarms.raise_(self._alarm, ERROR, f"an {self.role} keeps failing",
                                 f"{self.name} has failed {self._breaker.in_a_row} times in a row, the last time: {why}")
         return Failed(why)
 
 
-def verify(authenticator: object) -> None:
-    """ValueError when it is none."""
+class Stage(Bounded):
+    """A stage of the chain: an authenticator. It may find a client `Ok`, `Deny` or `Ignore`; anything else is `Failed`."""
+
+    role = "authenticator"
+
+    async def ask(self, client: Client, password: bytes | None, wanted: Callable[[], bool]) -> Finding:
+        """What it finds; raises Failed, or Unwanted."""
+        found: Finding = await self.answer(lambda: self.asked.authenticate(client, password), wanted)
+        return found
+
+    def check(self, found: object) -> None:
+        if not isinstance(found, Ok | Deny | Ignore):
+            raise Failed(f"it gave {type(found).__name__}, which is no finding")
+
+    def tell(self, why: str) -> None:
+        self.log.error("{authenticator} failed: {reason}", authenticator=self.name, reason=why)
+
+
+def verify(asked: object, interface: Any = IAuthenticator) -> None:
+    """ValueError when it does not provide that."""
     try:
-        verifyObject(IAuthenticator, authenticator)
+        verifyObject(interface, asked)
     except Invalid as error:
-        raise ValueError(f"does not provide IAuthenticator: {error}") from None
+        raise ValueError(f"does not provide {interface.getName()}: {error}") from None
 
 
 class Unreachable(Exception):

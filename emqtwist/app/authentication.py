@@ -99,13 +99,18 @@ def _http(section: AuthSection, means: Means) -> Any:
 
 def _python(section: AuthSection, means: Means) -> Any:
     """The object itself, or one that the class makes."""
-    module, _, name = section.python.object.partition(":")
+    return object_of("auth.python", section.python.object, IAuthenticator)
+
+
+def object_of(section: str, place: str, interface: Any) -> Any:
+    """What a `module:object` is, or makes."""
+    module, _, name = place.partition(":")
     try:
         found = getattr(import_module(module), name)
-        made = found if IAuthenticator.providedBy(found) else found()
-        verify(made)
+        made = found if interface.providedBy(found) else found()
+        verify(made, interface)
     except Exception as error:
-        raise ConfigError([Problem(f"cannot be used: {error!r}", section="auth.python", key="object")]) from error
+        raise ConfigError([Problem(f"cannot be used: {error!r}", section=section, key="object")]) from error
     return made
 
 

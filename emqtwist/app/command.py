@@ -17,7 +17,7 @@ from twisted.python.failure import Failure
 from twisted.python.usage import Options as UsageOptions
 from twisted.python.usage import UsageError
 
-from emqtwist.app import authentication
+from emqtwist.app import authentication, authorization
 from emqtwist.app.control import Control
 from emqtwist.app.credentials import loaded_of
 from emqtwist.app.methods import located, methods_of
@@ -59,6 +59,7 @@ class Options(UsageOptions):
             methods_of(self.configuration)  # now, so that a bad file is told as all else is
             loaded_of(self.configuration)
             authentication.check(self.configuration)
+            authorization.check(self.configuration)
             for name in names_of(self.configuration):
                 find(name)
         except ConfigError as error:

@@ -4,8 +4,10 @@ from collections.abc import Callable
 from secrets import token_hex
 from typing import Any, Final
 
+from emqtwist.access.authorization import Authorization
 from emqtwist.access.control import AccessControl
 from emqtwist.app.authentication import Authentication, hashing_section
+from emqtwist.app.authorization import Authorizers
 from emqtwist.app.credentials import loaded_of
 from emqtwist.app.doors import listener_of
 from emqtwist.app.methods import methods_of
@@ -14,6 +16,7 @@ from emqtwist.app.rules import acl_of
 from emqtwist.app.settings import settings_of
 from emqtwist.app.store import make_store
 from emqtwist.config import AnyListener, Config, validate
+from emqtwist.core.acl import Acl
 from emqtwist.core.broker import Broker
 from emqtwist.core.journal import Journal
 from emqtwist.core.link import Turn
@@ -43,7 +46,7 @@ OVERLOADED: Final = "overload"  # why listeners hold those who connect
 
 class Foundation:
     """`store` and `journal` are None where nothing outlives the process; `listeners` maps their names to them, `credentials` the
-    names of those with TLS to what they show of themselves."""
+    names of those with TLS to what they show of themselves. `rules` are the access rules, None where there are none."""
 
     def __init__(self, config: Config, reactor: Any, now: Callable[[], float]) -> None:
         validate(config)
@@ -57,12 +60,15 @@ class Foundation:
         self.work = Work()
         self.broker = Broker(settings_of(config), _token, Turn(now()), self.observers, self.journal)
         self.broker.methods = methods_of(config)
-        self.broker.acl = acl_of(config)
         self.hashing = Pool(hashing_section(config), self.broker.metrics)
         self.access = AccessControl(config.auth, self.broker.alarms, reactor, now)
         self.broker.gatekeeper = self.access
         Authentication(config, self.access, self.hashing, self.broker.users).apply()
         self.broker.users.changed = self.access.forget
+        self.authorization = Authorization(config.acl, self.broker.alarms, self.broker.metrics, reactor, now)
+        Authorizers(config, self.authorization, reactor).apply()
+        self.rules = acl_of(config)
+        self.broker.acl = self.law()
         self.turns = Turns(self.broker, reactor, now)
         batched = config.node.io == "engine" and can_batch(reactor)
         self.sockets = SocketSet(reactor, self.turns) if batched else None
@@ -79,6 +85,10 @@ class Foundation:
         self.credentials = {label: Credentials(loaded) for label, loaded in loaded_of(config).items()}
         self.certificates = Certificates(self.credentials, config.sysmon, self.broker, self.turns.begin, time.time)
         self.listeners = Listeners((section.label, self._listener(section)) for section in config.listener.all())
+
+    def law(self) -> Acl | None:
+        """What says what clients may do: the rules, and who else is asked; None where everybody may do everything."""
+        return self.authorization.over(self.rules, self.config.mqtt.acl_nomatch == "allow")
 
     @property
     def keeper(self) -> Keeper | None:

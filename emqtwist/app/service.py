@@ -11,6 +11,7 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from emqtwist.app.authentication import Authentication
+from emqtwist.app.authorization import Authorizers
 from emqtwist.app.credentials import loaded_of
 from emqtwist.app.doors import configure
 from emqtwist.app.foundation import Foundation
@@ -82,6 +83,29 @@ class BrokerService(Foundation, MultiService):
     def unregister_auth_mod(self, name: str) -> bool:
         """Whether it was there."""
         return self.access.unregister(name)
+
+    def register_acl_mod(self, name: str, authorizer: object, seq: int = 0) -> bool:
+        """Have an `emqtwist.interfaces.IAuthorizer` asked what clients may do, beside those of `acl.order`.
+
+        Higher `seq` are asked first, of equals the one registered last; those of `acl.order`, the rules among them, have 0, and
+        come behind others that have it. False when there is one of this name; ValueError when it provides no IAuthorizer.
+        What clients were allowed is asked about anew.
+        """
+        registered = self.authorization.register(name, authorizer, seq)
+        if registered:
+            self._relegislate()
+        return registered
+
+    def unregister_acl_mod(self, name: str) -> bool:
+        """Whether it was there."""
+        found = self.authorization.unregister(name)
+        if found:
+            self._relegislate()
+        return found
+
+    def _relegislate(self) -> None:
+        self.turns.begin()
+        use_rules(self.broker, self.law())
 
     def _hook_patience(self) -> float:
         return self.config.node.hook_timeout
@@ -201,12 +225,14 @@ class BrokerService(Foundation, MultiService):
         changed = apply_live(self.config, config)
         methods, loaded = methods_of(changed), loaded_of(changed)
         authentication = Authentication(changed, self.access, self.hashing, self.broker.users)
+        authorizers = Authorizers(changed, self.authorization, self.reactor)
         self.turns.begin()
-        acl = read_again(changed, self.broker.alarms)
+        self.rules = read_again(changed, self.broker.alarms)
         self.broker.methods = methods
-        use_rules(self.broker, acl)
-        authentication.apply()
         self.config = changed
+        authorizers.apply()
+        use_rules(self.broker, self.law())
+        authentication.apply()
         self.broker.configure(settings_of(self.config))
         self.systopics.section = self.config.mqtt.broker
         self.modules.configure(self.config.module)
@@ -222,7 +248,8 @@ class BrokerService(Foundation, MultiService):
     def reload_acl(self) -> None:
         """Read the file of access rules again. ConfigError when it is bad: the old rules hold then, and there is an alarm."""
         self.turns.begin()
-        use_rules(self.broker, read_again(self.config, self.broker.alarms))
+        self.rules = read_again(self.config, self.broker.alarms)
+        use_rules(self.broker, self.law())
 
     async def _stop(self, stopped: Deferred[None]) -> None:
         await stopped
@@ -237,6 +264,7 @@ class BrokerService(Foundation, MultiService):
         self.pool.close()
         self.hashing.close()
         self.access.close()
+        self.authorization.close()
         if self._folder is not None:
             os.close(self._folder)
             self._folder = None

@@ -5,7 +5,7 @@ What a part works on is the Foundation, which outlives it: a part that died leav
 from math import inf
 from typing import Final
 
-from emqtwist.access.control import Asking
+from emqtwist.access.asking import Asking
 from emqtwist.app.foundation import Foundation
 from emqtwist.net.listeners import Listener
 from emqtwist.services.certificates import Looking
@@ -34,6 +34,7 @@ def tree(on: Foundation) -> Supervisor:
         Child("access_control", lambda: Supervisor("access_control", [
             Child("hashing", lambda: Pooler(on.hashing, clock)),
             Child("asking", lambda: Asking(on.access)),
+            Child("authorizing", lambda: Asking(on.authorization)),
         ], clock)),
         Child("sysmon", on.monitor.supervisor),
         Child("ticker", lambda: Periodic("ticker", TICK, on.tick, clock)),

@@ -22,7 +22,7 @@ def conflicts(config: Config) -> Iterator[Conflict]:
     """All conflicts within a configuration."""
     for rule in (watermarks, priorities, public_listeners, authenticators, listener_addresses, listener_names,
                  listener_certificates, names_from_certificates, names_from_proxies, websocket_messages,
-                 commands_over_tcp, acl_reasons):
+                 commands_over_tcp, acl_reasons, authorizers):
         yield from rule(config)
 
 
@@ -157,3 +157,14 @@ def acl_reasons(config: Config) -> Iterator[Conflict]:
         if rule.action.startswith("allow") and rule.reason != "not_authorized":
             yield Conflict((f"acl.rule.{rule.name}.reason", f"acl.rule.{rule.name}.action"),
                            "a rule that allows has no reason to tell")
+
+
+def authorizers(config: Config) -> Iterator[Conflict]:
+    """Who is asked what clients may do has what it needs to answer, and no rule is written in vain."""
+    needs = {"http": ("auth.http.acl_req", config.auth.http.acl_req), "python": ("acl.python.object", config.acl.python.object)}
+    for name in config.acl.order:
+        key, value = needs.get(name, ("", name))
+        if not value:
+            yield Conflict(("acl.order", key), f"{name} needs {key}")
+    if "rules" not in config.acl.order and (config.mqtt.acl_file or config.acl.rule):
+        yield Conflict(("acl.order", "mqtt.acl_file"), "there are access rules, but rules is not in acl.order")

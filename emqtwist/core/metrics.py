@@ -76,10 +76,12 @@ ANONYMOUS: Final = "anonymous"  # accepted without one
 REFUSED: Final = "refused"
 AUTHENTICATIONS: Final = (ACCEPTED, ANONYMOUS, REFUSED)
 
+AUTHORIZATIONS: Final = ("allow", "deny", "ignore", "error")  # what authorizers have answered, and how often they failed
+
 
 class Metrics:
     """Counters; `drops` by cause of `causes.DROPS`, `refusals` and `ends` of
-    connections by cause, `denials` by what was denied, `authentications` by result.
+    connections by cause, `denials` by what was denied, `authentications` by result, `authorizations` by what authorizers said.
 
     `received`, `sent` and `missed` are lists by packet type, without PUBLISH; `pubacks_received` are apart. `flights` were
     sent at QoS 1 and 2. `qos1_unanswered` are PUBLISH packets without PUBACK. `parts_more` are parts beyond those that the
@@ -87,9 +89,10 @@ class Metrics:
     faster than its rate was not read for a while, `overloads` how often the broker could not keep up.
     """
 
-    __slots__ = ("drops", "refusals", "denials", "ends", "connects", "authentications", "bytes_received", "packets_received",
-                 "received", "sent", "missed", "pubacks_received", "qos1_unanswered", "qos2_received", "flights", "qos2_sent",
-                 "parts_more", "qos2_dropped", "hook_failures", "job_failures", "held_back", "overloads", "_turn")
+    __slots__ = ("drops", "refusals", "denials", "ends", "connects", "authentications", "authorizations", "bytes_received",
+                 "packets_received", "received", "sent", "missed", "pubacks_received", "qos1_unanswered", "qos2_received",
+                 "flights", "qos2_sent", "parts_more", "qos2_dropped", "hook_failures", "job_failures", "held_back",
+                 "overloads", "_turn")
 
     def __init__(self, turn: Turn) -> None:
         self.drops: dict[str, int] = dict.fromkeys(DROPS, 0)
@@ -97,6 +100,7 @@ class Metrics:
         self.denials: dict[str, int] = dict.fromkeys(DENIALS, 0)
         self.ends: dict[str, int] = {}
         self.authentications: dict[str, int] = dict.fromkeys(AUTHENTICATIONS, 0)
+        self.authorizations: dict[str, int] = dict.fromkeys(AUTHORIZATIONS, 0)
         self.connects = 0
         self.bytes_received = 0
         self.packets_received = 0
@@ -131,6 +135,9 @@ class Metrics:
     def authentication(self, result: str) -> None:
         self.authentications[result] += 1
 
+    def authorization(self, answer: str) -> None:
+        self.authorizations[answer] += 1
+
     def published(self) -> int:
         """How many PUBLISH packets were served."""
         return self.packets_received - sum(self.received) - self.pubacks_received
@@ -150,6 +157,8 @@ class Metrics:
         found["connects"] = self.connects
         for result, count in self.authentications.items():
             found["authentication_" + result] = count
+        for answer, count in self.authorizations.items():
+            found["authorization_" + answer] = count
         for cause, count in self.drops.items():
             found["dropped_" + cause] = count
         for cause, count in self.refusals.items():

@@ -5,6 +5,7 @@ from typing import Protocol
 
 from twisted.internet.interfaces import IReactorTime
 
+from emqtwist.access.authorization import Authorization
 from emqtwist.config import Config
 from emqtwist.core.broker import Broker
 from emqtwist.interfaces import IStore
@@ -57,6 +58,8 @@ class Served(Protocol):
     def hashing(self) -> Pool: ...
     @property
     def certificates(self) -> Certificates: ...
+    @property
+    def authorization(self) -> Authorization: ...
     def reload_acl(self) -> None: ...
 
 

@@ -11,17 +11,21 @@ from twisted.internet.endpoints import TCP4ServerEndpoint
 from twisted.web.resource import Resource
 from twisted.web.server import NOT_DONE_YET, Request, Site
 
-from emqtwist.access.http import LONGEST, Http
+from emqtwist import BrokerService
+from emqtwist.access.http import LONGEST, Http, HttpAuthorizer
 from emqtwist.access.stage import Unreachable
 from emqtwist.app.authentication import check
+from emqtwist.app.authorization import check as check_authorizers
 from emqtwist.config import ConfigError, parse
-from emqtwist.config.sections.http import PARAMS
-from emqtwist.core.access import Client, Deny, Finding, Ignore, Ok
+from emqtwist.config.sections.http import PARAMS, HttpSection
+from emqtwist.core.access import Client, Deny, Finding, Ignore, Ok, Verdict
+from emqtwist.mqtt.constants import NOT_AUTHORIZED
+from tests.integration.supervision.traffic import Talker, join
 from tests.oracles import client
 
 
 class Oracle(Resource):
-    """Answers /auth with `status` and `body`, and /super with `super_status`; `seen` are requests."""
+    """Answers /auth and /acl with `status` and `body`, and /super with `super_status`; `seen` are requests."""
 
     isLeaf = True
 
@@ -45,7 +49,7 @@ class Oracle(Resource):
         if self.cuts:
             request.transport.abortConnection()  # type: ignore[union-attr]
             return NOT_DONE_YET
-        request.setResponseCode(self.status if path == "/auth" else self.super_status)
+        request.setResponseCode(self.super_status if path == "/super" else self.status)
         return self.body
 
 
@@ -54,23 +58,48 @@ class Site_(Site):
 
 
 @asynccontextmanager
-async def asked(*lines: str) -> AsyncIterator[tuple[Oracle, Http]]:
-    """A server, and an Http that asks it; `{}` in lines is where it is."""
+async def served(*lines: str) -> AsyncIterator[tuple[Oracle, HttpSection]]:
+    """A server, and a section that names it; `{}` in lines is where it is."""
     oracle = Oracle()
     port = await TCP4ServerEndpoint(cast(Any, reactor), 0, interface="127.0.0.1").listen(Site_(oracle))
     place = f"http://127.0.0.1:{port.getHost().port}"
     text = "\n".join(f"auth.http.{line.format(place)}" for line in ("auth_req = {}/auth", *lines))
-    http = Http(parse(text).auth.http, reactor)
     try:
-        yield oracle, http
+        yield oracle, parse(text).auth.http
     finally:
-        await http._pool.closeCachedConnections()
         await port.stopListening()
+
+
+@asynccontextmanager
+async def asked(*lines: str) -> AsyncIterator[tuple[Oracle, Http]]:
+    """A server, and an Http that asks it."""
+    async with served(*lines) as (oracle, section):
+        http = Http(section, reactor)
+        try:
+            yield oracle, http
+        finally:
+            await http._pool.closeCachedConnections()
+
+
+@asynccontextmanager
+async def ruled(*lines: str) -> AsyncIterator[tuple[Oracle, HttpAuthorizer]]:
+    """A server, and an HttpAuthorizer that asks it."""
+    async with served("acl_req = {}/acl", *lines) as (oracle, section):
+        http = HttpAuthorizer(section, reactor)
+        try:
+            yield oracle, http
+        finally:
+            await http._pool.closeCachedConnections()
 
 
 async def ask(http: Http, who: Client | None = None, password: bytes | None = b"p&=%") -> Finding:
     found: Deferred[Finding] = Deferred.fromCoroutine(http.authenticate(who or client(), password))
     return await found
+
+
+async def may(http: HttpAuthorizer, action: str = "publish", topic: str = "ü/+", who: Client | None = None) -> Verdict:
+    verdict: Deferred[Verdict] = Deferred.fromCoroutine(http.authorize(who or client(), action, topic))
+    return await verdict
 
 
 SENT = {"clientid": "c", "username": "alice", "password": "p&=%"}
@@ -163,3 +192,58 @@ def test_an_address_is_needed_and_parameters_are_pairs() -> None:
     for value in (("a=b",), (("a", 1),), [("a", "b")], (("a", "b", "c"),)):
         assert not PARAMS.holds(value)
     check(parse("auth.order = http\nauth.http.auth_req = https://localhost/auth"))
+
+
+# What a client may do.
+
+ASKED = {"username": "alice", "clientid": "c", "ipaddr": "10.0.0.1", "topic": "ü/+"}
+
+
+async def test_auth_http_acl_req() -> None:
+    async with ruled() as (oracle, http):
+        for access, action in (("2", "publish"), ("1", "subscribe")):
+            assert (await may(http, action)).answer == "allow"
+            assert oracle.seen.pop() == ("GET", "/acl", {"access": access, **ASKED})
+        oracle.body = b"ignore\n"
+        assert (await may(http)).answer == "ignore"
+        for oracle.status in (401, 302, 500):
+            verdict = await may(http)
+            assert (verdict.answer, verdict.why) == ("deny", f"the server has answered {oracle.status}")
+
+
+async def test_auth_http_acl_method() -> None:
+    async with ruled("acl_method = post", "format = json") as (oracle, http):
+        await may(http)
+        assert oracle.seen == [("POST", "/acl", {"access": "2", **ASKED})]
+
+
+async def test_auth_http_acl_params() -> None:
+    async with ruled("acl_params = who=%u,what=%t,how=%A,secret=%P") as (oracle, http):
+        await may(http, topic="%u&=", who=client(user_name=None))
+        assert oracle.seen == [("GET", "/acl", {"who": "", "what": "%u&=", "how": "2", "secret": "%P"})]
+
+
+async def test_a_server_that_cannot_be_asked_what_a_client_may_do_is_a_failure() -> None:
+    async with ruled() as (oracle, http):
+        oracle.cuts = True
+        with pytest.raises(Unreachable):
+            await may(http)
+    check_authorizers(parse("acl.order = http, rules\nauth.http.acl_req = https://localhost/acl"))
+
+
+async def test_clients_get_from_a_broker_what_a_web_server_lets_them() -> None:
+    async with served("acl_req = {}/acl", "super_req = {}/super") as (oracle, section):
+        config = parse("listener.tcp.default.bind = 127.0.0.1:0\nacl.order = http\nauth.http.acl_req = x:y".replace(
+            "x:y", section.acl_req))
+        broker = BrokerService(config)
+        broker.startService()
+        await broker.when_ready()
+        talker = Talker()
+        await join(talker, broker.port())
+        await talker.enter("dan")
+        assert await talker.subscribe(b"a", 1) == [1]
+        oracle.status = 403
+        assert await talker.subscribe(b"b", 1) == [NOT_AUTHORIZED]
+        assert [values["topic"] for _, _, values in oracle.seen] == ["a", "b"]
+        talker.abort()
+        await broker.stopService()

@@ -62,6 +62,16 @@ class HttpSection:
     super_params: tuple[tuple[str, str], ...] = row(
         "clientid=%c,username=%u", PARAMS, live=True, test=HTTP,
         meaning="What is sent there, in the same way.")
+    acl_req: str = row(
+        "", URL, live=True, test=HTTP,
+        meaning="Address that is asked what a client may do: `http` in `acl.order`. 200 allows it, or with the body `ignore` has "
+                "no say; all else denies.")
+    acl_method: Method = row(
+        "get", Choice[Method]("post", "get"), live=True, test=HTTP,
+        meaning="How it is asked.")
+    acl_params: tuple[tuple[str, str], ...] = row(
+        "access=%A,username=%u,clientid=%c,ipaddr=%a,topic=%t", PARAMS, live=True, test=HTTP,
+        meaning="What is sent there: `%A` is 1 to subscribe and 2 to publish, `%t` the topic, the others are as above.")
     pool: int = row(
         "8", INTEGER, live=True, minimum="1", maximum="10000", test=HTTP,
         meaning="Connections to the server that are kept open.")

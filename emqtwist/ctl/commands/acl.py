@@ -1,12 +1,17 @@
 """acl, explain acl: the access rules, and what they say about somebody."""
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from itertools import islice
 from typing import Final
 
+from emqtwist.access.authorizers import Authorizer
+from emqtwist.access.chain import ERROR, IGNORE, Told
 from emqtwist.config import ConfigError
+from emqtwist.core.access import Client
 from emqtwist.core.acl import DECIDES, OTHER_TOPIC, PASSES, PUBLISH, SUBSCRIBE, Acl, Rule
+from emqtwist.core.door import Door, Peer
 from emqtwist.core.prefixes import check_filter
 from emqtwist.core.router import is_reserved
-from emqtwist.core.who import Asker, asker
+from emqtwist.core.who import asker
 from emqtwist.ctl.commands.clients import connection_of
 from emqtwist.ctl.context import Context
 from emqtwist.ctl.registry import Line, Refused, Registry, Words, plain
@@ -15,6 +20,7 @@ from emqtwist.mqtt.topics import check_topic_name
 from emqtwist.services.systopics import NO_ONE
 
 ACCESS: Final = {"publish": PUBLISH, "subscribe": SUBSCRIBE}
+SAYS: Final = {IGNORE: "has no say", ERROR: "has failed"}
 
 
 def _rules(context: Context) -> Acl:
@@ -38,26 +44,47 @@ def again(context: Context, words: Words) -> list[Line]:
     return [plain("reload acl_internal successfully")]
 
 
-def explain(context: Context, words: Words) -> Iterator[Line]:
-    """What the rules are asked is what a packet of the client would ask, by the same function."""
+async def explain(context: Context, words: Words) -> list[Line]:
+    """What is asked is what a packet of the client would ask, by the same functions."""
     client_id, action, topic = words
     acl = _rules(context)
     if action not in ACCESS:
         raise Refused("Error: publish or subscribe")
-    asked = _asked(context, action, topic.encode())
-    who = _asker(context, client_id)
+    asked, client = _asked(context, action, topic.encode()), _client(context, client_id)
     trail: dict[Rule, int] = {}
-    decided = acl.decide(who, ACCESS[action], asked, trail)
-    yield _who(who)
-    for rule in [] if who.superuser else acl.rules:
-        passes = trail.get(rule, OTHER_TOPIC)
-        yield f"{rule.place}: {rule.text}: {PASSES[passes]}", {"place": rule.place, "rule": rule.text, "result": PASSES[passes]}
-        if passes == DECIDES:
-            break
+    authorization, story = context.service.authorization, iter(tuple[Told, ...]())
+    order: Sequence[Authorizer | None] = [None]
+    if acl.authority is None or client.superuser:
+        rule = acl.decide(asker(client), ACCESS[action], asked, trail)
     else:
-        yield f"{decided.place}: {decided.text}: {PASSES[DECIDES]}", {
-            "place": decided.place, "rule": decided.text, "result": PASSES[DECIDES]}
-    yield _result(decided, action, asked)
+        decided = await authorization.decide(acl, client, ACCESS[action], asked, lambda: True, trail)
+        rule, story, order = decided.ruling.rule, iter(decided.story), authorization.order
+    lines = [_who(client)]
+    for stage in [] if client.superuser else order:
+        lines += _said(acl, trail) if stage is None else [_told(stage.place, told) for told in islice(story, 1)]
+        if lines[-1][1].get("result") == PASSES[DECIDES] or (stage is not None and rule.failed and rule.place == stage.place):
+            break  # nobody else was asked
+    if rule is acl.otherwise or rule is acl.superusers:
+        lines.append(_line(rule, DECIDES))
+    return [*lines, _result(rule, action, asked)]
+
+
+def _said(acl: Acl, trail: dict[Rule, int]) -> Iterator[Line]:
+    """What each rule has said, until one has decided."""
+    for rule in acl.rules:
+        passes = trail.get(rule, OTHER_TOPIC)
+        yield _line(rule, passes)
+        if passes == DECIDES:
+            return
+
+
+def _line(rule: Rule, passes: int) -> Line:
+    return f"{rule.place}: {rule.text}: {PASSES[passes]}", {"place": rule.place, "rule": rule.text, "result": PASSES[passes]}
+
+
+def _told(place: str, told: Told) -> Line:
+    said, result = told.outcome + (f": {told.why}" if told.why else ""), SAYS.get(told.outcome, PASSES[DECIDES])
+    return f"{place}: {said}: {result}", {"place": place, "rule": said, "result": result}
 
 
 def _asked(context: Context, action: str, topic: bytes) -> bytes:
@@ -73,19 +100,18 @@ def _asked(context: Context, action: str, topic: bytes) -> bytes:
     return topic if prefix is None else prefix.topic_filter
 
 
-def _asker(context: Context, client_id: str) -> Asker:
+def _client(context: Context, client_id: str) -> Client:
     connection = connection_of(context, client_id)
     session = context.broker.sessions.by_id.get(client_id)
     if connection is not None:
-        return asker(connection.client())
-    return Asker(client_id, None if session is None else session.user_name, "")
+        return connection.client()
+    return Client(client_id, None if session is None else session.user_name, Door(""), Peer("", "", False))
 
 
-def _who(who: Asker) -> Line:
-    address = "" if who.address is None else str(who.address)
-    columns: dict[str, object] = {"client_id": who.client_id, "username": who.user_name, "address": address or None}
-    name = NO_ONE if who.user_name is None else who.user_name
-    return f"Client({who.client_id}, username={name}, address={address or NO_ONE})", columns
+def _who(client: Client) -> Line:
+    columns: dict[str, object] = {"client_id": client.client_id, "username": client.user_name, "address": client.address or None}
+    name = NO_ONE if client.user_name is None else client.user_name
+    return f"Client({client.client_id}, username={name}, address={client.address or NO_ONE})", columns
 
 
 def _result(rule: Rule, action: str, asked: bytes) -> Line:
@@ -100,6 +126,8 @@ def add(registry: Registry) -> None:
                  "`<file>:<line>: <rule>`, and what holds at the end")
     registry.add("acl reload", "", "Read the file of access rules again", again,
                  "`reload acl_internal successfully`, or what is wrong with the file: then the old rules hold")
-    registry.add("explain acl", "<ClientId> <publish|subscribe> <Topic>", "Show what the access rules say, rule by rule", explain,
-                 "whom they are asked about, then `<file>:<line>: <rule>: <result>` for each until one `decides`, then `allow` "
-                 "or `deny`; of a client who is away the address is not known")
+    registry.add_waiting("explain acl", "<ClientId> <publish|subscribe> <Topic>",
+                         "Show what the access rules say, rule by rule, and authorizers", explain,
+                         "whom they are asked about, then `<file>:<line>: <rule>: <result>`, or `authorizer <name>: <what it "
+                         "says>: <result>`, for each until one `decides`, then `allow` or `deny`; of a client who is away the "
+                         "address is not known")

@@ -3,7 +3,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from emqtwist.access.control import Asking
+from emqtwist.access.asking import Asking
 
 
 @pytest.fixture(autouse=True)

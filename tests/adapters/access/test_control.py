@@ -7,8 +7,9 @@ from twisted.logger import capturedLogs
 from twisted.python.failure import Failure
 
 from emqtwist.access import control as module
+from emqtwist.access.asking import Asking
 from emqtwist.access.chain import decide
-from emqtwist.access.control import AccessControl, Asking
+from emqtwist.access.control import AccessControl
 from emqtwist.access.stage import Unreachable
 from emqtwist.config import parse
 from emqtwist.core.access import Client, Deny, Finding, Ignore, Ok

@@ -4,10 +4,13 @@ from pathlib import Path
 
 import pytest
 
+from emqtwist.core.access import Verdict
+from emqtwist.core.connection import Connection
 from emqtwist.ctl.registry import Refused
 from emqtwist.mqtt import constants as c
 from emqtwist.mqtt.packets import Puback, Publish, Suback, Subscribe
 from tests.desks import Desk
+from tests.oracles import Sibyl
 
 RULES = """\
 {allow, {user, "root"}, publish, ["$SYS/a"]}.
@@ -103,3 +106,44 @@ def test_who_is_away_is_known_by_name_only(tmp_path: Path) -> None:
     ("both", "a", "publish or subscribe"), ("publish", "a/#", "wildcard"), ("subscribe", "a#", "stands alone")])
 def test_what_cannot_be_asked(tmp_path: Path, action: str, topic: str, reason: str) -> None:
     assert reason in refusal(desk(tmp_path), "explain", "acl", "x", action, topic)
+
+
+def test_authorizers_are_asked_and_explained_in_their_place(tmp_path: Path) -> None:
+    (tmp_path / "acl.conf").write_text(RULES)
+    at = Desk(f"mqtt.acl_file = {tmp_path}/acl.conf", "acl.on_error = next", whole=True)
+    at.client("x")
+    first, last = Sibyl(Verdict("ignore")), Sibyl()
+    at.service.register_acl_mod("first", first)
+    at.service.register_acl_mod("last", last, -1)
+    assert at.lines("explain", "acl", "x", "publish", "a")[1:] == [
+        "authorizer first: ignore: has no say", *[f"{place}: {result}" for place, result in (
+            (f'{tmp_path}/acl.conf:1: {{allow, {{user, "root"}}, publish, ["$SYS/a"]}}.', "other topic"),
+            (f'{tmp_path}/acl.conf:2: {{allow, all, subscribe, ["b"]}}.', "other topic"),
+            (f'{tmp_path}/acl.conf:3: {{deny, {{client, "x"}}, pubsub, ["a/#"], quota_exceeded}}.', "decides"))], "deny"]
+    first.verdicts = [ValueError()]
+    last.verdicts = [Verdict("deny", "so it is")]
+    told = json.loads(at.ask("explain", "acl", "x", "publish", "t", form="json"))
+    assert [line["result"] for line in told[1:]] == [
+        "has failed", "other topic", "other topic", "other topic", "decides", "deny"]
+    assert told[5] == {"place": "authorizer last", "rule": "deny: so it is", "result": "decides"}
+    first.verdicts, last.verdicts = [Verdict("ignore")], [Verdict("ignore")]
+    assert at.lines("explain", "acl", "x", "publish", "t")[-3:] == [
+        "authorizer last: ignore: has no say", "mqtt.acl_nomatch: allow: decides", "allow"]
+    first.verdicts = [Verdict("allow")]
+    assert at.lines("explain", "acl", "x", "publish", "a")[1:] == ["authorizer first: allow: decides", "allow"]
+
+
+def test_an_authorizer_that_fails_is_explained() -> None:
+    at = Desk(whole=True)
+    at.service.register_acl_mod("first", Sibyl(ValueError()))
+    assert at.lines("explain", "acl", "x", "publish", "a") == [
+        "Client(x, username=undefined, address=undefined)", "authorizer first: error: ValueError: has failed", "deny"]
+
+
+def test_a_superuser_is_explained_as_one(tmp_path: Path) -> None:
+    at = desk(tmp_path)
+    at.client("x")
+    connection = at.service.broker.sessions.by_id["x"].opener
+    assert isinstance(connection, Connection)
+    connection.superuser = True
+    assert at.lines("explain", "acl", "x", "publish", "a")[1:] == ["superuser: allow: decides", "allow"]

@@ -25,11 +25,11 @@ from emqtwist.access.hashes import Hash
 from emqtwist.access.hashes import make as make_hash
 from emqtwist.access.hashes import parse as parse_hash
 from emqtwist.config import parse
-from emqtwist.core.access import Ok
+from emqtwist.core.access import Client, Ok, Verdict
 from emqtwist.core.broker import Broker
 from emqtwist.core.journal import Journal
 from emqtwist.core.pool import Key
-from emqtwist.mqtt.packets import Connack, Publish, Will
+from emqtwist.mqtt.packets import Connack, Puback, Publish, Pubrec, Will
 from emqtwist.mqtt.properties import Properties
 from emqtwist.net.websocket.factory import WebSocketFactory
 from emqtwist.services import supervisor, systopics
@@ -44,7 +44,7 @@ from tests.authorities import Authority
 from tests.integration.program import run
 from tests.integration.supervision.traffic import PATIENCE, Talker, Traffic, WebSocketTalker, join, until
 from tests.jobs import Failed, Trial
-from tests.oracles import Oracle
+from tests.oracles import Oracle, Sibyl
 from tests.transports import IO
 
 LISTENERS: Final = ("tcp.default", "unix.local", "ssl.external", "ws.browsers")
@@ -349,6 +349,37 @@ async def kill_asking(place: Place, path: str) -> None:
         talker.abort()
 
 
+class Choosy(Sibyl):
+    """Lets clients wait whose name begins so, and has no say about others."""
+
+    async def authorize(self, client: Client, action: str, topic: str) -> Verdict:
+        return await super().authorize(client, action, topic) if client.client_id.startswith("late") else Verdict("ignore")
+
+
+async def kill_authorizing(place: Place) -> None:
+    """In the midst of questions what clients may do, with others behind them: QoS 1 and 2 wait, and are asked about again."""
+    sibyl = Choosy()
+    place.service.register_acl_mod("sibyl", sibyl)
+    talkers = [Talker() for _ in range(4)]
+    for number, talker in enumerate(talkers):
+        await join(talker, place.traffic.port)
+        await talker.enter(f"late{number}")
+        talker.send(Publish(b"late", b"", 1 + number % 2, packet_id=1))
+    await until(lambda: len(sibyl.waiting) == 4)
+    await place.traffic.flow()
+    place.root.kill("access_control/authorizing")
+    await place.until_restarted("access_control/authorizing")
+    assert sibyl.cancelled == 4
+    await until(lambda: len(sibyl.waiting) == 4)
+    assert not any(talker.packets for talker in talkers)
+    for _ in talkers:
+        sibyl.answer(Verdict("allow"))
+    for number, talker in enumerate(talkers):
+        assert isinstance(await talker.next(), Pubrec if number % 2 else Puback)
+        talker.abort()
+    place.service.unregister_acl_mod("sibyl")
+
+
 async def kill_hashing(place: Place) -> None:
     """By a job, with the passwords of clients behind it."""
     hashing = place.service.hashing
@@ -398,7 +429,7 @@ KILLS: Final[dict[str, Callable[[Place], Awaitable[None]]]] = {
     "store": kill_storage, "store/process": kill_store, "keeper": kill_keeper, "ticker": kill_ticker, "systopics": kill_systopics,
     "websocket": kill_websocket, "listeners": kill_listeners, "collector": kill_collector,
     "access_control": partial(kill_asking, path="access_control"), "access_control/hashing": kill_hashing,
-    "access_control/asking": partial(kill_asking, path="access_control/asking"),
+    "access_control/asking": partial(kill_asking, path="access_control/asking"), "access_control/authorizing": kill_authorizing,
     **{f"listeners/{name}": partial(kill_listener, name=name) for name in LISTENERS},
     **{path: partial(kill_module, path=path) for path in (
         "modules", "modules/presence", "modules/retainer", "modules/subscription", "modules/rewrite")},

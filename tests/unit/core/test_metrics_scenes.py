@@ -10,10 +10,12 @@ from twisted.internet.task import Clock
 from twisted.internet.testing import MemoryReactorClock, StringTransport
 from twisted.python.failure import Failure
 
+from emqtwist.access.asking import Asking
+from emqtwist.access.authorization import Authorization
 from emqtwist.app.settings import settings_of
 from emqtwist.config import PoolerSection, parse
 from emqtwist.core import overload
-from emqtwist.core.access import Step
+from emqtwist.core.access import Step, Verdict
 from emqtwist.core.acl import Acl
 from emqtwist.core.bans import ADDRESS, Ban
 from emqtwist.core.door import Door
@@ -37,6 +39,7 @@ from emqtwist.services.pooler import Pool, Pooler
 from tests.authorities import Authority
 from tests.halls import section_of
 from tests.methods import NAME, Method, auth, more, no, opening, yes
+from tests.oracles import Sibyl
 from tests.peers import Peer, World
 from tests.threads import HeldThreads, ThreadedClock
 from tests.unit.core import test_causes, test_metrics, test_stats
@@ -205,6 +208,19 @@ def left(peer: Peer) -> None:
     peer.drop()
 
 
+def authorizing(answer: str) -> Scene:
+    """An authorizer says so, or fails."""
+    def scene(world: World) -> None:
+        control = Authorization(parse("").acl, world.broker.alarms, world.broker.metrics, Clock(), lambda: 0.0)
+        control.register("sibyl", Sibyl(ValueError() if answer == "error" else Verdict(answer)))
+        part = Asking(control)
+        part.startService()
+        use_rules(world.broker, control.over(None, True))
+        world.connect("alice").publish("a")
+        part.stopService()
+    return scene
+
+
 MOVES: dict[str, Scene] = {
     "denied_publish_acknowledged": denied(lambda peer: peer.publish("a"), before=lambda peer: peer.connect()),
     "denied_publish_dropped": denied(lambda peer: peer.publish("a"), "drop", lambda peer: peer.connect()),
@@ -225,6 +241,7 @@ MOVES: dict[str, Scene] = {
     "authentication_accepted": exchange(yes()),
     "authentication_anonymous": lambda world: world.connect("bob"),
     "authentication_refused": exchange(no()),
+    **{f"authorization_{answer}": authorizing(answer) for answer in ("allow", "deny", "ignore", "error")},
     "refused_address_denied": refused("access = deny all"),
     "refused_too_many_connections": refused("max_connections = 1"),
     "refused_proxy_denied": proxied("listener.tcp.a.proxy_protocol_from = deny all"),
