@@ -10,7 +10,7 @@ from typing import Final, NamedTuple
 
 from emqtwist.config import ConfigError, Problem
 from emqtwist.core.acl import PUBLISH, PUBSUB, REASONS, SUBSCRIBE, Pattern, Rule
-from emqtwist.core.who import AddressIn, ClientIs, Either, Every, UserIs, Who
+from emqtwist.core.who import AddressIn, CertificateIs, ClientIs, Either, Every, UserIs, Who
 from emqtwist.mqtt.errors import MQTTError
 from emqtwist.mqtt.topics import check_topic_filter
 
@@ -19,7 +19,8 @@ TOKEN: Final = re.compile(
     re.ASCII | re.DOTALL)
 ACCESS: Final = {"publish": PUBLISH, "subscribe": SUBSCRIBE, "pubsub": PUBSUB}
 ESCAPES: Final = {"n": "\n", "t": "\t", "r": "\r", "s": " ", "0": "\0"}
-WHO: Final = "all, {client, \"id\"}, {user, \"name\"}, {ipaddr, \"address/length\"}, {'and', [Who]} or {'or', [Who]}"
+WHO: Final = ('all, {client, "id"}, {user, "name"}, {cert, "name"}, {ipaddr, "address/length"}, '
+              "{'and', [Who]} or {'or', [Who]}")
 
 
 class Token(NamedTuple):
@@ -173,6 +174,8 @@ def _who(term: object) -> Who:
             return ClientIs(name)
         case (Atom("user"), str() as name) if not isinstance(name, Atom):
             return UserIs(name)
+        case (Atom("cert"), str() as name) if not isinstance(name, Atom):
+            return CertificateIs(name)
         case (Atom("ipaddr"), str() as network):
             try:
                 return AddressIn(ip_network(network, strict=False))

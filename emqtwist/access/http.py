@@ -117,7 +117,8 @@ class _Body(Protocol):
 
 def known(client: Client) -> dict[str, str]:
     """What stands for the placeholders of a client; empty where it is not known."""
-    return {"%c": client.client_id, "%u": client.user_name or "", "%a": client.address}
+    common_name = "" if client.certificate is None else client.certificate.cn
+    return {"%c": client.client_id, "%u": client.user_name or "", "%a": client.address, "%C": common_name}
 
 
 def filled(params: Sequence[tuple[str, str]], values: Mapping[str, str]) -> dict[str, str]:

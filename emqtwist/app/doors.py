@@ -51,4 +51,4 @@ def patience_of(section: AnyListener, config: Config) -> float:
 def terms_of(section: AnyListener) -> Terms:
     return Terms(versions=section.protocol_versions, max_keep_alive=section.max_keep_alive,
                  user_name_as_client_id=section.use_username_as_clientid, connect_timeout=section.handshake_timeout,
-                 mountpoint=section.mountpoint, name_from=section.peer_cert_as_username)
+                 mountpoint=section.mountpoint, name_from=section.peer_cert_as_username, superusers=section.superusers)

@@ -5,7 +5,7 @@ from typing import Final
 
 from emqtwist.config.values import Unit
 from emqtwist.core.acl import Pattern
-from emqtwist.core.who import AddressIn, ClientIs, Either, Every, UserIs, Who
+from emqtwist.core.who import AddressIn, CertificateIs, ClientIs, Either, Every, UserIs, Who
 from emqtwist.mqtt.errors import MQTTError
 from emqtwist.mqtt.topics import check_topic_filter
 
@@ -86,9 +86,11 @@ def _one(reader: _Reader, depth: int) -> Who:
             return ClientIs(reader.value("an identifier")[0])
         case "user":
             return UserIs(reader.value("a name")[0])
+        case "cert":
+            return CertificateIs(reader.value("a name")[0])
         case "ip":
             return AddressIn(_network(reader.value("an address")[0]))
-    raise ValueError("not all, client, user or ip")
+    raise ValueError("not all, client, user, cert or ip")
 
 
 def _network(text: str) -> IPv4Network | IPv6Network:
@@ -123,7 +125,7 @@ class WhoText(Unit[str]):
     """What `who_of` reads."""
 
     name = "clients"
-    form = 'all; client, user or ip with a name or a network behind it; of these as many as wanted with and, or, and brackets'
+    form = 'all; client, user, cert or ip with a name or a network behind it; as many of these as wanted, with and, or, brackets'
 
     def read(self, text: str) -> str:
         who_of(text)

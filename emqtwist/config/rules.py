@@ -111,6 +111,9 @@ def names_from_certificates(config: Config) -> Iterator[Conflict]:
     """Where a user name is to come from a certificate, there can be one with such a name."""
     for listener in config.listener.all():
         key = f"listener.{listener.label}.peer_cert_as_username"
+        if listener.superusers and listener.peer_cert_as_username == "off":
+            yield Conflict((f"listener.{listener.label}.superusers", key),
+                           "has no effect unless peer_cert_as_username says where names are")
         if listener.peer_cert_as_username == "off" or (isinstance(listener, TlsRows) and listener.verify != "none"):
             continue
         if listener.proxy_protocol not in ("v2", "any"):

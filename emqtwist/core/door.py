@@ -12,14 +12,18 @@ class Terms:
     `versions` are the protocol levels that it takes. `max_keep_alive` is in seconds, 0 without a bound. `user_name_as_client_id`:
     the User Name stands for the Client Identifier. `connect_timeout` are the seconds until CONNECT, 0 for those of the broker.
     `name_from` is the part of a client's certificate that is its user name: `cn`, `dn`, `san`, or `off`.
-    `mountpoint` comes before all topics, with `%c` and `%u` in it.
+    Clients with such a name that is among `superusers` are superusers. `mountpoint` comes before all topics, with `%c` and `%u`
+    in it.
     """
 
-    __slots__ = ("versions", "max_keep_alive", "user_name_as_client_id", "connect_timeout", "name_from", "mountpoint")
+    __slots__ = ("versions", "max_keep_alive", "user_name_as_client_id", "connect_timeout", "name_from", "mountpoint",
+                 "superusers")
 
     def __init__(self, versions: tuple[int, ...] = VERSIONS, max_keep_alive: int = 0, user_name_as_client_id: bool = False,
-                 connect_timeout: float = 0.0, name_from: str = "off", mountpoint: str = "") -> None:
+                 connect_timeout: float = 0.0, name_from: str = "off", mountpoint: str = "",
+                 superusers: tuple[str, ...] = ()) -> None:
         self.mountpoint = mountpoint
+        self.superusers = superusers
         self.versions = versions
         self.max_keep_alive = max_keep_alive
         self.user_name_as_client_id = user_name_as_client_id

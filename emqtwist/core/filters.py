@@ -8,12 +8,15 @@ from emqtwist.core.who import Asker
 from emqtwist.mqtt.topics import is_wildcard, split
 
 ALL: Final = [b"#"]
-MARKS: Final = (b"c", b"u", b"a")
+MARKS: Final = (b"c", b"u", b"a", b"C")
 
 
 def varies(topic_filter: bytes) -> bool:
     """Whether it has placeholders."""
-    return b"%c" in topic_filter or b"%u" in topic_filter or b"%a" in topic_filter
+    for mark in MARKS:
+        if b"%" + mark in topic_filter:
+            return True
+    return False
 
 
 def levels_of(topic_filter: bytes) -> list[bytes]:
@@ -23,7 +26,7 @@ def levels_of(topic_filter: bytes) -> list[bytes]:
 
 
 def fill(levels: list[bytes], asker: Asker, allow: bool) -> list[bytes] | None:
-    """`levels` with what is known of the asker put in for `%c`, `%u` and `%a`.
+    """`levels` with what is known of the asker put in for `%c`, `%u`, `%a` and `%C`.
 
     None where that is missing; for a rule that allows, also where it could mean more than itself.
     """

@@ -20,12 +20,16 @@ def has_name(connection: Connection) -> bool:
 
 
 def take_name(connection: Connection, packet: Connect, answer: Properties) -> None:
-    """A step of CONNECT: the user name is the certificate's, where the listener goes by it."""
+    """A step of CONNECT: the user name is the certificate's, where the listener goes by it.
+
+    So may it be that the client is a superuser, but not where a method is to prove who it is.
+    """
     certificate = connection.peer.certificate
     if certificate is not None and has_name(connection):
         packet.user_name = certificate.name(connection.door.terms.name_from)
         if not packet.user_name:
             raise NotAuthorized(f"the certificate has no {connection.door.terms.name_from.upper()} to take the user name from")
+        connection.superuser = packet.user_name in connection.door.terms.superusers and answer.authentication_method is None
 
 
 def admits_unasked(connection: Connection) -> bool:

@@ -5,28 +5,36 @@ from emqtwist.core.access import Client
 
 
 class Asker:
-    """Whom the rules are about, in the form in which they compare. No rule concerns a `superuser`."""
+    """Whom the rules are about, in the form in which they compare. No rule concerns a `superuser`.
 
-    __slots__ = ("client_id", "user_name", "address", "superuser")
+    `certificate` is the Common Name of that which it has shown, empty without.
+    """
 
-    def __init__(self, client_id: str, user_name: str | None, host: str, superuser: bool = False) -> None:
+    __slots__ = ("client_id", "user_name", "address", "superuser", "certificate")
+
+    def __init__(self, client_id: str, user_name: str | None, host: str, superuser: bool = False, certificate: str = "") -> None:
         self.client_id = client_id
         self.user_name = user_name
         self.address = address_of(host)
         self.superuser = superuser
+        self.certificate = certificate
 
     def value(self, mark: bytes) -> bytes | None:
-        """What stands for `%c`, `%u` or `%a`; None when it is not known, or empty."""
+        """What stands for `%c`, `%u`, `%a` or `%C`; None when it is not known, or empty."""
         value: str | None = self.client_id
         if mark == b"u":
             value = self.user_name
         elif mark == b"a":
             value = None if self.address is None else str(self.address)
+        elif mark == b"C":
+            value = self.certificate
         return value.encode() if value else None
 
 
 def asker(client: Client) -> Asker:
-    return Asker(client.client_id, client.user_name, client.address, client.superuser)
+    certificate = client.certificate
+    return Asker(client.client_id, client.user_name, client.address, client.superuser,
+                 "" if certificate is None else certificate.cn)
 
 
 def address_of(host: str) -> IPv4Address | IPv6Address | None:
@@ -67,6 +75,18 @@ class UserIs(Who):
 
     def includes(self, asker: Asker) -> bool:
         return asker.user_name == self._user_name
+
+
+class CertificateIs(Who):
+    """Who has shown a certificate with this Common Name."""
+
+    __slots__ = ("_common_name",)
+
+    def __init__(self, common_name: str) -> None:
+        self._common_name = common_name
+
+    def includes(self, asker: Asker) -> bool:
+        return bool(asker.certificate) and asker.certificate == self._common_name
 
 
 class AddressIn(Who):

@@ -20,7 +20,7 @@ from emqtwist.config import ConfigError, parse
 from emqtwist.core.access import Client as Known
 from emqtwist.core.hooks import CLIENT_CONNECTED
 from emqtwist.mqtt.constants import NOT_AUTHORIZED
-from emqtwist.mqtt.packets import Connack, Connect, Pingresp, Publish
+from emqtwist.mqtt.packets import Connack, Connect, Pingresp, Publish, Suback, Subscribe
 from emqtwist.net.tls.layer import TlsLayer
 from emqtwist.net.unsent import unsent
 from tests.authorities import Authority, Pair
@@ -149,6 +149,22 @@ async def test_listener_peer_cert_as_username(authority: Authority, server: Pair
         counters = broker.broker.metrics.counters()
         known = 0 if part == "off" else 1
         assert (counters["authentication_accepted"], counters["authentication_anonymous"]) == (known, 2 - known)
+
+
+async def test_listener_superusers(authority: Authority, server: Pair) -> None:
+    """Changed while it runs."""
+    def subscribe(client: RawClient) -> int:
+        client.connect("c")
+        client.send(Subscribe(1, [(b"a", 0)]))
+        return client.next(Suback).reason_codes[0]
+
+    lines = "verify = require", f"cacertfile = {authority.file}", "peer_cert_as_username = cn"
+    rule = "[acl.rule.no]", "action = deny"
+    async with running(server, *lines, "superusers = root, lamp", *rule) as broker:
+        assert await in_thread(broker, client_context(authority.file, authority.issue("lamp")), subscribe) == 0
+        assert await in_thread(broker, client_context(authority.file, authority.issue("bulb")), subscribe) == NOT_AUTHORIZED
+        broker.reconfigure(parse(text(server, *lines, *rule)))
+        assert await in_thread(broker, client_context(authority.file, authority.issue("lamp")), subscribe) == NOT_AUTHORIZED
 
 
 async def test_who_has_a_certificate_needs_nothing_else_and_who_has_no_name_in_it_does_not_come_in(

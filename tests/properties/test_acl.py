@@ -62,6 +62,7 @@ ONE = st.one_of(
     st.just(("all", "all")),
     VALUES.map(lambda value: (f'{{client, "{value}"}}', f'client "{value}"')),
     VALUES.map(lambda value: (f'{{user, "{value}"}}', f'user "{value}"')),
+    VALUES.map(lambda value: (f'{{cert, "{value}"}}', f'cert "{value}"')),
     st.sampled_from(["10.0.0.0/8", "10.0.0.1", "::/0"]).map(lambda net: (f'{{ipaddr, "{net}"}}', f"ip {net}")))
 
 
@@ -89,7 +90,7 @@ def as_ini(number: int, rule: WRITTEN) -> str:
     return f"[acl.rule.{number}]\naction = {'allow' if allow else 'deny'} {access}\nwho = {who}\ntopics = {filters}\n{told}\n"
 
 
-ASKERS = st.sampled_from([Asker("x", None, "10.0.0.1"), Asker("a b", "x", ""), Asker("#", "and", "::1")])
+ASKERS = st.sampled_from([Asker("x", None, "10.0.0.1"), Asker("a b", "x", ""), Asker("#", "and", "::1", certificate="x")])
 
 
 @given(st.lists(RULE, max_size=4), ASKERS,

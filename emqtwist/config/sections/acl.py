@@ -36,7 +36,8 @@ class AclRule:
                 "if it has blanks or signs in it.")
     topics: str = row(
         "all", TOPICS, live=True, test=EFFECTS,
-        meaning="Which topics. `%c`, `%u` and `%a` stand for the client's identifier, user name and address.")
+        meaning="Which topics. `%c`, `%u`, `%a` and `%C` stand for the client's identifier, user name, address, and the Common "
+                "Name of its certificate.")
     reason: Reason = row(
         "not_authorized", REASON, live=True, test=EFFECTS,
         meaning="The reason code that a 5.0 client is told when the rule denies it something.")

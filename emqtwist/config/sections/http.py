@@ -52,7 +52,8 @@ class HttpSection:
         meaning="How it is asked. `get` puts the password into the address, which servers log.")
     params: tuple[tuple[str, str], ...] = row(
         "clientid=%c,username=%u,password=%P", PARAMS, live=True, test=HTTP,
-        meaning="What is sent: `%c` is the Client Identifier, `%u` the User Name, `%P` the password, `%a` the address.")
+        meaning="What is sent: `%c` is the Client Identifier, `%u` the User Name, `%P` the password, `%a` the address, "
+                "`%C` the Common Name of its certificate.")
     format: Format = row(
         "form", Choice[Format]("form", "json"), live=True, test=HTTP,
         meaning="Form of what is posted.")

@@ -3,6 +3,7 @@ from dataclasses import dataclass
 from typing import ClassVar, Final
 
 from emqtwist.config.access import ACCESS, Access
+from emqtwist.config.names import Names
 from emqtwist.config.rows import named, row
 from emqtwist.config.sections.auth import ASKED, KINDS
 from emqtwist.config.sections.tls import TlsRows
@@ -86,6 +87,10 @@ class AnyListener:
                 "that; one whose certificate has no such name is refused. Who shows no certificate, where it is optional, "
                 "is treated as at any other listener. A proxy that ends TLS tells the Common Name alone, by version 2 of "
                 "`proxy_protocol`.")
+    superusers: tuple[str, ...] = row(
+        "", Names(), live=True, test=NAMES,
+        meaning="Names whose clients are superusers, whom no access rule concerns, where `peer_cert_as_username` takes them from "
+                "a certificate. Not of clients with an Authentication Method.")
     proxy_protocol: str = row(
         "off", Choice("off", "v1", "v2", "any"), live=True, test=PROXY,
         meaning="Version of the PROXY protocol whose header stands before all else, from a proxy that tells whom it speaks "

@@ -41,7 +41,8 @@ class SubscriptionModule:
     topics: tuple[tuple[str, int], ...] = row(
         "", SUBSCRIBED, live=True, test=EFFECTS,
         meaning="What to, as `clients/%c/inbox=1 users/%u=2`. `%c` is the Client Identifier, `%u` the user name, `%a` the "
-                "address: a client whose own would mean more than a part of a level, or that has none, is not subscribed.")
+                "address, `%C` the Common Name of a certificate: a client whose own would mean more than a part of a level, or "
+                "that has none, is not subscribed.")
 
 
 @dataclass(frozen=True, kw_only=True)

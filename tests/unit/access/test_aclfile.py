@@ -18,7 +18,7 @@ SHIPPED = """
 
 {allow, all}.
 """
-STRANGER = Asker("x", None, "10.0.0.1")
+STRANGER = Asker("x", None, "10.0.0.1", certificate="lamp")
 
 
 def acl(tmp_path: Path, text: str, otherwise: bool = False) -> Acl:
@@ -38,7 +38,8 @@ def test_the_rules_that_emqttd_ships(tmp_path: Path, asker: Asker, access: int, 
 
 @pytest.mark.parametrize(("who", "expected"), [
     ("all", True), ("{client, all}", True), ("{user, all}", True), ('{client, "x"}', True), ('{client, "y"}', False),
-    ('{user, "x"}', False), ('{ipaddr, "10.0.0.9/8"}', True), ('{ipaddr, "2001:db8::/32"}', False),
+    ('{user, "x"}', False), ('{cert, "lamp"}', True), ('{cert, "x"}', False),
+    ('{ipaddr, "10.0.0.9/8"}', True), ('{ipaddr, "2001:db8::/32"}', False),
     ("{'and', [{client, \"x\"}, {ipaddr, \"10.0.0.1\"}]}", True), ("{'and', [{client, \"x\"}, {user, \"y\"}]}", False),
     ("{'or', [{client, \"y\"}, {'and', [all]}]}", True), ("{'or', [{client, \"y\"}]}", False),
 ])

@@ -6,11 +6,12 @@ from emqtwist.config.acl import patterns_of, who_of
 from emqtwist.core.acl import PUBLISH, Acl, Rule
 from emqtwist.core.who import Asker
 
-ASKER = Asker("x", "al or", "10.0.0.1")
+ASKER = Asker("x", "al or", "10.0.0.1", certificate="a lamp")
 
 
 @pytest.mark.parametrize(("text", "expected"), [
-    ("all", True), ("client x", True), ("client y", False), ('user "al or"', True), ("user al", False), ("ip 10.0.0.9/8", True),
+    ("all", True), ("client x", True), ("client y", False), ('user "al or"', True), ("user al", False),
+    ('cert "a lamp"', True), ("cert x", False), ("ip 10.0.0.9/8", True),
     ("ip 2001:db8::/32", False), ("client x and ip 11.0.0.0/8", False), ("client x or ip 11.0.0.0/8", True),
     ("client x or client x and client y", True), ("(client x or client x) and client y", False), ("((client y) or all)", True),
     ('client "\\x"', True), ('client "y\\""', False), ("client all", False),
@@ -21,7 +22,8 @@ def test_whom_a_rule_is_about(text: str, expected: bool) -> None:
 
 @pytest.mark.parametrize(("text", "reason"), [
     ("", "who is meant is missing"), ("client", "an identifier is missing"), ("user )", "a name is missing"),
-    ("ip", "an address is missing"), ("ip 300.0.0.1", "not an IP address"), ("nobody", "not all, client, user or ip"),
+    ("cert", "a name is missing"),
+    ("ip", "an address is missing"), ("ip 300.0.0.1", "not an IP address"), ("nobody", "not all, client, user, cert or ip"),
     ('"all"', "not all, client"), ("all and", "who is meant is missing"), ("all all", "left over"),
     ("(all", "a bracket has no end"),
     ("all)", "left over"), ('client "x', "a quote has no end"), ("(" * 60 + "all", "too many brackets"),

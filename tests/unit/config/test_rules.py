@@ -161,7 +161,8 @@ TLS = "[listener.ssl.a]\nbind = 127.0.0.1:0\ncertfile = a.pem\nkeyfile = a.key\n
     ("cacertfile = ca.pem", "cacertfile = ca.pem", "has no effect unless verify = optional or verify = require"),
     ("crlfile = crl.pem", "crlfile = crl.pem", "has no effect unless verify = optional or verify = require"),
     ("peer_cert_as_username = cn", "peer_cert_as_username = cn", "has no effect without verify = optional or verify = require"),
-    ("peer_cert_as_username = dn\nproxy_protocol = any", "peer_cert_as_username = dn", "a proxy tells the Common Name alone")])
+    ("peer_cert_as_username = dn\nproxy_protocol = any", "peer_cert_as_username = dn", "a proxy tells the Common Name alone"),
+    ("superusers = root", "superusers = root", "has no effect unless peer_cert_as_username says where names are")])
 def test_certificates_of_a_listener_go_together(lines: str, blamed: str, words: str) -> None:
     text = TLS.replace("certfile = a.pem\nkeyfile = a.key\n", "") if "certfile = a.pem," in lines else TLS
     [message] = messages(text + lines)

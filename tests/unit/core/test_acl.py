@@ -17,12 +17,13 @@ from emqtwist.core.acl import (
     Pattern,
     Rule,
 )
+from emqtwist.core.door import Certificate
 from emqtwist.core.filters import contains, levels_of, overlaps
-from emqtwist.core.who import AddressIn, Asker, ClientIs, Either, Every, UserIs, Who
+from emqtwist.core.who import AddressIn, Asker, CertificateIs, ClientIs, Either, Every, UserIs, Who, asker
 from emqtwist.mqtt import constants as c
 from tests.peers import World
 
-ALICE = Asker("alice-1", "alice", "10.1.2.3")
+ALICE = Asker("alice-1", "alice", "10.1.2.3", certificate="lamp")
 
 
 def allows(asked: str, *rules: Rule, access: int = SUBSCRIBE, asker: Asker = ALICE, otherwise: bool = True) -> bool:
@@ -86,7 +87,7 @@ def test_a_rule_without_topics_is_about_all_of_them() -> None:
 @pytest.mark.parametrize(("who", "expected"), [
     (ClientIs("alice-1"), True), (ClientIs("alice"), False), (UserIs("alice"), True), (UserIs("alice-1"), False),
     (AddressIn(ip_network("10.1.0.0/16")), True), (AddressIn(ip_network("10.2.0.0/16")), False),
-    (AddressIn(ip_network("::/0")), False),
+    (AddressIn(ip_network("::/0")), False), (CertificateIs("lamp"), True), (CertificateIs("alice"), False),
     (Every([UserIs("alice"), ClientIs("alice-1")]), True), (Every([UserIs("alice"), ClientIs("bob")]), False),
     (Either([UserIs("bob"), ClientIs("alice-1")]), True), (Either([UserIs("bob"), ClientIs("bob")]), False),
 ])
@@ -103,7 +104,8 @@ def test_an_address_is_in_a_network(host: str, network: str, expected: bool) -> 
 
 
 @pytest.mark.parametrize(("pattern", "topic"), [
-    ("to/%c/x", "to/alice-1/x"), ("to/%u", "to/alice"), ("to/%a", "to/10.1.2.3"), ("to/%u-%c", "to/alice-alice-1"),
+    ("to/%c/x", "to/alice-1/x"), ("to/%u", "to/alice"), ("to/%a", "to/10.1.2.3"), ("to/%C/x", "to/lamp/x"),
+    ("to/%u-%c", "to/alice-alice-1"),
     ("to/%x", "to/%x"),
 ])
 def test_placeholders_stand_for_what_is_known_of_the_client(pattern: str, topic: str) -> None:
@@ -124,6 +126,23 @@ def test_an_identifier_does_not_open_what_is_the_brokers_own() -> None:
 
 def test_a_missing_user_name_is_nobodys() -> None:
     assert not allows("to/%u", rule(True, "to/%u"), asker=Asker("a", None, ""), otherwise=False)
+
+
+@pytest.mark.parametrize("name", ["", "x/y", "+"])
+def test_who_has_no_certificate_or_a_name_that_means_more_is_allowed_nothing_by_it(name: str) -> None:
+    asker = Asker("a", None, "", certificate=name)
+    assert not allows(f"to/{name}", rule(True, "to/%C"), asker=asker, otherwise=False)
+    assert not allows("a", rule(True, "a", who=CertificateIs("")), asker=asker, otherwise=False)
+
+
+def test_a_name_counts_that_an_authority_has_believed() -> None:
+    world = World()
+    world.certificate = Certificate("lamp", "CN=lamp", ("lamp.example",))
+    acl = world.broker.acl = Acl([rule(True, "%C", who=CertificateIs("lamp"))], False)
+    alice = world.connect("alice")
+    assert acl.allows(asker(alice.connection.client()), PUBLISH, b"lamp")
+    alice.connection.peer.certificate = None
+    assert not acl.allows(asker(alice.connection.client()), PUBLISH, b"lamp")
 
 
 def test_an_identifier_that_looks_like_a_wildcard_is_denied_rather_more() -> None:

@@ -3,11 +3,12 @@ import pytest
 
 from emqtwist.core.access import Client, Deny, Finding, Ignore, Ok
 from emqtwist.core.acl import PUBSUB, Acl, Rule
-from emqtwist.core.door import Certificate
+from emqtwist.core.door import Certificate, Terms
 from emqtwist.core.pending import Pending
 from emqtwist.core.who import Who
 from emqtwist.mqtt import constants as c
 from emqtwist.mqtt.packets import Connack, Connect, Puback, Publish, Will
+from tests.methods import NAME, Method, yes
 from tests.peers import Peer, World, every_version
 
 
@@ -65,6 +66,20 @@ def test_who_is_not_known_is_not_told_why(finding: Finding, version: int, code: 
     if connack.properties is not None:
         assert connack.properties.reason_string == "the user name or the password is wrong"
     assert peer.closed
+
+
+@pytest.mark.parametrize(("method", "superuser"), [(None, True), (NAME, False)])
+def test_a_client_is_a_superuser_by_its_certificate_unless_a_method_says_who_it_is(method: str | None, superuser: bool) -> None:
+    world, _ = guarded(Deny())
+    world.broker.methods[NAME] = Method(yes("alice"))
+    world.door.terms = Terms(name_from="cn", superusers=("alice",))
+    world.certificate = Certificate("alice", "CN=alice", ())
+    peer = world.peer()
+    if method is None:
+        peer.connect("x")
+    else:
+        peer.connect("x", authentication_method=method, authentication_data=b"")
+    assert peer.connection.superuser is superuser
 
 
 def test_other_listeners_are_not_guarded() -> None:
