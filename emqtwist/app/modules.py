@@ -4,6 +4,7 @@ from twisted.internet.interfaces import IReactorTime
 from emqtwist.config.sections.module import ModuleSection
 from emqtwist.core.broker import Broker
 from emqtwist.core.observer import Observers
+from emqtwist.modules.delayed import Delayed
 from emqtwist.modules.presence import Presence
 from emqtwist.modules.retainer import Retainer
 from emqtwist.modules.rewrite import Rewrite
@@ -20,4 +21,5 @@ def make_modules(section: ModuleSection, broker: Broker, observers: Observers, s
         Retainer(broker, observers),
         Subscription(broker, observers),
         Rewrite(broker, observers),
+        Delayed(broker, observers),
     ], section, clock)

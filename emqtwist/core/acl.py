@@ -10,6 +10,7 @@ from emqtwist.core.access import Client
 from emqtwist.core.filters import contains, fill, levels_of, overlaps, varies
 from emqtwist.core.message import NEVER
 from emqtwist.core.pending import Pending
+from emqtwist.core.router import DELAYED
 from emqtwist.core.settings import Settings
 from emqtwist.core.who import Asker, Who, asker
 from emqtwist.mqtt.constants import IMPLEMENTATION_SPECIFIC_ERROR, NOT_AUTHORIZED, QUOTA_EXCEEDED, UNSPECIFIED_ERROR
@@ -221,7 +222,7 @@ class Grants:
         self._left_out = 0
 
     def _has_place(self, topic_name: bytes) -> bool:
-        if len(topic_name) > LONGEST_REMEMBERED:
+        if len(topic_name) > LONGEST_REMEMBERED or topic_name.startswith(DELAYED):
             return False
         if len(self.allowed) + len(self.denied) >= MOST_REMEMBERED:
             self._left_out += 1

@@ -8,6 +8,7 @@ from emqtwist.core.alarms import Alarms
 from emqtwist.core.bans import Bans
 from emqtwist.core.callback import Callback
 from emqtwist.core.circle import Circle
+from emqtwist.core.delayed import Delayed
 from emqtwist.core.hooks import MESSAGE_PUBLISH, SESSION_DISCARDED, Hooks
 from emqtwist.core.journal import Journal
 from emqtwist.core.ledger import Ledger
@@ -47,7 +48,7 @@ class Broker:
     none while functions look at what is published.
     """
 
-    __slots__ = ("circle", "turn", "metrics", "stats", "alarms", "hooks",
+    __slots__ = ("circle", "turn", "metrics", "stats", "alarms", "hooks", "delayed",
                  "observer", "pools", "router", "retained", "wills", "subscriptions", "sessions", "links",
                  "token", "methods", "gatekeeper", "journal", "plain_qos", "acl", "bans", "users", "arrivals", "logins")
 
@@ -65,6 +66,7 @@ class Broker:
         self.retained = Retained(settings.max_retained, settings.max_retained_payload)
         self.retained.bound_clients(settings.max_retained_per_client)
         self.wills = Wills()
+        self.delayed = Delayed(self.circle)
         self.pools = Pools(turn, self._job_failed)
         self.subscriptions = Subscriptions(self.circle, self.router, token, self.pools.pubsub)
         self.sessions = Sessions(self.circle, self.subscriptions, self.pools, self.alarms)
@@ -100,6 +102,11 @@ class Broker:
 
     def publish(self, message: Message) -> int:
         """Retain if asked to and deliver to all subscribers; how many they are. The topic must be valid."""
+        if self.delayed.takes(message.topic):
+            return self.delayed.accept(message)
+        return self._publish_now(message)
+
+    def _publish_now(self, message: Message) -> int:
         if self.hooks.at[MESSAGE_PUBLISH]:
             screened = self.screen(message)
             if screened is None:
@@ -221,11 +228,18 @@ class Broker:
         return end
 
     def feed(self) -> None:
-        """Continue to hand over retained messages, a bounded number to each subscriber."""
+        """Continue to hand over retained messages, a bounded number to each subscriber, and to publish delayed ones."""
         feed(self.circle)
+        if self.delayed.behind:
+            self.delayed.give(self._publish_now)
 
     def tick(self) -> None:
-        """All that fell due by `turn.now`: Keep Alive, Wills, sessions, retained messages, retries."""
+        """All that fell due by `turn.now`: Keep Alive, Wills, sessions, retained messages, retries, delayed messages."""
+        self._tidy()
+        self.delayed.give(self._publish_now)
+
+    def _tidy(self) -> None:
+        """All that falls due, but delayed messages."""
         now = self.turn.now
         self.count()
         for link in list(self.links):
@@ -243,8 +257,8 @@ class Broker:
 
     def count(self) -> Stats:
         """The gauges as they are now."""
-        router = self.router
-        self.stats.note(len(self.sessions.by_id), router.topics(), router.subscriptions, len(self.retained))
+        router, delayed = self.router, self.delayed
+        self.stats.note(len(self.sessions.by_id), router.topics(), router.subscriptions, len(self.retained), len(delayed.held))
         return self.stats
 
     def _hooks_changed(self) -> None:
@@ -275,6 +289,8 @@ class Broker:
             self._publish_will(will)
 
     def _publish_will(self, will: WillMessage) -> None:
+        if self.delayed.takes(will.topic):
+            will.said = self.delayed.meant(will.said)
         acl = self.acl
         if acl is None or acl.authority is None or will.client is None:
             self.end_will(will, still_allowed(acl, will))
@@ -303,12 +319,13 @@ class Broker:
         """Be as the store says that the broker was; before anybody connects. `journal.offset` is set.
 
         What fell due meanwhile does so now: the client of an expired session, or of a Will, could be faster than the next tick.
+        Delayed messages wait for that: no module is loaded yet.
         """
         self.turn.now = now
         if self.journal is not None:
             recover(self.journal, snapshot, self.sessions, self.wills, self.retained, self.bans, self.users,
-                    self.circle)
-            self.tick()
+                    self.delayed, self.circle)
+            self._tidy()
 
     def page(self, number: int, rows: list[Record], more: bool) -> None:
         """Rows of a session's queue, as `journal.wanted` asked for; `more`: there are rows behind them."""

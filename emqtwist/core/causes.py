@@ -20,6 +20,8 @@ RETAINED_QUOTA: Final = "retained_quota"
 RETAINER_UNLOADED: Final = "retainer_unloaded"
 RESERVED_TOPIC: Final = "reserved_topic"
 ACL_DENIED: Final = "acl_denied"
+DELAY_INVALID: Final = "delay_invalid"
+DELAYED_FULL: Final = "delayed_full"
 REFUSED_BY_CLIENT: Final = "refused_by_client"
 STOPPED_BY_HOOK: Final = "stopped_by_hook"
 OVERLOAD: Final = "overload"
@@ -38,6 +40,8 @@ DROPS: Final[dict[str, str]] = {
     RETAINER_UNLOADED: "not retained: the module retainer is not loaded",
     RESERVED_TOPIC: "a client published to a topic that is the broker's own",
     ACL_DENIED: "the access rules do not let the client publish to the topic",
+    DELAY_INVALID: "what stands behind `$delayed/` is no number of seconds with a topic behind it",
+    DELAYED_FULL: "as many messages as allowed are delayed",
     REFUSED_BY_CLIENT: "the receiver answered PUBACK or PUBREC with an error",
     STOPPED_BY_HOOK: "a function at the hook message.publish stopped it",
     OVERLOAD: "QoS 0, and the broker could not keep up",

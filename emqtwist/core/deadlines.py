@@ -31,10 +31,10 @@ class Deadlines(Generic[Key]):
         if self._due.pop(key, None) is not None:
             self._sweep()
 
-    def take(self, now: float) -> list[Key]:
-        """Remove and return the keys due by `now`, earliest first."""
+    def take(self, now: float, most: int = 0) -> list[Key]:
+        """Remove and return the keys due by `now`, earliest first; `most` of them at most, unless that is 0."""
         taken: list[Key] = []
-        while self._heap and self._heap[0][0] <= now:
+        while self._heap and self._heap[0][0] <= now and (not most or len(taken) < most):
             due, key = heappop(self._heap)
             if self._due.get(key) == due:
                 del self._due[key]

@@ -214,5 +214,6 @@ def _will(connection: Connection, packet: Connect) -> WillMessage | None:
     expiry = properties.message_expiry_interval
     message = WillMessage(will.topic_name, will.payload, will.qos, will.retain, forwarded_properties(properties),
                           connection.client_id, properties.will_delay_interval or 0, NEVER if expiry is None else expiry)
-    message.client, message.said = ruling.claimed(connection, packet.user_name), seen(connection.mount, will.topic_name)
+    message.client = ruling.claimed(connection, packet.user_name)
+    message.said = seen(connection.mount, connection.broker.delayed.meant(will.topic_name))
     return message

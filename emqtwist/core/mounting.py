@@ -31,7 +31,7 @@ def refusal(connection: Connection, packet: Connect) -> MQTTError | None:
 def _mount(connection: Connection, packet: Connect) -> None:
     mount = filled(connection.door.terms.mountpoint, connection.client_id, packet.user_name)
     if packet.will is not None:
-        packet.will.topic_name = mount + packet.will.topic_name
+        packet.will.topic_name = connection.broker.delayed.mounted(mount, packet.will.topic_name)
         check_topic_name(packet.will.topic_name, connection.broker.settings.max_topic_levels)
     connection.mount = mount
     most = 0 if connection.aliases is None else connection.aliases.maximum

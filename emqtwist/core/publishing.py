@@ -1,6 +1,7 @@
 """PUBLISH from a client, and the acknowledgements of both directions."""
 from emqtwist.core import causes
 from emqtwist.core.connection import Connection
+from emqtwist.core.delayed import DelayInvalid
 from emqtwist.core.forwarded import check_forwarded
 from emqtwist.core.hooks import MESSAGE_PUBLISH
 from emqtwist.core.journal import Journal
@@ -56,7 +57,7 @@ def publish(connection: Connection, session: Session, packet: Publish) -> None:
         raise ReceiveMaximumExceeded(f"more than {connection.receive_maximum} QoS 2 messages unfinished")  # [MQTT-3.3.4-7]
     try:
         reason_code = _pass_on(connection, packet)
-    except (NotAuthorized, QuotaExceeded, PayloadFormatInvalid) as refusal:
+    except (NotAuthorized, QuotaExceeded, PayloadFormatInvalid, DelayInvalid) as refusal:
         refuse(connection, packet, refusal)
         return
     if qos == 1:  # [MQTT-3.3.4-1]
@@ -79,10 +80,13 @@ def _pass_frame(connection: Connection, packet: Publish, route: Route) -> None:
 
 
 def _route_of_frame(connection: Connection, packet: Publish) -> Route | None:
-    """Where no look-up tells; None when nothing may be published there, which at QoS 0 nobody is told."""
+    """Where no look-up tells; None when nothing may be published there now, which at QoS 0 nobody is told."""
     try:
+        if connection.broker.delayed.takes(packet.topic_name):
+            _delay(connection, packet)
+            return None
         return _new_route(connection, packet)
-    except NotAuthorized:
+    except (NotAuthorized, QuotaExceeded, DelayInvalid):
         return None
 
 
@@ -99,6 +103,9 @@ def _pass_on(connection: Connection, packet: Publish) -> int:
     if route is None:
         route = broker.router.by_name(packet.topic_name)
     if route is None:
+        if broker.delayed.takes(packet.topic_name):
+            _delay(connection, packet)
+            return c.SUCCESS
         route = _new_route(connection, packet)
     if properties is None:
         # [MQTT-3.3.1-3]
@@ -133,6 +140,17 @@ def _new_route(connection: Connection, packet: Publish) -> Route:
         broker.circle.lose(message, causes.RESERVED_TOPIC)
         raise NotAuthorized("this topic is the broker's own: clients may not publish to it")
     return broker.router.new_route(packet.topic_name)
+
+
+def _delay(connection: Connection, packet: Publish) -> None:
+    """Let a message wait, unless it is for a topic of the broker's own: DelayInvalid, NotAuthorized, QuotaExceeded."""
+    broker = connection.broker
+    message = _message(connection, packet, packet.properties or Properties())
+    topic_name = broker.delayed.meant(message.topic)
+    if is_reserved(topic_name) and not opens(connection, topic_name):
+        broker.circle.lose(message, causes.RESERVED_TOPIC)
+        raise NotAuthorized("this topic is the broker's own: clients may not publish to it")
+    broker.delayed.keep(message)
 
 
 def _message(connection: Connection, packet: Publish, properties: Properties) -> Message:

@@ -27,6 +27,8 @@ BAN: Final = 18
 BAN_GONE: Final = 19
 USER: Final = 20
 USER_GONE: Final = 21
+DELAYED: Final = 22
+DELAYED_GONE: Final = 23
 
 STATE_SENT: Final = 1  # of a row: at QoS 2, it may have been sent, and expires no more
 STATE_RELEASED: Final = 2  # PUBREC came
@@ -54,6 +56,8 @@ KINDS: Final[dict[int, tuple[str, tuple[str, ...]]]] = {
     BAN_GONE: ("BAN_GONE", ("kind", "value")),
     USER: ("USER", ("name", "password_hash", "superuser")),
     USER_GONE: ("USER_GONE", ("name",)),
+    DELAYED: ("DELAYED", ("number", "due", "topic", "payload", "qos", "retain", "properties", "expires_at", "publisher")),
+    DELAYED_GONE: ("DELAYED_GONE", ("number",)),
 }
 
 
@@ -70,7 +74,7 @@ class Fetch:
         self.group = group
 
 
-LISTS: Final = 7  # of a Snapshot
+LISTS: Final = 8  # of a Snapshot
 
 
 class Snapshot:
@@ -83,14 +87,15 @@ class Snapshot:
     retained: topic, payload, qos, properties, expires_at, publisher, until
     bans: kind, value, reason, by, at, until
     users: name, password_hash, superuser
+    delayed: number, due, topic, payload, qos, retain, properties, expires_at, publisher
     """
 
     __slots__ = ("highest_session", "highest_message", "sessions", "subscriptions", "received", "wills", "retained", "bans",
-                 "users")
+                 "users", "delayed")
 
     def __init__(self, highest_session: int, highest_message: int, sessions: list[Record], subscriptions: list[Record],
                  received: list[Record], wills: list[Record], retained: list[Record], bans: list[Record],
-                 users: list[Record]) -> None:
+                 users: list[Record], delayed: list[Record]) -> None:
         self.highest_session = highest_session
         self.highest_message = highest_message
         self.sessions = sessions
@@ -100,3 +105,4 @@ class Snapshot:
         self.retained = retained
         self.bans = bans
         self.users = users
+        self.delayed = delayed

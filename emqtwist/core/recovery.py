@@ -2,6 +2,7 @@
 from emqtwist.core.backlog import Backlog
 from emqtwist.core.bans import Ban, Bans
 from emqtwist.core.circle import Circle
+from emqtwist.core.delayed import Delayed
 from emqtwist.core.group import SharedMessage
 from emqtwist.core.journal import Journal
 from emqtwist.core.ledger import Row
@@ -16,7 +17,7 @@ from emqtwist.core.wills import WillMessage, Wills
 
 
 def recover(journal: Journal, snapshot: Snapshot, sessions: Sessions, wills: Wills, retained: Retained, bans: Bans,
-            users: Users, circle: Circle) -> None:
+            users: Users, delayed: Delayed, circle: Circle) -> None:
     """Fill the tables. What fell due meanwhile is left to the next tick; a client that was connected has been lost now."""
     journal.begin(snapshot.highest_session, snapshot.highest_message)
     lost: set[int] = set()
@@ -39,6 +40,9 @@ def recover(journal: Journal, snapshot: Snapshot, sessions: Sessions, wills: Wil
         bans.put(Ban(kind, value, reason, by, monotonic(at, journal), monotonic(until, journal)))
     for name, password_hash, superuser in snapshot.users:
         users.recover(User(name, password_hash, bool(superuser)))
+    for number, due, topic, payload, qos, retain, properties, expires_at, publisher in snapshot.delayed:
+        message = Message(topic, payload, qos, bool(retain), properties, monotonic(expires_at, journal), publisher)
+        delayed.put(number, message, monotonic(due, journal))
     for number in lost:
         session = sessions.by_number[number]
         if session.expiry_interval <= 0:

@@ -16,6 +16,7 @@ from emqtwist.mqtt.topics import is_wildcard
 Route = list[Subscription]
 
 RESERVED: Final = (b"$SYS/", b"$share/", b"$queue/")  # clients may not publish there
+DELAYED: Final = b"$delayed/"  # what is published below it may be for later (core/delayed.py), so it is never remembered
 DOLLAR: Final = 0x24
 PATIENCE: Final = 4  # see new_route
 REMEMBERED: Final = 256  # bytes of the longest Topic Name in the cache: what clients make up may not fill the memory
@@ -99,7 +100,7 @@ class Router:
         them are not worth their place, and who makes up new ones does not drive out those in use.
         """
         route = self._match(self._exact.get(topic), topic)  # [MQTT-3.3.2-3]
-        if len(topic) <= REMEMBERED:
+        if len(topic) <= REMEMBERED and not topic.startswith(DELAYED):
             if len(self.cache) >= self.cache_size:
                 self._left_out += 1
                 if self._left_out < PATIENCE * self.cache_size:

@@ -55,6 +55,7 @@ def _rule(connection: Connection, session: Session, packet: Publish, acl: Acl) -
     grants = connection.grants
     if grants is None or grants.acl is not acl:
         grants = connection.grants = Grants(acl, connection.client(), connection.turn.now)
+    topic_name = connection.broker.delayed.meant(topic_name)
     if topic_name in grants.allowed or not topic_name:
         _allowed(connection, session, packet)
         return
@@ -107,7 +108,8 @@ def _ask(connection: Connection, session: Session, packet: Publish) -> None:
         _publish(connection, session, packet)
         return
     screening = _Screening(packet)
-    ask(connection, CLIENT_AUTHORIZE, (connection.client(), PUBLISH, packet.topic_name), True, screening.decided)
+    topic_name = connection.broker.delayed.meant(packet.topic_name)
+    ask(connection, CLIENT_AUTHORIZE, (connection.client(), PUBLISH, topic_name), True, screening.decided)
     if not screening.over and packet.qos == 1:
         screening.waits = True
         connection.broker.metrics.qos1_unanswered += 1  # until it is
@@ -123,7 +125,7 @@ def _go_on(connection: Connection, session: Session, packet: Publish) -> None:
     if connection.mount:
         packet = _in_full(connection, packet)
         if packet.topic_name:
-            packet.topic_name = connection.mount + packet.topic_name
+            packet.topic_name = connection.broker.delayed.mounted(connection.mount, packet.topic_name)
     publishing.publish(connection, session, packet)
 
 
@@ -169,7 +171,8 @@ class _Judging:
         self.waits = False
 
     def begin(self, connection: Connection) -> None:
-        connection.wait(self.grants.acl.judge(connection.client(), TO_PUBLISH, self.packet.topic_name), self.judged)
+        topic_name = connection.broker.delayed.meant(self.packet.topic_name)
+        connection.wait(self.grants.acl.judge(connection.client(), TO_PUBLISH, topic_name), self.judged)
         if not self.over:
             self.waits = True
             self._count(connection, 1)
@@ -185,7 +188,7 @@ class _Judging:
             screen(connection, session, packet)
             return
         if ruling.holds and connection.grants is grants:
-            grants.note(packet.topic_name, ruling.rule)
+            grants.note(connection.broker.delayed.meant(packet.topic_name), ruling.rule)
         _obey(connection, session, packet, ruling.rule)
 
     def _count(self, connection: Connection, one: int) -> None:

@@ -8,7 +8,8 @@ SUBSCRIBERS: Final = "subscribers"
 SUBSCRIPTIONS: Final = "subscriptions"
 ROUTES: Final = "routes"
 RETAINED: Final = "retained"
-GAUGES: Final = (CLIENTS, SESSIONS, TOPICS, SUBSCRIBERS, SUBSCRIPTIONS, ROUTES, RETAINED)
+DELAYED: Final = "delayed"
+GAUGES: Final = (CLIENTS, SESSIONS, TOPICS, SUBSCRIBERS, SUBSCRIPTIONS, ROUTES, RETAINED, DELAYED)
 
 
 class Stats:
@@ -32,13 +33,14 @@ class Stats:
         self._most[CLIENTS] = max(self._most[CLIENTS], self.clients)
         self._most[SESSIONS] = max(self._most[SESSIONS], sessions)
 
-    def note(self, sessions: int, topics: int, subscriptions: int, retained: int) -> None:
+    def note(self, sessions: int, topics: int, subscriptions: int, retained: int, delayed: int) -> None:
         """This is how it is now. On one node each topic is one route, and each subscription one row for either side."""
         self._counts[CLIENTS] = self.clients
         self._counts[SESSIONS] = sessions
         self._counts[TOPICS] = self._counts[ROUTES] = topics
         self._counts[SUBSCRIBERS] = self._counts[SUBSCRIPTIONS] = subscriptions
         self._counts[RETAINED] = retained
+        self._counts[DELAYED] = delayed
         for name, count in self._counts.items():
             self._most[name] = max(self._most[name], count)
 

@@ -13,7 +13,7 @@ from emqtwist.core.router import is_reserved
 from emqtwist.core.ruling import claimed
 from emqtwist.mqtt.constants import MQTT_5_0, SERVER_UNAVAILABLE
 from emqtwist.mqtt.errors import MQTTError, NotAuthorized
-from emqtwist.mqtt.packets import Connect, Will
+from emqtwist.mqtt.packets import Connect
 from emqtwist.mqtt.properties import Properties
 
 NO_WILL: Final = "this client may not publish to the topic of its Will"
@@ -28,24 +28,25 @@ def check_will(connection: Connection, packet: Connect, answer: Properties, go_o
     if packet.will is None:
         go_on(connection, packet, answer)
         return
-    asking = _Asking(packet, packet.will, answer, go_on)
+    topic_name = connection.broker.delayed.meant(packet.will.topic_name)
+    asking = _Asking(packet, topic_name, answer, go_on)
     if acl is not None:
         client = claimed(connection, packet.user_name)
-        connection.wait(acl.judge(client, TO_PUBLISH, packet.will.topic_name), asking.judged)
-    elif is_reserved(packet.will.topic_name):
+        connection.wait(acl.judge(client, TO_PUBLISH, topic_name), asking.judged)
+    elif is_reserved(topic_name):
         connection.refuse(NotAuthorized(RESERVED))
     else:
         asking.ask_hooks(connection)
 
 
 class _Asking:
-    """A CONNECT whose Will is decided upon."""
+    """A CONNECT whose Will, for `topic_name`, is decided upon."""
 
-    __slots__ = ("_packet", "_will", "_answer", "_go_on")
+    __slots__ = ("_packet", "_topic_name", "_answer", "_go_on")
 
-    def __init__(self, packet: Connect, will: Will, answer: Properties, go_on: Open) -> None:
+    def __init__(self, packet: Connect, topic_name: bytes, answer: Properties, go_on: Open) -> None:
         self._packet = packet
-        self._will = will
+        self._topic_name = topic_name
         self._answer = answer
         self._go_on = go_on
 
@@ -60,7 +61,7 @@ class _Asking:
                 if connection.version != MQTT_5_0:
                     error = NotAuthorized(error.reason)  # others know of no more reasons
             connection.refuse(error)
-        elif is_reserved(self._will.topic_name) and not rule.opens():
+        elif is_reserved(self._topic_name) and not rule.opens():
             connection.refuse(NotAuthorized(RESERVED))
         else:
             self.ask_hooks(connection)
@@ -69,7 +70,7 @@ class _Asking:
         if not connection.broker.hooks.at[CLIENT_AUTHORIZE]:
             self._go_on(connection, self._packet, self._answer)
             return
-        arguments = claimed(connection, self._packet.user_name), PUBLISH, self._will.topic_name
+        arguments = claimed(connection, self._packet.user_name), PUBLISH, self._topic_name
         ask(connection, CLIENT_AUTHORIZE, arguments, True, self.decided)
 
     def decided(self, connection: Connection, allowed: Folded[bool]) -> None:

@@ -34,6 +34,7 @@ class MemoryStore:
         self.retained: dict[bytes, Record] = {}
         self.bans: dict[tuple[str, str], Record] = {}
         self.users: dict[str, Record] = {}
+        self.delayed: dict[int, Record] = {}
         self.messages: dict[int, Record] = {}
         self.rows: dict[tuple[int, ...], list[Any]] = {}  # key -> state, message, first byte, identifiers
         self.highest_session = self.highest_message = 0
@@ -54,7 +55,8 @@ class MemoryStore:
             [(*key, *value) for key, value in self.subscriptions.items()], list(self.received),
             [(session, *will) for session, will in self.wills.items()],
             [(topic, *value) for topic, value in self.retained.items()], [(*key, *ban) for key, ban in self.bans.items()],
-            [(name, *user) for name, user in self.users.items()]))
+            [(name, *user) for name, user in self.users.items()],
+            [(number, *value) for number, value in self.delayed.items()]))
 
     def watch(self, function: Callable[[Exception], object]) -> None:
         """It does not end by itself."""
@@ -201,6 +203,15 @@ class MemoryStore:
 
     def _user_gone(self, name: str) -> None:
         del self.users[name]
+
+    def _delayed(self, number: int, due: float, topic: bytes, payload: bytes, qos: int, retain: int, properties: bytes,
+                 expires_at: float | None, publisher: str) -> None:
+        if number in self.delayed:
+            raise KeyError(f"delayed message {number}")
+        self.delayed[number] = due, topic, payload, qos, int(retain), properties, _wall(expires_at), publisher
+
+    def _delayed_gone(self, number: int) -> None:
+        del self.delayed[number]
 
     def _known(self, session: int) -> None:
         if session not in self.sessions:

@@ -7,6 +7,7 @@ from twisted.python.failure import Failure
 
 from emqtwist.config import parse
 from emqtwist.core.hooks import ROWS
+from emqtwist.core.mqueue import OVERHEAD
 from emqtwist.core.observer import Observer
 from emqtwist.ctl.registry import Refused
 from emqtwist.modules import rewrite
@@ -21,7 +22,8 @@ from tests.wires import Caller
 ROOT = "$SYS/brokers/emqtwist@127.0.0.1/clients/"
 REWRITE = ("module.rewrite.enable = on", "module.rewrite.rule.1 = x/# ^x/y/(.+)$ z/y/$1")
 SUBSCRIBE = ("module.subscription.enable = on", "module.subscription.topics = clients/%c/inbox=1")
-NAMES = ["presence", "retainer", "subscription", "rewrite"]
+DELAY = ("module.delayed.enable = on",)
+NAMES = ["presence", "retainer", "subscription", "rewrite", "delayed"]
 
 
 def listen(desk: Desk, topic_filter: str = "#") -> list[tuple[str, str, int]]:
@@ -324,11 +326,102 @@ def test_with_rules_for_subscriptions_alone_messages_go_their_short_way() -> Non
     assert hooked(desk) == ["client.subscribe", "client.unsubscribe"]
 
 
+# delayed
+
+def test_module_delayed_enable() -> None:
+    desk = Desk()
+    heard = listen(desk)
+    client = desk.client("a")
+    client.send(Publish(b"$delayed/5/t", b"1"))
+    desk.service.reconfigure(parse(DELAY[0]))
+    client.send(Publish(b"$delayed/5/t", b"2", 1, packet_id=1))
+    desk.service.reconfigure(parse(""))
+    client.send(Publish(b"$delayed/5/t", b"3"))
+    desk.reactor.advance(4)
+    desk.service.tick()
+    assert heard == []  # a filter that begins with a wildcard selects nothing that begins with $
+    desk.reactor.advance(1)
+    desk.service.tick()
+    assert heard == [("t", "2", 1)]
+
+
+def test_module_delayed_max_message_num() -> None:
+    desk = Desk(*DELAY, "module.delayed.max_message_num = 1")
+    client = desk.client("a")
+    codes = []
+    for lines in ((), (), (*DELAY, "module.delayed.max_message_num = unlimited")):
+        if lines:
+            desk.service.reconfigure(parse("\n".join(lines)))
+        client.send(Publish(b"$delayed/5/t", b"x", 1, packet_id=1))
+        codes.append(client.one(Puback).reason_code)
+    assert codes == [0, c.QUOTA_EXCEEDED, 0]
+
+
+def test_module_delayed_max_bytes() -> None:
+    desk = Desk(*DELAY, "module.delayed.max_bytes = 1KB")
+    client = desk.client("a")
+    codes = []
+    for size in (1024, 10):
+        client.send(Publish(b"$delayed/5/t", bytes(size), 1, packet_id=1))
+        codes.append(client.one(Puback).reason_code)
+    assert codes == [c.QUOTA_EXCEEDED, 0]
+
+
+def test_a_delayed_message_is_rewritten_when_it_is_due() -> None:
+    desk = Desk(*DELAY, *REWRITE)
+    heard = listen(desk)
+    desk.client("a").send(Publish(b"$delayed/5/x/y/1", b"x", 1, packet_id=1))
+    desk.reactor.advance(5)
+    desk.service.tick()
+    assert heard == [("z/y/1", "x", 1)]
+
+
+def test_a_mountpoint_comes_behind_the_delay() -> None:
+    desk = Desk(*DELAY, "listener.tcp.default.bind = 127.0.0.1:0",
+                "listener.tcp.default.mountpoint = here/%c/")
+    heard = listen(desk)
+    caller = Caller(desk.service.listeners["default"].factory, desk.reactor)
+    caller.send(Connect(c.MQTT_5_0, "a", will=Will(b"$delayed/5/gone", b"")))
+    caller.send(Publish(b"$delayed/5/t", b"x", 1, packet_id=1), Publish(b"$delayed/5", b"x", 1, packet_id=2))
+    caller.hang_up()
+    desk.reactor.advance(5)
+    desk.service.tick()
+    assert [topic for topic, _, _ in heard] == ["here/a/t", "here/a/gone"]
+    assert desk.service.broker.metrics.drops["delay_invalid"] == 1
+
+
+def test_commands_tell_of_what_is_delayed_and_delete_it() -> None:
+    desk = Desk(*DELAY, "module.delayed.max_message_num = 10", "module.delayed.max_bytes = 1MB", "mqtt.broker.sys_interval = 0")
+    client = desk.client("a")
+    for topic, payload in ((b"$delayed/5/a/1", b"one"), (b"$delayed/60/a/2", b"three"), (b"$delayed/7/b", b"x")):
+        client.send(Publish(topic, payload, 1, topic.endswith(b"b"), packet_id=1))
+    info = {row["key"]: row["value"] for row in json.loads(desk.ask("delayed", "info", form="json"))}
+    size = 3 * OVERHEAD + len("a/1" "one" "a/2" "three" "b" "x")
+    assert info == {"delayed/total": 3, "delayed/bytes": size, "delayed/max": 10, "delayed/max_bytes": 1 << 20}
+    desk.reactor.advance(2)
+    shown = ["Delayed(1, topic=a/1, qos=1, retain=0, size=3, publisher=a, left=3, due_at=5005)",
+             "Delayed(2, topic=a/2, qos=1, retain=0, size=5, publisher=a, left=58, due_at=5060)",
+             "Delayed(3, topic=b, qos=1, retain=1, size=1, publisher=a, left=5, due_at=5007)"]
+    assert desk.lines("delayed", "list") == shown
+    assert desk.lines("delayed", "list", "a/+") == shown[:2]
+    assert json.loads(desk.ask("delayed", "list", "b", form="json")) == [
+        {"number": 3, "topic": "b", "qos": 1, "retain": 1, "size": 1, "publisher": "a", "left": 5, "due_at": 5007}]
+    assert desk.lines("delayed", "del", "1") == ["ok"]
+    for words, why in ((("del", "1"), "Not Found."), (("del", "x"), "Not Found."),
+                       (("list", "a/#/b"), "Error: '#' stands alone in the last level [MQTT-4.7.1-1]")):
+        error = desk.error("delayed", *words)
+        assert (type(error), str(error)) == (Refused, why)
+    assert desk.lines("delayed", "clean", "a/#") == ["Cleaned 1 delayed messages"]
+    assert desk.lines("delayed", "list") == [shown[2]]
+    assert desk.lines("delayed", "clean") == ["Cleaned 1 delayed messages"]
+    assert desk.lines("delayed", "info")[:2] == ["delayed/total       : 0", "delayed/bytes       : 0"]
+
+
 # All of them.
 
 @pytest.mark.parametrize("name", NAMES)
 def test_a_module_goes_whole_and_comes_back_whole(name: str) -> None:
-    desk = Desk(*REWRITE, *SUBSCRIBE)
+    desk = Desk(*REWRITE, *SUBSCRIBE, *DELAY)
     observers: list[Observer] = list(desk.service.observers.each)
     before, failing = hooked(desk), desk.service.root.find(f"modules/{name}")
     assert failing.state == "running"
@@ -337,6 +430,8 @@ def test_a_module_goes_whole_and_comes_back_whole(name: str) -> None:
     assert f"modules/{name}" not in [path for path, _ in desk.service.root.walk()]
     if name == "retainer":
         assert desk.service.broker.retained.closed
+    elif name == "delayed":
+        assert not desk.service.broker.delayed.open
     else:
         assert (hooked(desk), desk.service.observers.each) != (before, observers)
     assert desk.lines("modules", "load", name) == [f"Module {name} loaded successfully."]
@@ -344,10 +439,11 @@ def test_a_module_goes_whole_and_comes_back_whole(name: str) -> None:
     assert desk.service.observers.each == observers
     assert set(shown(desk).values()) == {True}
     assert not desk.service.broker.retained.closed
+    assert desk.service.broker.delayed.open
 
 
 def test_without_modules_nothing_is_left() -> None:
-    desk = Desk(*REWRITE, *SUBSCRIBE)
+    desk = Desk(*REWRITE, *SUBSCRIBE, *DELAY)
     plain = Desk("module.presence.enable = off")
     for name in NAMES:
         desk.ask("modules", "unload", name)
@@ -362,7 +458,8 @@ def test_modules_are_listed_loaded_and_unloaded_by_command() -> None:
         "Module(presence, description=Publishes below $SYS who comes and who goes, active=true)",
         "Module(retainer, description=Keeps retained messages for those who subscribe later, active=true)",
         "Module(subscription, description=Subscribes clients when they connect, active=false)",
-        "Module(rewrite, description=Takes topics for others, as rules say, active=false)"]
+        "Module(rewrite, description=Takes topics for others, as rules say, active=false)",
+        "Module(delayed, description=Publishes later what is published below $delayed/, active=false)"]
     for words, why in ((("load", "presence"), "load module error: already_started"),
                        (("unload", "rewrite"), "unload module error: not_started"),
                        (("load", "x"), "load module error: not_found"), (("unload", "x"), "unload module error: not_found")):
@@ -371,7 +468,7 @@ def test_modules_are_listed_loaded_and_unloaded_by_command() -> None:
     desk.ask("modules", "load", "rewrite")
     assert desk.service.config.module.rewrite.enable  # a reload goes by the file again
     desk.service.reconfigure(parse(""))
-    assert shown(desk) == {"presence": True, "retainer": True, "subscription": False, "rewrite": False}
+    assert shown(desk) == {"presence": True, "retainer": True, "subscription": False, "rewrite": False, "delayed": False}
 
 
 def test_what_a_module_does_it_does_while_its_part_is_down(logged_failures: list[Failure]) -> None:

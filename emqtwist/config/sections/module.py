@@ -4,7 +4,7 @@ from typing import Final
 
 from emqtwist.config.rows import free, row
 from emqtwist.config.topics import REWRITING, SUBSCRIBED, RewriteRule
-from emqtwist.config.values import FLAG, INTEGER
+from emqtwist.config.values import FLAG, INTEGER, SIZE
 
 EFFECTS: Final = "tests/adapters/test_modules.py"
 
@@ -61,6 +61,22 @@ class RewriteModule:
 
 
 @dataclass(frozen=True, kw_only=True)
+class DelayedModule:
+    """What is published to `$delayed/<seconds>/<topic>` is published to the topic so many seconds later."""
+
+    enable: bool = row(
+        "off", FLAG, live=True, test=EFFECTS,
+        meaning="Whether it is. While it is not, such a topic is one like others; what waits already is published when it is "
+                "due.")
+    max_message_num: int = row(
+        "100000", INTEGER, live=True, words={"unlimited": 0}, test=EFFECTS,
+        meaning="Messages that may wait; above it they are refused. 0 is unlimited.")
+    max_bytes: int = row(
+        "64MB", SIZE, live=True, words={"unlimited": 0}, test=EFFECTS,
+        meaning="Bytes that they may have in memory; 0 is unlimited.")
+
+
+@dataclass(frozen=True, kw_only=True)
 class ModuleSection:
     """All modules."""
 
@@ -68,3 +84,4 @@ class ModuleSection:
     retainer: RetainerModule = RetainerModule()
     subscription: SubscriptionModule = SubscriptionModule()
     rewrite: RewriteModule = RewriteModule()
+    delayed: DelayedModule = DelayedModule()

@@ -7,6 +7,7 @@ from emqtwist.ctl.commands import (
     banned,
     clients,
     config,
+    delayed,
     explain,
     hooks,
     listeners,
@@ -26,7 +27,8 @@ from emqtwist.ctl.commands import (
 from emqtwist.ctl.context import Context
 from emqtwist.ctl.registry import Line, Registry, Words, plain
 
-GROUPS = (node, clients, users, banned, sessions, routes, topicmetrics, subscriptions, hooks, plugins, modules, retainer, acl,
+GROUPS = (node, clients, users, banned, sessions, routes, topicmetrics, subscriptions, hooks, plugins, modules, retainer,
+          delayed, acl,
           explain, alarms, listeners, supervisor, vm, config, store)
 
 

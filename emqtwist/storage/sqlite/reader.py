@@ -20,6 +20,7 @@ LISTS: Final = (
     ("SELECT topic, payload, qos, properties, expires_at, publisher, until FROM retained", 1),
     ("SELECT kind, value, reason, by, at, until FROM ban", 2),
     ("SELECT name, password_hash, superuser FROM user", 1),
+    ("SELECT number, due, topic, payload, qos, retain, properties, expires_at, publisher FROM delayed", 3),
 )
 SUBSCRIPTIONS: Final = 1
 

@@ -42,7 +42,11 @@ VERSION_2: Final = (
 VERSION_3: Final = (
     "CREATE TABLE user (name TEXT PRIMARY KEY, password_hash TEXT NOT NULL, superuser INTEGER NOT NULL) WITHOUT ROWID",
 )
-MIGRATIONS: Final[Mapping[int, Sequence[str]]] = {0: VERSION_1, 1: VERSION_2, 2: VERSION_3}
+VERSION_4: Final = (
+    "CREATE TABLE delayed (number INTEGER PRIMARY KEY, due REAL NOT NULL, topic BLOB NOT NULL, payload BLOB NOT NULL, "
+    "qos INTEGER NOT NULL, retain INTEGER NOT NULL, properties BLOB NOT NULL, expires_at REAL, publisher TEXT NOT NULL)",
+)
+MIGRATIONS: Final[Mapping[int, Sequence[str]]] = {0: VERSION_1, 1: VERSION_2, 2: VERSION_3, 3: VERSION_4}
 VERSION: Final = max(MIGRATIONS) + 1
 
 

@@ -41,6 +41,7 @@ class Writer:
             r.WILL: self._will, r.WILL_DUE: self._will_due, r.WILL_GONE: self._will_gone,
             r.RETAINED: self._retained, r.RETAINED_GONE: self._retained_gone, r.BAN: self._ban, r.BAN_GONE: self._ban_gone,
             r.USER: self._user, r.USER_GONE: self._user_gone,
+            r.DELAYED: self._delayed, r.DELAYED_GONE: self._delayed_gone,
         }
         self._load()
 
@@ -190,6 +191,13 @@ class Writer:
 
     def _user_gone(self, record: Record) -> None:
         self._db.execute("DELETE FROM user WHERE name = ?", record[1:])
+
+    def _delayed(self, record: Record) -> None:
+        self._db.execute("INSERT INTO delayed VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                         (*record[1:8], _wall(record[8]), record[9]))
+
+    def _delayed_gone(self, record: Record) -> None:
+        self._db.execute("DELETE FROM delayed WHERE number = ?", record[1:])
 
     # The rest of the group.
 

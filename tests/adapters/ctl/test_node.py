@@ -72,14 +72,15 @@ def test_status_says_what_the_broker_waits_for() -> None:
 
 
 def test_gauges_are_those_of_the_traffic() -> None:
-    desk = Desk()
-    desk.client("a").send(Subscribe(1, [(b"t/+", 1), (b"u", 0)]), Publish(b"kept", b"x", retain=True))
+    desk = Desk("module.delayed.enable = on")
+    desk.client("a").send(Subscribe(1, [(b"t/+", 1), (b"u", 0)]), Publish(b"kept", b"x", retain=True),
+                          Publish(b"$delayed/9/t", b"x"))
     desk.client("b").send(Subscribe(1, [(b"t/+", 0)]))
     desk.client("c").hang_up()
     expected = {"clients/count": 2, "clients/max": 3, "sessions/count": 2, "sessions/max": 3, "topics/count": 2,
-                "routes/count": 2, "subscriptions/count": 3, "subscribers/count": 3, "retained/count": 1}
+                "routes/count": 2, "subscriptions/count": 3, "subscribers/count": 3, "retained/count": 1, "delayed/count": 1}
     found = numbers(desk, "broker", "stats")
-    assert len(found) == 14
+    assert len(found) == 16
     assert list(found) == sorted(found)
     assert {name: found[name] for name in expected} == expected
     assert "clients/count       : 2" in desk.lines("broker", "stats")

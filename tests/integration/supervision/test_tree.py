@@ -70,7 +70,7 @@ class Place:
             f"node.io = {IO}\nnode.data_dir = {folder / 'data'}\nstore.type = sqlite\nlistener.tcp.default.bind = 127.0.0.1:0\n"
             f"listener.unix.local.bind = {folder / 's'}\n"
             "module.subscription.enable = on\nmodule.subscription.topics = given/%c=1\n"
-            "module.rewrite.enable = on\nmodule.rewrite.rule.1 = old/# ^old/(.+)$ new/$1\n"
+            "module.rewrite.enable = on\nmodule.rewrite.rule.1 = old/# ^old/(.+)$ new/$1\nmodule.delayed.enable = on\n"
             f"[listener.ssl.external]\nbind = 127.0.0.1:0\n{Authority(folder).server().lines}"
             "[listener.ws.browsers]\nbind = 127.0.0.1:0\nhandshake_timeout = 1s\n"), reactor)
         self.ports: dict[str, int] = {}
@@ -432,7 +432,8 @@ KILLS: Final[dict[str, Callable[[Place], Awaitable[None]]]] = {
     "access_control/asking": partial(kill_asking, path="access_control/asking"), "access_control/authorizing": kill_authorizing,
     **{f"listeners/{name}": partial(kill_listener, name=name) for name in LISTENERS},
     **{path: partial(kill_module, path=path) for path in (
-        "modules", "modules/presence", "modules/retainer", "modules/subscription", "modules/rewrite")},
+        "modules", "modules/presence", "modules/retainer", "modules/subscription", "modules/rewrite",
+        "modules/delayed")},
     **{path: partial(kill_pool, path=path) for path in ("sm", "server", "pubsub")},
     **{path: partial(kill_worker, path=path) for path in ("sm/0", "server/0", "pubsub/0")},  # the others are as these
 }

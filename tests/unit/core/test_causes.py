@@ -131,6 +131,21 @@ def acl_denied() -> World:
     return world
 
 
+def delay_invalid() -> World:
+    world = World()
+    world.broker.delayed.open = True
+    publish(world, topic="$delayed/soon/a")
+    return world
+
+
+def delayed_full() -> World:
+    world = World()
+    world.broker.delayed.open, world.broker.delayed.max_messages = True, 1
+    publish(world, topic="$delayed/5/a")
+    publish(world, topic="$delayed/5/a")
+    return world
+
+
 def refused_by_client() -> World:
     world = World()
     bob = world.connect("bob")
@@ -160,8 +175,8 @@ def stopped_by_hook() -> World:
 
 
 DROPS = [no_subscribers, queue_full, queue_full_refused, qos0_not_stored, expired, too_large_for_client, session_ended,
-         retained_too_many, retained_quota, retained_too_large, retainer_unloaded, reserved_topic, acl_denied, refused_by_client,
-         stopped_by_hook, overload]
+         retained_too_many, retained_quota, retained_too_large, retainer_unloaded, reserved_topic, acl_denied, delay_invalid,
+         delayed_full, refused_by_client, stopped_by_hook, overload]
 
 
 @pytest.mark.parametrize("cause", causes.DROPS)

@@ -3,7 +3,7 @@ import pytest
 
 from tests.peers import World
 
-NAMES = ("clients", "sessions", "topics", "subscribers", "subscriptions", "routes", "retained")
+NAMES = ("clients", "sessions", "topics", "subscribers", "subscriptions", "routes", "retained", "delayed")
 
 
 def gauges(world: World) -> dict[str, int]:
@@ -15,6 +15,9 @@ def up(world: World, name: str) -> None:
     bob = world.connect("bob", version=4, clean_start=False)
     if name == "retained":
         bob.publish("t", b"x", retain=True)
+    elif name == "delayed":
+        world.broker.delayed.open = True
+        bob.publish("$delayed/5/t", b"x")
     elif name not in ("clients", "sessions"):
         bob.subscribe("t/+")
 
@@ -24,6 +27,8 @@ def down(world: World, name: str) -> None:
     bob = world.connect("bob", version=4, clean_start=True)
     if name == "retained":
         bob.publish("t", b"", retain=True)
+    elif name == "delayed":
+        world.advance(5.0)
     bob.drop()
 
 

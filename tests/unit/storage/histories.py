@@ -21,6 +21,8 @@ class History:
         self.received: set[tuple[int, int]] = set()
         self.bans: set[tuple[str, str]] = set()
         self.users: set[str] = set()
+        self.delayed: list[int] = []
+        self.later = 0  # the last number of a delayed message
         self.numbers = 0
         self.messages = 0
 
@@ -29,7 +31,8 @@ class History:
         for _ in range(self.random.randrange(1, 30)):
             records += self.random.choice([
                 self.open, self.leave, self.end, self.subscribe, self.publish, self.publish, self.publish,
-                self.move, self.move, self.finish, self.finish, self.receive, self.will, self.retain, self.ban, self.user])()
+                self.move, self.move, self.finish, self.finish, self.receive, self.will, self.retain, self.ban, self.user,
+                self.delay])()
         return [loads(dumps(record)) for record in records]
 
     def any_session(self) -> int:
@@ -122,6 +125,14 @@ class History:
             return [(r.RETAINED_GONE, topic)]
         expires_at, until = self.random.choice([None, inf, 1e9]), self.random.choice([None, inf, 2e9])
         return [(r.RETAINED, topic, self.random.randbytes(4), 1, b"", expires_at, "p", until)]
+
+    def delay(self) -> list[Record]:
+        if self.delayed and self.random.random() < 0.4:
+            return [(r.DELAYED_GONE, self.delayed.pop(self.random.randrange(len(self.delayed))))]
+        self.later += 1
+        self.delayed.append(self.later)
+        return [(r.DELAYED, self.later, 2e9, b"t", self.random.randbytes(4), self.random.randrange(3), self.random.random() < 0.5,
+                 b"pp", self.random.choice([None, inf, 1e9]), "p")]
 
     def ban(self) -> list[Record]:
         key = self.random.choice(["client", "user"]), self.random.choice(["a", "b"])

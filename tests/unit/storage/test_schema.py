@@ -51,10 +51,14 @@ def test_an_upgraded_file_has_the_tables_of_a_new_one_and_takes_what_they_are_fo
     schema_1(tmp_path / "old.db")
     with closing(connect(tmp_path / "old.db")) as old, closing(connect(tmp_path / "new.db")) as new:
         assert old.execute(TABLES).fetchall() == new.execute(TABLES).fetchall()
-        Writer(old, "boot").write(1, [(r.BAN, "client", "x", "because", "ctl", 1.0, None), (r.USER, "al", "hash", 1)], 0.0)
+        later: r.Record = (1, 2.0, b"t", b"x", 1, 0, b"", None, "p")
+        records: list[r.Record] = [(r.BAN, "client", "x", "because", "ctl", 1.0, None), (r.USER, "al", "hash", 1),
+                                   (r.DELAYED, *later)]
+        Writer(old, "boot").write(1, records, 0.0)
         lists = dict(reader.parts(old))
         assert lists[5] == [("client", "x", "because", "ctl", 1.0, None)]
         assert lists[6] == [("al", "hash", 1)]
+        assert lists[7] == [later]
 
 
 def test_an_older_file_is_migrated_step_by_step(tmp_path: Path) -> None:

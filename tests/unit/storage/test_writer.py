@@ -42,7 +42,8 @@ def expected(store: MemoryStore) -> tuple[object, ...]:
     store.start().addCallback(found.append)
     one = found[0]
     return (one.highest_session, one.highest_message, set(one.sessions), set(one.subscriptions), set(one.received),
-            set(one.wills), set(one.retained), set(one.bans), set(one.users))
+            set(one.wills), set(one.retained), set(one.bans), set(one.users),
+            set(one.delayed))
 
 
 def pages(db: sqlite3.Connection, session: int, limit: int) -> Iterator[list[Record]]:
