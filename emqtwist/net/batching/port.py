@@ -35,6 +35,7 @@ class Port(StockPort):
         self.fd = -1
         self._sockets = sockets
         self._watched = 0
+        self._open = False  # who connects is to be accepted, as soon as there is room
         self._options = options
         self._again: IDelayedCall | None = None
 
@@ -82,27 +83,37 @@ class Port(StockPort):
         """Who connects now waits in the backlog; without a pause the port would stay ready and nothing could be done."""
         self.log.warn("no room for another connection: {error}; the next is accepted in {pause} s", error=error.strerror,
                       pause=PAUSE)
-        self.stopReading()
+        self._unwatch()
         self._again = self.reactor.callLater(PAUSE, self._go_on)
 
     def _go_on(self) -> None:
         self._again = None
-        if not self.disconnecting:
-            self.startReading()
+        if self._open and not self.disconnecting:
+            self._watch()
 
-    # What Twisted's port calls.
-
-    def startReading(self) -> None:
+    def _watch(self) -> None:
         if not self._watched:
             self.fd = self.fileno()
             self._sockets.add(self)
             self._sockets.watch(self.fd, 0, READ)
             self._watched = READ
 
-    def stopReading(self) -> None:
+    def _unwatch(self) -> None:
         if self._watched:
             self._sockets.watch(self.fd, READ, 0)
             self._watched = 0
+
+    # What Twisted's port calls.
+
+    def startReading(self) -> None:
+        """In a pause nobody is accepted before its end."""
+        self._open = True
+        if self._again is None:
+            self._watch()
+
+    def stopReading(self) -> None:
+        self._open = False
+        self._unwatch()
 
     def stopWriting(self) -> None:
         """It never writes."""

@@ -124,6 +124,30 @@ def test_a_port_without_room_pauses_and_then_goes_on(entrance: Entrance, number:
     assert len(entrance.factory.made) == 1
 
 
+def test_a_port_that_is_held_does_not_accept_when_a_pause_is_over(entrance: Entrance) -> None:
+    entrance.fail_to_accept(errno.EMFILE)
+    entrance.call()
+    entrance.reactor.turn()
+    entrance.port.stopReading()
+    entrance.reactor.advance(port.PAUSE)
+    assert entrance.reactor.ready() == []
+    entrance.port.startReading()
+    entrance.reactor.turn()
+    assert len(entrance.factory.made) == 1
+
+
+def test_a_port_that_is_released_in_a_pause_waits_for_its_end(entrance: Entrance) -> None:
+    entrance.fail_to_accept(errno.EMFILE)
+    entrance.call()
+    entrance.reactor.turn()
+    entrance.port.stopReading()
+    entrance.port.startReading()
+    assert entrance.reactor.ready() == []
+    entrance.reactor.advance(port.PAUSE)
+    entrance.reactor.turn()
+    assert len(entrance.factory.made) == 1
+
+
 def test_connections_that_stand_are_served_meanwhile(entrance: Entrance) -> None:
     far = entrance.call()
     entrance.reactor.turn_until(lambda: bool(entrance.factory.made))
