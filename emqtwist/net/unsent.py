@@ -1,5 +1,6 @@
 """Connections whose clients do not take at once what they are sent."""
 from collections.abc import Iterator
+from typing import Final
 
 from twisted.internet.tcp import Connection as StockTransport
 
@@ -7,6 +8,8 @@ from emqtwist.core.connection import Connection
 from emqtwist.net.batching import SocketSet, Stream
 from emqtwist.net.protocol import MQTTProtocol
 from emqtwist.net.turns import Turns
+
+LAYERS: Final = 2  # that stand before MQTT at most: TLS, WebSocket
 
 
 def unsent(reactor: object, sockets: SocketSet | None, turns: Turns) -> Iterator[tuple[Connection, int]]:
@@ -24,7 +27,12 @@ def unsent(reactor: object, sockets: SocketSet | None, turns: Turns) -> Iterator
 
 
 def innermost(protocol: object) -> MQTTProtocol | None:
-    """The protocol of MQTT behind the layers that stand before it; None while there is none. Layers call it `protocol`."""
-    while protocol is not None and not isinstance(protocol, MQTTProtocol):
+    """The protocol of MQTT behind the layers that stand before it; None while there is none. Layers call it `protocol`.
+
+    The reactor's other protocols have other ideas of what that is: for Twisted's own of TLS it is the same one again.
+    """
+    for _ in range(LAYERS):
+        if isinstance(protocol, MQTTProtocol):
+            break
         protocol = getattr(protocol, "protocol", None)
-    return protocol
+    return protocol if isinstance(protocol, MQTTProtocol) else None

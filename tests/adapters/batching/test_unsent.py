@@ -5,6 +5,9 @@ from typing import Any, cast
 from twisted.internet import reactor
 from twisted.internet.address import IPv4Address
 from twisted.internet.defer import maybeDeferred
+from twisted.internet.endpoints import SSL4ClientEndpoint, connectProtocol
+from twisted.internet.protocol import Protocol
+from twisted.internet.ssl import CertificateOptions
 from twisted.internet.task import deferLater
 
 from emqtwist.app.settings import settings_of
@@ -70,6 +73,20 @@ def test_a_connection_that_ends_with_unsent_bytes_is_there_no_more(room: Room) -
     room.reactor.turn_until(lambda: not room.sockets.members)
     assert list(unsent(room.reactor, room.sockets, turns)) == []
     assert room.sockets.writing == set()
+
+
+async def test_tls_connections_of_the_host_are_none_of_the_brokers() -> None:
+    """Of a program that talks TLS by Twisted's own means, to somebody who does not read."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        endpoint = SSL4ClientEndpoint(reactor, "127.0.0.1", server.getsockname()[1], CertificateOptions())
+        host = await connectProtocol(endpoint, Protocol())
+        far, _ = server.accept()
+        with far:
+            transport = cast(Any, host.transport)
+            transport.transport.write(bytes(32 << 20))
+            assert transport.transport in reactor.getWriters()
+            assert list(unsent(reactor, None, turns_on(reactor))) == []
+            transport.abortConnection()
 
 
 async def test_it_is_the_same_with_twisteds_transports() -> None:

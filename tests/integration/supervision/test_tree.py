@@ -47,7 +47,7 @@ from tests.jobs import Failed, Trial
 from tests.oracles import Oracle, Sibyl
 from tests.transports import IO
 
-LISTENERS: Final = ("tcp.default", "unix.local", "ssl.external", "ws.browsers")
+LISTENERS: Final = ("tcp.default", "unix.local", "ssl.external", "ws.browsers", "wss.pages")
 
 
 class Planted(Exception):
@@ -66,12 +66,14 @@ class Place:
     """A broker with a store, under traffic."""
 
     def __init__(self, folder: Path) -> None:
+        certificate = Authority(folder).server().lines
         self.service = BrokerService(parse(
             f"node.io = {IO}\nnode.data_dir = {folder / 'data'}\nstore.type = sqlite\nlistener.tcp.default.bind = 127.0.0.1:0\n"
             f"listener.unix.local.bind = {folder / 's'}\n"
             "module.subscription.enable = on\nmodule.subscription.topics = given/%c=1\n"
             "module.rewrite.enable = on\nmodule.rewrite.rule.1 = old/# ^old/(.+)$ new/$1\nmodule.delayed.enable = on\n"
-            f"[listener.ssl.external]\nbind = 127.0.0.1:0\n{Authority(folder).server().lines}"
+            f"[listener.ssl.external]\nbind = 127.0.0.1:0\n{certificate}"
+            f"[listener.wss.pages]\nbind = 127.0.0.1:0\n{certificate}"
             "[listener.ws.browsers]\nbind = 127.0.0.1:0\nhandshake_timeout = 1s\n"), reactor)
         self.ports: dict[str, int] = {}
         self.path = str(folder / "s")
@@ -96,8 +98,8 @@ class Place:
 
     async def visitor(self, listener: str, client_id: str) -> Talker:
         """A client that has come in at a listener."""
-        talker = WebSocketTalker() if listener.startswith("ws.") else Talker()
-        await join(talker, self.where(listener), listener.startswith("ssl"))
+        talker = WebSocketTalker() if listener.startswith("ws") else Talker()
+        await join(talker, self.where(listener), is_over_tls(listener))
         await talker.enter(client_id)
         return talker
 
@@ -200,7 +202,7 @@ async def kill_listener(place: Place, name: str) -> None:
     waiting = [Talker() for _ in range(5)]
     for talker in waiting:
         with suppress(ConnectError):
-            await join(talker, place.where(name), name.startswith("ssl"))
+            await join(talker, place.where(name), is_over_tls(name))
     if IO != "engine":
         port.connectionLost(Failure(Planted()))  # as the reactor does when it cannot read
     await comes_back(place, name)
@@ -208,6 +210,10 @@ async def kill_listener(place: Place, name: str) -> None:
         assert await guest.subscribe(b"a", 1) == [1]
     for talker in [*waiting, *guests]:
         talker.abort()
+
+
+def is_over_tls(listener: str) -> bool:
+    return listener.startswith(("ssl.", "wss."))
 
 
 class Deaf:
