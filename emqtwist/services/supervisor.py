@@ -47,7 +47,7 @@ class Exhausted(Exception):
 class Row:
     """A child as it is now: `service` is the one in use, `restarts` how often it was started again, `since` when it began.
 
-    `failure` is why it last died, None if it never did. `attempts` counts deaths in a row.
+    `failure` is why it last died, None if it never did. `attempts` counts deaths in a row. `is_off`: somebody has stopped it.
     """
 
     def __init__(self, child: Child, service: IService) -> None:
@@ -58,6 +58,7 @@ class Row:
         self.since = 0.0
         self.failure: Failure | None = None
         self.pause: IDelayedCall | None = None
+        self.is_off = False
 
 
 class Supervisor(MultiService):
@@ -103,9 +104,12 @@ class Supervisor(MultiService):
         return self._locked(self._remove, self.rows[name])
 
     def stop(self, path: str) -> "Deferred[None]":
-        """Stop the part at a path, which stays so until a restart, of it or of what is above; KeyError when there is none."""
+        """Stop the part at a path; KeyError when there is none.
+
+        It stays so until its restart, or until all is stopped and started: what is above may die or be restarted meanwhile.
+        """
         above, row = self._at(path)
-        return above._locked(above._stop, [row])
+        return above._locked(above._turn_off, row)
 
     def restart(self, path: str) -> "Deferred[None]":
         """Stop the part at a path and start a fresh one in its place; KeyError when there is none.
@@ -138,7 +142,7 @@ class Supervisor(MultiService):
     # As a service.
 
     def privilegedStartService(self) -> None:
-        for row in self.rows.values():
+        for row in self._wanted():
             row.service.privilegedStartService()
 
     def startService(self) -> "Deferred[None]":
@@ -150,6 +154,8 @@ class Supervisor(MultiService):
         self.running = 0
         if self._starting is not None:
             self._starting.cancel()
+        for row in self.rows.values():
+            row.is_off = False
         return self._locked(self._stop, list(self.rows.values()))
 
     def kill(self, path: str = "") -> None:
@@ -170,7 +176,7 @@ class Supervisor(MultiService):
 
     async def _start_all(self) -> None:
         started: list[Row] = []
-        for row in self.rows.values():
+        for row in self._wanted():
             started.append(row)
             self._starting = Deferred.fromCoroutine(self._start(row))
             try:
@@ -220,6 +226,17 @@ class Supervisor(MultiService):
                 self.log.failure("{part} of {supervisor} did not stop as it should", part=row.child.name, supervisor=self.name)
             row.state = "stopped"
 
+    async def _turn_off(self, row: Row) -> None:
+        row.is_off = True
+        await self._stop([row])
+
+    def _off(self) -> list[str]:
+        """The paths of the parts below that somebody has stopped."""
+        return [path for path, row in self.walk() if row.is_off]
+
+    def _wanted(self) -> list[Row]:
+        return [row for row in self.rows.values() if not row.is_off]
+
     async def _remove(self, row: Row) -> None:
         await self._stop([row])
         del self.rows[row.child.name]
@@ -227,16 +244,21 @@ class Supervisor(MultiService):
 
     async def _renew(self, rows: list[Row]) -> None:
         """Stop these, and start fresh ones in their place."""
+        off = [row.service._off() if isinstance(row.service, Supervisor) else [] for row in rows]
         await self._stop(rows)
-        for row in rows:
+        for row, paths in zip(rows, off, strict=True):
             row.state = "starting"
             if row.service.parent is not None:  # it has none when none could be made after it
                 row.service.disownServiceParent()
             row.service = self._make(row.child)
+            if isinstance(row.service, Supervisor):
+                for path, below in row.service.walk():
+                    below.is_off = path in paths
             row.service.privilegedStartService()
             await self._start(row)
 
     async def _replace(self, row: Row) -> None:
+        row.is_off = False
         try:
             await self._renew([row])
         except Exception:
@@ -310,7 +332,7 @@ class Supervisor(MultiService):
 
     def _concerned(self, row: Row) -> list[Row]:
         """Which parts a death takes with it."""
-        rows = list(self.rows.values())
+        rows = self._wanted()
         if self.strategy == "one_for_all":
             return rows
         return rows[rows.index(row):] if self.strategy == "rest_for_one" else [row]

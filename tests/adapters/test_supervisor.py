@@ -456,6 +456,47 @@ def test_a_part_that_was_stopped_on_request_stays_so_until_a_restart(stage: Stag
     assert states(supervisor) == {"a": "running", "b": "running"}
 
 
+def above(stage: Stage, strategy: Strategy = "one_for_one") -> Supervisor:
+    """Of which `low` has two parts, and the other of those runs alone."""
+    top = Supervisor("top", [Child("low", lambda: stage.supervisor("a", "b", strategy=strategy))], stage.clock)
+    top.startService()
+    top.stop("low/a")
+    assert states(top) == {"low": "running", "low/a": "stopped", "low/b": "running"}
+    stage.took()
+    return top
+
+
+@pytest.mark.parametrize("end", [lambda top: top.restart("low"), lambda top: top.kill("low")], ids=["restart", "death"])
+def test_a_part_that_was_stopped_on_request_stays_so_when_what_is_above_starts_again(
+        stage: Stage, end: Callable[[Supervisor], object]) -> None:
+    top = above(stage)
+    for _ in range(2):
+        end(top)
+        stage.clock.advance(1)
+        assert stage.took() == "-b +b"
+        assert states(top) == {"low": "running", "low/a": "stopped", "low/b": "running"}
+    top.restart("low/a")
+    end(top)
+    stage.clock.advance(1)
+    assert states(top) == {"low": "running", "low/a": "running", "low/b": "running"}
+
+
+def test_a_part_that_was_stopped_on_request_is_not_brought_back_by_the_death_of_another(stage: Stage) -> None:
+    top = above(stage, "one_for_all")
+    low = top.find("low").service
+    assert isinstance(low, Supervisor)
+    die(low, "b")
+    assert stage.took() == "-b +b"
+    assert states(top)["low/a"] == "stopped"
+
+
+def test_a_start_of_all_starts_what_was_stopped_on_request_too(stage: Stage) -> None:
+    top = above(stage)
+    top.stopService()
+    top.startService()
+    assert states(top) == {"low": "running", "low/a": "running", "low/b": "running"}
+
+
 def test_parts_below_are_found_and_restarted_by_their_path(stage: Stage) -> None:
     top = Supervisor("top", [Child("low", lambda: stage.supervisor("a")), stage.child("b")], stage.clock)
     top.startService()

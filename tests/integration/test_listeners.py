@@ -4,6 +4,7 @@ import socket
 import stat
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -19,6 +20,7 @@ from emqtwist.mqtt.constants import NOT_AUTHORIZED
 from emqtwist.mqtt.packets import Connack, Connect, Publish
 from tests.authorities import Authority
 from tests.integration.raw import RawClient
+from tests.integration.supervision.traffic import until
 from tests.transports import IO
 
 KINDS = ("tcp", "unix")
@@ -241,6 +243,27 @@ async def test_a_listener_that_was_stopped_or_restarted_keeps_its_connections_an
             with call(broker, "tcp.other") as other:
                 await deferToThread(other.connect, "another")
             assert await deferToThread(first.subscribe, b"a") == [0]
+
+
+@each_kind
+async def test_a_listener_that_was_stopped_stays_so_when_all_of_them_start_again(kind: str) -> None:
+    async with running(bind(kind), bind("tcp", "other")) as broker:
+        listener, other = broker.listeners[f"{kind}.a"], broker.listeners["tcp.other"]
+        await broker.root.stop(f"listeners/{kind}.a")
+        for again in (broker.root.restart, broker.root.kill):
+            before = broker.root.find("listeners").service
+            again("listeners")
+            await until(partial(renewed, broker, before))
+            assert (listener.is_bound, other.is_bound) == (False, True)
+        await broker.root.restart(f"listeners/{kind}.a")
+        with call(broker, f"{kind}.a") as client:
+            await deferToThread(client.connect, "c")
+
+
+def renewed(broker: BrokerService, before: object) -> bool:
+    """Whether the row of all listeners is another, and has started."""
+    row = broker.root.find("listeners")
+    return row.service is not before and row.state == "running"
 
 
 # Unix sockets.

@@ -95,7 +95,7 @@ def add(registry: Registry) -> None:
     registry.add("listeners list", "", "The same", listed, prints)
     for verb, waiting, meaning in (("start", start, "Start a listener that was stopped"),
                                    ("restart", restart, "Close a listener and open it again, at the same port"),
-                                   ("stop", stop, "Close a listener; who is connected stays")):
+                                   ("stop", stop, "Close a listener until it is started; who is connected stays")):
         prints = f"`{verb.capitalize()} mqtt:<type> listener on <address> successfully.`, or why not"
         registry.add_waiting(f"listeners {verb}", "<Name>", meaning, waiting, prints)
         registry.add_waiting(f"listeners {verb}", "<Type> <Port/IP:Port>", f"{meaning}, as emqttd names it", waiting, prints)
