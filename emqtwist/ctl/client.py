@@ -98,18 +98,38 @@ def fit(words: Sequence[str]) -> bool:
         return False
 
 
+class Answer:
+    """An answer may go on and on, until somebody interrupts it; what has come by then is whole."""
+
+    def __init__(self, printer: Printer) -> None:
+        self.begun = False
+        self.interrupted = False
+        self._printer = printer
+
+    def interrupt(self) -> None:
+        """The process is about to end."""
+        self.interrupted = self.begun
+        if self.begun:
+            self._printer.end()
+
+
 async def run(reactor: Any, place: Place, words: Sequence[str], form: str) -> int:
     """The status: done, failed, wrong words, or no broker."""
     output, errors = sys.__stdout__, sys.__stderr__  # twistd logs what is written to sys.stdout
     assert output is not None
-    printer = Printer(form, output.write, output.encoding)
+    printer = Printer(form, output.write, output.encoding, output.flush)
+    answer = Answer(printer)
+    reactor.addSystemEventTrigger("before", "shutdown", answer.interrupt)
     if not fit(words):
         print("the words are too long, or not UTF-8", file=errors)
         return WRONG
     try:
         amp = await connect(reactor, place)
-        await ask(amp, words, printer)
-        output.flush()
+        answer.begun = True
+        try:
+            await ask(amp, words, printer)
+        finally:
+            answer.begun = False
     except WrongWords as error:
         print(printer.escaped(str(error)), file=errors)
         return WRONG
@@ -123,6 +143,8 @@ async def run(reactor: Any, place: Place, words: Sequence[str], form: str) -> in
         os.dup2(os.open(os.devnull, os.O_WRONLY), output.fileno())  # nobody reads on: that is no failure to tell of
         return FAILED
     except (NoBroker, ConnectionClosed) as error:
+        if answer.interrupted:
+            return DONE
         print(f"no broker answers at {place}: {error}", file=errors)
         return NO_BROKER
     return DONE

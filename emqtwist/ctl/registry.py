@@ -12,9 +12,10 @@ RULE: Final = "-" * 80
 HEAD: Final = "Usage: emqtwist_ctl"
 WIDTH: Final = 48  # of the words of a usage line
 LONGEST: Final = 3  # words of a name
+MORE: Final = "..."  # ends the arguments of a command that takes any number of further words
 
 Line = tuple[str, dict[str, object]]  # as emqttd prints it; the same in columns
-Step = Line | None  # a line, or a bounded piece of work that has brought none
+Step = Line | Deferred[None] | None  # a line, or what to wait for, or a bounded piece of work that has brought nothing
 Words = Sequence[str]
 Listing = Callable[[Context, Words], Iterable[Step]]
 Waiting = Callable[[Context, Words], "Coroutine[Deferred[Any], Any, Iterable[Step]]"]
@@ -35,7 +36,8 @@ class Command:
     With `asks_password` the client adds a password to these words, which is not to be seen where commands are written.
 
     A `listing` gives its lines a step at a time, and each step is little work: between some of them the broker serves
-    others. What has to wait for something is `waiting` instead.
+    others. What has to wait before it can begin is `waiting` instead. When whoever asks has gone, a listing that is a
+    generator is closed.
     """
 
     name: str
@@ -51,12 +53,21 @@ class Command:
         return f"{self.name} {self.arguments}".strip().ljust(WIDTH - 1) + f" # {self.meaning}"
 
     @property
+    def takes_more(self) -> bool:
+        return self.arguments.endswith(MORE)
+
+    @property
+    def least(self) -> int:
+        """How many words have to follow the name."""
+        return len(self.arguments.split()) - self.takes_more
+
+    @property
     def group(self) -> str:
         return self.name.partition(" ")[0]
 
 
 class Registry:
-    """Commands by name and number of further words, in the order in which they were added."""
+    """Commands by name and least number of further words, in the order in which they were added."""
 
     log = Logger()
 
@@ -81,7 +92,7 @@ class Registry:
             del self._commands[key]
 
     def _add(self, command: Command) -> None:
-        key = command.name, len(command.arguments.split())
+        key = command.name, command.least
         if key in self._commands:
             self.log.warn("the command {command} is replaced", command=command.name)
         self._commands[key] = command
@@ -103,13 +114,21 @@ class Registry:
     def find(self, words: Words) -> tuple[Command, Words]:
         """The command that takes these words, and those after its name; WrongWords when there is none."""
         for length in range(min(LONGEST, len(words)), 0, -1):
-            found = self._commands.get((" ".join(words[:length]), len(words) - length))
+            found = self._form(" ".join(words[:length]), len(words) - length)
             if found is not None:
                 return found, words[length:]
         group = self.groups().get(words[0] if words else "")
         if group is None:
             raise WrongWords("\n".join([*self.usage(), "cmd_not_found"]))
         raise WrongWords("\n".join(command.usage for command in group))
+
+    def _form(self, name: str, count: int) -> Command | None:
+        """The form of a command that takes so many words."""
+        exact = self._commands.get((name, count))
+        if exact is not None:
+            return exact
+        fewer = (self._commands.get((name, least)) for least in range(count - 1, -1, -1))
+        return next((command for command in fewer if command is not None and command.takes_more), None)
 
     async def open(self, context: Context, words: Words) -> Iterator[Step]:
         """The steps of a command; raises WrongWords, Refused, or what its function raises."""

@@ -1,6 +1,6 @@
 """The broker's side of a connection that brings commands."""
 import json
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from typing import Final
 
 from twisted.internet.defer import Deferred
@@ -42,6 +42,7 @@ class CtlProtocol(AMP):
         self._opened = 0
         self._steps: Iterator[Step] = iter(())
         self._rest = b""
+        self._awaited: Deferred[None] | None = None  # what a page waits for
 
     @property
     def rows(self) -> Iterator[Step]:
@@ -104,8 +105,7 @@ class CtlProtocol(AMP):
 
     async def _run(self, words: list[str]) -> dict[str, object]:
         self._check_known()
-        self._steps, self._rest = iter(()), b""
-        self._opened += 1
+        self._drop_listing()
         number = self._opened
         self._factory.context.begin()
         try:
@@ -117,35 +117,66 @@ class CtlProtocol(AMP):
         self._steps = steps
         return {}
 
+    def _drop_listing(self) -> None:
+        """Nobody wants it any more; a page that waits for it is empty, and the last one."""
+        steps, self._steps, self._rest = self._steps, iter(()), b""
+        self._opened += 1
+        if isinstance(steps, Generator):
+            steps.close()
+        awaited, self._awaited = self._awaited, None
+        if awaited is not None:
+            awaited.callback(None)
+
     @More.responder
-    def more(self) -> dict[str, object]:
+    def more(self) -> "Deferred[dict[str, object]]":
+        return Deferred.fromCoroutine(self._more())
+
+    async def _more(self) -> dict[str, object]:
         self._check_known()
+        if self._awaited is not None:
+            raise Refused("a page is waited for already")
         self._factory.context.begin()
-        last = False
         try:
             last = self._fill()
+            while self._awaited is not None and not self._rest:
+                await self._awaited
+                self._awaited = None
+                last = self._fill()
         except Exception as error:
             raise self._told(error) from None
+        self._awaited = None  # what there is goes out; the next page waits on
         piece, self._rest = self._rest[:PIECE], self._rest[PIECE:]
         return {"piece": piece, "last": last and not self._rest}
 
     def _fill(self) -> bool:
-        """Take some steps; whether there are no more."""
+        """Take some steps, up to one that has to be waited for; whether there are no more."""
         for _ in range(STEPS):
             if len(self._rest) >= PIECE:
                 return False
             try:
-                line = next(self._steps)
+                step = next(self._steps)
             except StopIteration:
                 return True
-            if line is not None:
-                self._rest += json.dumps(line).encode() + b"\n"
+            if isinstance(step, Deferred):
+                self._await(step)
+                return False
+            if step is not None:
+                self._rest += json.dumps(step).encode() + b"\n"
         return False
+
+    def _await(self, step: "Deferred[None]") -> None:
+        awaited: Deferred[None] = Deferred()
+
+        def go_on(_: object) -> None:
+            if self._awaited is awaited and not awaited.called:
+                awaited.callback(None)
+
+        self._awaited = awaited
+        step.addBoth(go_on)
 
     def connectionLost(self, reason: Failure = connectionDone) -> None:
         self._stop_waiting()
-        self._opened += 1
-        self._steps, self._rest = iter(()), b""
+        self._drop_listing()
         self._factory.connections.pop(self, None)
         super().connectionLost(reason)
 

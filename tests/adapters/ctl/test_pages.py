@@ -46,7 +46,7 @@ def test_no_page_of_fifteen_thousand_sessions_looks_at_more_than_some(words: tup
     last = False
     while not last:
         watched.looks = 0
-        answer = customer.server.more()
+        answer = TEST.successResultOf(customer.server.more())
         assert watched.looks <= STEPS
         piece = answer["piece"]
         assert isinstance(piece, bytes)
@@ -64,7 +64,7 @@ def test_topics_come_in_pages_too() -> None:
         desk.service.subscribe(f"t/{number}", lambda message: None)
     customer = desk.customer()
     TEST.successResultOf(customer.server.run(["topics", "list"]))
-    piece = customer.server.more()["piece"]
+    piece = TEST.successResultOf(customer.server.more())["piece"]
     assert isinstance(piece, bytes)
     assert piece.count(b"\n") == STEPS - 1000 // RUN
     assert len(customer.ask("topics", "list").splitlines()) == 1000
