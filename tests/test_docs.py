@@ -30,7 +30,7 @@ PAGES = [CHECKOUT / "README.md", CHECKOUT / "CHANGELOG.md", *sorted(DOCS.rglob("
 FENCE = re.compile(r"^(?P<run><!-- run -->\n)?```(?P<language>\w*)\n(?P<text>.*?)^```$", re.MULTILINE | re.DOTALL)
 LINK = re.compile(r"\[[^\]]*\]\(([^)\s]+)\)")
 SPAN = re.compile(r"`([^`\n]+)`")
-KEY = re.compile(r"(?:node|ctl|store|log|mqtt|retainer|module|acl|auth|flapping|overload|listener)(?:\.[a-z0-9_<>]+)+")
+KEY = re.compile(r"(?:node|ctl|store|log|mqtt|retainer|module|acl|auth|flapping|overload|trace|listener)(?:\.[a-z0-9_<>]+)+")
 DOTTED = re.compile(r"[A-Za-z_]\w*(?:\.[A-Za-z_]\w*)+")
 NOT_OURS = {"*args", "Final", "mypy --strict"}  # what architecture.md names beside the project's own
 ONLY_ANSWERED = {constants.TOPIC_FILTER_INVALID, constants.SHARED_SUBSCRIPTIONS_NOT_SUPPORTED}  # they end no connection
@@ -113,7 +113,7 @@ def test_a_page_connects_where_a_listener_of_the_same_document_is(snippet: Snipp
 
 
 def test_there_are_snippets_of_every_kind() -> None:
-    assert {each.language for each in SNIPPETS} == {"html", "ini", "mermaid", "python", "sh", "text"}
+    assert {each.language for each in SNIPPETS} == {"html", "ini", "log", "mermaid", "python", "sh", "text"}
     assert any(each.run for each in SNIPPETS)
 
 

@@ -1,6 +1,7 @@
 """What the parts of a broker work on: it outlives them."""
 import time
 from collections.abc import Callable
+from pathlib import Path
 from secrets import token_hex
 from typing import Any, Final
 
@@ -39,6 +40,8 @@ from emqtwist.services.sysmon import Monitor
 from emqtwist.services.sysmon.reports import Reports
 from emqtwist.services.systopics import SysTopics
 from emqtwist.services.topicmetrics import TopicMetrics
+from emqtwist.services.trace import Traces
+from emqtwist.services.trace.watching import Watching
 from emqtwist.services.watermarks import Watermarks
 
 OVERLOADED: Final = "overload"  # why listeners hold those who connect
@@ -78,6 +81,9 @@ class Foundation:
         self.topic_metrics = TopicMetrics(self.broker.hooks)
         self.modules = make_modules(config.module, self.broker, self.observers, self.systopics, reactor)
         self.pool = Pool(config.pooler, self.broker.metrics)
+        self.traces = Traces(self.broker, config.trace, Path(config.node.data_dir, "traces").absolute(), self.pool, reactor, now,
+                             time.time)
+        self.observers.each.append(Watching(self.traces))
         self.monitor = self._monitor()
         self.guard = Guard(self.broker)
         self.overload = Overload(config.overload, self.broker, self.turns.begin, now, self._hold)

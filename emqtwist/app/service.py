@@ -239,6 +239,7 @@ class BrokerService(Foundation, MultiService):
         self.pool.configure(self.config.pooler)
         self.monitor.configure(self.config.sysmon)
         self.overload.section = self.config.overload
+        self.traces.section = self.config.trace
         self.certificates.section = self.config.sysmon
         for label, files in loaded.items():
             self.credentials[label].use(files)
@@ -261,6 +262,7 @@ class BrokerService(Foundation, MultiService):
         await gatherResults([listener.close() for listener in self.listeners.values()])
         self.plugins.unload_all()
         self.modules.close()
+        self.traces.close()
         self.pool.close()
         self.hashing.close()
         self.access.close()

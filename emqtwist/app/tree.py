@@ -37,6 +37,7 @@ def tree(on: Foundation) -> Supervisor:
             Child("authorizing", lambda: Asking(on.authorization)),
         ], clock)),
         Child("sysmon", on.monitor.supervisor),
+        Child("trace", on.traces.supervisor),
         Child("ticker", lambda: Periodic("ticker", TICK, on.tick, clock)),
         Child("systopics", lambda: Telling(on.systopics, clock)),
         Child("modules", on.modules.supervisor),

@@ -15,6 +15,7 @@ from emqtwist.config.sections.pooler import PoolerSection
 from emqtwist.config.sections.retainer import RetainerSection
 from emqtwist.config.sections.store import StoreSection
 from emqtwist.config.sections.sysmon import SysmonSection
+from emqtwist.config.sections.trace import TraceSection
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -33,5 +34,6 @@ class Config:
     flapping: FlappingSection = FlappingSection()
     pooler: PoolerSection = PoolerSection()
     sysmon: SysmonSection = SysmonSection()
+    trace: TraceSection = TraceSection()
     overload: OverloadSection = OverloadSection()
     listener: ListenerSection = ListenerSection()

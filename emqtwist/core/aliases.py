@@ -41,6 +41,10 @@ class Incoming:
             raise ProtocolError(f"an empty Topic Name, and Topic Alias {topic_alias} was not set")
         return known
 
+    def names(self) -> dict[int, bytes]:
+        """What the aliases stand for now."""
+        return dict(self._names)
+
     def frame(self, topic_alias: int, payload: bytes) -> bytes:
         """The PUBLISH at QoS 0 with the Topic Name in place of its alias; nothing for a large one, whose bytes can wait."""
         head = self._heads[topic_alias]
@@ -90,6 +94,10 @@ class Outgoing:
             self._give(topic, number)
             return True
         return self._make(message, topic, 0, first_byte, identifiers, now) <= max_packet
+
+    def names(self) -> dict[int, bytes]:
+        """What the aliases stand for now."""
+        return dict(enumerate(self._names, 1))
 
     def shown(self, message: Message) -> Message:
         """The message as the client is to see it."""

@@ -30,6 +30,7 @@ from emqtwist.core.settings import Settings
 from emqtwist.core.stats import Stats
 from emqtwist.core.subscriber import Subscription
 from emqtwist.core.subscriptions import Subscriptions, Write
+from emqtwist.core.tap import Tap
 from emqtwist.core.users import Users
 from emqtwist.core.wills import WillMessage, Wills, obeys, still_allowed
 from emqtwist.core.windows import Windows
@@ -45,12 +46,13 @@ class Broker:
     `turn.now` before each call, flushes `turn.take()` after it and calls `tick` once a second. `methods` are those of
     enhanced authentication by name, `gatekeeper` knows other clients. With a `journal` sessions and retained messages outlive
     the process: call `recover` before anything else. `plain_qos` is the highest QoS at which a PUBLISH is passed on unseen:
-    none while functions look at what is published.
+    none while functions look at what is published. While somebody looks at connections, `tapper` is asked about each new one.
     """
 
     __slots__ = ("circle", "turn", "metrics", "stats", "alarms", "hooks", "delayed",
                  "observer", "pools", "router", "retained", "wills", "subscriptions", "sessions", "links",
-                 "token", "methods", "gatekeeper", "journal", "plain_qos", "acl", "bans", "users", "arrivals", "logins")
+                 "token", "methods", "gatekeeper", "journal", "plain_qos", "acl", "bans", "users", "arrivals", "logins",
+                 "tapper")
 
     def __init__(self, settings: Settings, token: Callable[[], str], turn: Turn, observer: Observer,
                  journal: Journal | None = None) -> None:
@@ -81,6 +83,7 @@ class Broker:
         self.users = Users(journal)
         self.arrivals = Windows()  # of clients, by Client Identifier
         self.logins = Logins()
+        self.tapper: Callable[[Link], Tap | None] | None = None
 
     @property
     def settings(self) -> Settings:

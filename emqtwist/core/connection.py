@@ -13,6 +13,7 @@ from emqtwist.core.hooks import CLIENT_CONNACK, CLIENT_DISCONNECTED
 from emqtwist.core.link import Link
 from emqtwist.core.pending import Pending, Waiting
 from emqtwist.core.session import Session
+from emqtwist.core.tap import Tap
 from emqtwist.core.wills import WillMessage
 from emqtwist.mqtt import constants as c
 from emqtwist.mqtt.constants import PUBACK
@@ -46,12 +47,13 @@ class Connection(Link):
     that no packet is served: one is `pending`, or the connection is closed. `exchange` is that of enhanced authentication.
     `mount` comes before all its topics inside the broker.
     `since` is how many records the journal had before the packet that is served. `connected_at` is when CONNECT was accepted,
-    `cause` why the connection ended. A `superuser` is asked by no access rule.
+    `cause` why the connection ended. A `superuser` is asked by no access rule. A `tap` is there where somebody looks at what goes
+    over the connection.
     """
 
     __slots__ = ("broker", "decoder", "door", "peer", "state", "session", "client_id", "user_name", "keep_alive",
                  "last_seen", "will", "problem_information", "receive_maximum", "topic_alias_maximum", "incoming", "halted",
-                 "pending", "exchange", "since", "connected_at", "cause", "grants", "superuser", "mount")
+                 "pending", "exchange", "since", "connected_at", "cause", "grants", "superuser", "mount", "tap")
 
     def __init__(self, broker: Broker, door: Door, peer: Peer) -> None:
         super().__init__(broker.turn)
@@ -81,6 +83,7 @@ class Connection(Link):
         self.superuser = False
         self.mount = b""
         broker.links[self] = None
+        self.tap: Tap | None = None if broker.tapper is None else broker.tapper(self)
 
     def take_aliases(self) -> Incoming:
         """A table for the client's Topic Aliases, made when the first one comes."""
@@ -219,6 +222,9 @@ class Connection(Link):
             self.broker.observer.disconnected(self.client_id, self.peer.text, cause, reason)
         else:
             self.broker.observer.refused(self.client_id, self.peer.text, self.door.name, cause, reason)
+        if self.tap is not None:
+            self.tap.ended(self, cause, reason)
+            self.tap = None
         session = self.session
         if session is not None:
             self.session = None

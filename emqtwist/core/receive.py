@@ -43,6 +43,8 @@ def receive(connection: Connection, data: bytes, kept: list[Packet] | None = Non
     if kept is None:
         packets = connection.decoder.feed(data)
         metrics.bytes_received += len(data)
+        if connection.tap is not None:
+            connection.tap.received(connection, packets)
         if packets or (len(data) >= PROGRESS and connection.state != OPENING):
             connection.last_seen = connection.turn.now
     else:

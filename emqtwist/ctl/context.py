@@ -17,6 +17,7 @@ from emqtwist.services.modules import Modules
 from emqtwist.services.pooler import Pool
 from emqtwist.services.supervisor import Supervisor
 from emqtwist.services.topicmetrics import TopicMetrics
+from emqtwist.services.trace import Traces
 
 
 class Plugins(Protocol):
@@ -50,6 +51,8 @@ class Served(Protocol):
     def decisions(self) -> Decisions: ...
     @property
     def topic_metrics(self) -> TopicMetrics: ...
+    @property
+    def traces(self) -> Traces: ...
     @property
     def store(self) -> IStore | None: ...
     @property

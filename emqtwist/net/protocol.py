@@ -175,6 +175,8 @@ class MQTTProtocol(Protocol):
         if pieces:
             connection.out = []
             turn = connection.turn
+            if connection.tap is not None:
+                connection.tap.sent(connection, pieces)
             count = len(pieces)
             size = len(pieces[0]) if count == 1 else sum(map(len, pieces))
             turn.parts_sent += count

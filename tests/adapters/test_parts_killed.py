@@ -1,9 +1,10 @@
 """The pooler, the system monitor and others die while messages are under way: no client notices, nothing is forgotten."""
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import pytest
+from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IReactorFromThreads
 from twisted.internet.testing import MemoryReactorClock
 from twisted.python.failure import Failure
@@ -12,6 +13,7 @@ from zope.interface import implementer
 from emqtwist import BrokerService
 from emqtwist.config import Config, parse
 from emqtwist.config.sections.auth import AuthSection
+from emqtwist.config.sections.trace import TraceSection
 from emqtwist.mqtt.packets import Packet, Puback, Pubcomp, Publish, Pubrec, Pubrel, Subscribe
 from emqtwist.services import pooler
 from emqtwist.services.certificates import INTERVAL
@@ -21,10 +23,12 @@ from emqtwist.services.sysmon import monitor
 from emqtwist.services.sysmon.loop import LoopWatch
 from emqtwist.services.sysmon.pauses import GcWatch
 from tests.authorities import Authority
+from tests.desks import TEST
 from tests.monitors import FakeMachine, kinds
 from tests.threads import HeldThreads
 from tests.wires import Caller
 
+T = TypeVar("T")
 PARTS = ["loop", "gc", "levels", "consumers"]
 
 
@@ -94,6 +98,19 @@ class Place:
             end.send(Pubcomp(packet.packet_id))
         else:
             self.answers.append(packet)
+
+    def started(self, work: "Coroutine[Deferred[Any], Any, T]") -> "Deferred[T]":
+        """What comes of work that a thread has a part in."""
+        done = Deferred.fromCoroutine(work)
+        self.finish_writing()
+        return done
+
+    def finish_writing(self) -> None:
+        """All that threads have to do is done, and what follows from it."""
+        for _ in range(5):
+            for threads in self.threads:
+                threads.run_all()
+            self.reactor.advance(0.2)
 
     def check(self) -> None:
         """All that was sent has come once, is acknowledged, and nobody was disconnected."""
@@ -293,3 +310,41 @@ def test_a_reload_changes_what_is_warned_of_and_how_many_jobs_run(monkeypatch: p
     assert list(place.service.broker.alarms.active) == ["large_heap"]
     place.threads[-1].run_all()
     stop(place)
+
+
+@pytest.mark.parametrize("path", ["trace", "trace/1"])
+@pytest.mark.parametrize("busy", [False, True], ids=["lines wait", "a thread writes"])
+def test_traces_go_on_when_what_sees_to_them_was_killed(
+        path: str, busy: bool, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, logged_failures: list[Failure]) -> None:
+    place = Place(monkeypatch, Config(trace=TraceSection(dir=str(tmp_path))))
+    traces, root = place.service.traces, place.service.root
+    to_file = TEST.successResultOf(place.started(traces.begin("client", "bob", "bob.log", traces.bounds(60))))
+    read = traces.watch("topic", "t", traces.bounds(60))
+    lines = [text for text, _ in read.take()]
+    for _ in range(4):
+        place.publish()
+        if busy:
+            place.reactor.advance(0.2)
+            assert any(threads.held for threads in place.threads)
+        root.kill(path)
+        place.publish()
+        place.reactor.advance(10)  # after some deaths in a row there is a pause
+        lines += [text for text, _ in read.take()]
+        assert root.find(path).state == "running"
+    assert root.find(path).restarts == 4
+    place.check()
+    place.finish_writing()
+    lines += [text for text, _ in read.take()]
+    assert not to_file.over
+    for number in range(1, place.sent + 1):
+        sent = f" sent PUBLISH dup=0 qos={2 - number % 2} retain=0 packet_id={number} "
+        assert len([line for line in lines if " bob " in line and sent in line]) == 1
+    content = (tmp_path / "bob.log").read_text()
+    assert content.count(" sent PUBLISH ") == place.sent
+    assert content.count(" received PUBACK ") == content.count(" received PUBCOMP ") == place.sent // 2
+    place.reactor.advance(60)
+    place.finish_writing()
+    assert (tmp_path / "bob.log").read_text().endswith("# the trace is over: its time is over\n")
+    assert traces.running == {}
+    assert all(each.check(Killed) for each in logged_failures)
+    logged_failures.clear()

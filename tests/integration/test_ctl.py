@@ -20,7 +20,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 
 from emqtwist._version import __version__
 from emqtwist.mqtt.constants import ADMINISTRATIVE_ACTION, MQTT_3_1_1
-from emqtwist.mqtt.packets import Connack, Connect, Disconnect
+from emqtwist.mqtt.packets import Connack, Connect, Disconnect, Pingreq
 from tests.integration.program import LIMIT, Program, environment, python_script, run
 from tests.integration.raw import RawClient
 
@@ -363,3 +363,22 @@ def test_a_path_that_is_too_long_for_a_socket_is_told_at_once(tmp_path: Path, cl
 def test_it_tells_its_version(ctl: Ctl) -> None:
     done = ctl("--version")
     assert (done.returncode, done.stdout.decode()) == (0, f"emqtwist {__version__}\n")
+
+
+@pytest.mark.parametrize("form", ["--json", ""], ids=["json", "lines"])
+def test_a_live_trace_comes_at_once_and_ends_with_an_interrupt(
+        start: Callable[[str], Program], tmp_path: Path, form: str) -> None:
+    """Its output is whole even then, into a pipe as well."""
+    with RawClient(port_of(start(""))) as client:
+        client.connect("alice")
+        watch = Program(*SCRIPT, "trace", "client", "alice", "live", *[word for word in (form,) if word], cwd=tmp_path)
+        watch.next("connected")
+        client.send(Pingreq())
+        watch.next("PINGREQ")
+        watch.next("PINGRESP")
+        watch.signal(signal.SIGINT)
+        watch.rest()
+    if form:
+        assert [each["event"] for each in json.loads("\n".join(watch.output))] == ["connected", "received", "sent"]
+    else:
+        assert [line.split()[3] for line in watch.output] == ["connected", "received", "sent"]

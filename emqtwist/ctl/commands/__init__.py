@@ -21,6 +21,7 @@ from emqtwist.ctl.commands import (
     subscriptions,
     supervisor,
     topicmetrics,
+    trace,
     users,
     vm,
 )
@@ -28,8 +29,7 @@ from emqtwist.ctl.context import Context
 from emqtwist.ctl.registry import Line, Registry, Words, plain
 
 GROUPS = (node, clients, users, banned, sessions, routes, topicmetrics, subscriptions, hooks, plugins, modules, retainer,
-          delayed, acl,
-          explain, alarms, listeners, supervisor, vm, config, store)
+          delayed, acl, explain, trace, alarms, listeners, supervisor, vm, config, store)
 
 
 def all_commands() -> Registry:

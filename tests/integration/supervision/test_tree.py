@@ -448,6 +448,7 @@ KILLS: Final[dict[str, Callable[[Place], Awaitable[None]]]] = {
 ON_A_CLOCK: Final = {
     "pooler": "test_a_job_that_kills_the_pooler_costs_nobody_but_who_asked_for_it",
     "certificates": "test_the_part_that_looks_after_certificates_dies_and_is_followed",
+    "trace": "test_traces_go_on_when_what_sees_to_them_was_killed",
     "sysmon": "test_the_whole_monitor_that_was_killed_comes_back",
     **dict.fromkeys(("sysmon/loop", "sysmon/gc", "sysmon/levels", "sysmon/consumers"),
                     "test_a_part_that_dies_in_its_midst_is_started_again_and_no_client_notices"),
