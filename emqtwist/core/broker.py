@@ -49,10 +49,9 @@ class Broker:
     none while functions look at what is published. While somebody looks at connections, `tapper` is asked about each new one.
     """
 
-    __slots__ = ("circle", "turn", "metrics", "stats", "alarms", "hooks", "delayed",
+    __slots__ = ("circle", "turn", "metrics", "stats", "alarms", "hooks", "delayed", "tapper",
                  "observer", "pools", "router", "retained", "wills", "subscriptions", "sessions", "links",
-                 "token", "methods", "gatekeeper", "journal", "plain_qos", "acl", "bans", "users", "arrivals", "logins",
-                 "tapper")
+                 "token", "methods", "gatekeeper", "journal", "plain_qos", "acl", "bans", "users", "arrivals", "logins")
 
     def __init__(self, settings: Settings, token: Callable[[], str], turn: Turn, observer: Observer,
                  journal: Journal | None = None) -> None:
@@ -322,13 +321,12 @@ class Broker:
         """Be as the store says that the broker was; before anybody connects. `journal.offset` is set.
 
         What fell due meanwhile does so now: the client of an expired session, or of a Will, could be faster than the next tick.
-        Delayed messages wait for that: no module is loaded yet.
         """
         self.turn.now = now
         if self.journal is not None:
             recover(self.journal, snapshot, self.sessions, self.wills, self.retained, self.bans, self.users,
                     self.delayed, self.circle)
-            self._tidy()
+            self._tidy()  # delayed messages wait for a tick: no module is loaded yet
 
     def page(self, number: int, rows: list[Record], more: bool) -> None:
         """Rows of a session's queue, as `journal.wanted` asked for; `more`: there are rows behind them."""
