@@ -3,13 +3,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from emqtwist.core.acl import PUBSUB, Acl, Pattern, Rule
+from emqtwist.core.acl import PUBLISH, PUBSUB, Acl, Pattern, Rule
 from emqtwist.core.delayed import BATCH, LONGEST, DelayInvalid, later
+from emqtwist.core.door import Terms
 from emqtwist.core.message import NEVER, Message
 from emqtwist.core.mqueue import OVERHEAD
 from emqtwist.core.who import Who
 from emqtwist.mqtt import constants as c
-from emqtwist.mqtt.packets import Puback, Publish, Pubrec, Pubrel, Will
+from emqtwist.mqtt.packets import Connect, Puback, Publish, Pubrec, Pubrel, Will
+from tests.judges import YES, Judge
 from tests.peers import Peer, World, before_5, every_version
 from tests.stores import StoredWorld
 
@@ -298,6 +300,33 @@ def test_for_a_will_too() -> None:
 
 def test_no_will_of_a_client_is_delayed_for_a_topic_of_the_broker_s_own() -> None:
     assert opened().peer().connect("x", will=Will(b"$delayed/5/$SYS/a", b"")).reason_code == c.NOT_AUTHORIZED
+
+
+@pytest.mark.parametrize("mountpoint", ["", "tenant/"])
+def test_an_authority_is_asked_for_the_topic(mountpoint: str) -> None:
+    world = opened()
+    world.door.terms = Terms(mountpoint=mountpoint)
+    judge = Judge(world)
+    alice = world.peer()
+    alice.send(Connect(c.MQTT_5_0, "alice", will=Will(b"$delayed/5/w", b"gone")))
+    judge.say(YES)
+    alice.publish("$delayed/5/a", b"x", 1)
+    judge.say(YES)
+    alice.publish("$delayed/6/a", b"x", 1)  # what was answered is remembered for the topic
+    alice.drop()
+    judge.say(YES)
+    assert [asked[1:] for asked in judge.asked] == [(PUBLISH, b"w"), (PUBLISH, b"a"), (PUBLISH, b"w")]
+    topics = [mountpoint.encode() + name for name in (b"a", b"a", b"w")]
+    assert [each.message.topic for each in world.broker.delayed.held.values()] == topics
+
+
+def test_a_will_that_is_delayed_by_a_module_loaded_since_is_asked_for_its_topic() -> None:
+    world = World()
+    world.broker.acl = Acl([Rule(True, Who(), PUBSUB, [Pattern(b"$delayed/#")])], False)
+    alice = world.connect("alice", will=Will(b"$delayed/5/a", b""))
+    world.broker.delayed.open = True
+    alice.drop()
+    assert (world.broker.delayed.held, world.drops) == ({}, {"acl_denied": 1})
 
 
 def test_functions_are_asked_for_the_topic() -> None:
