@@ -407,7 +407,7 @@ def test_commands_tell_of_what_is_delayed_and_delete_it() -> None:
     assert json.loads(desk.ask("delayed", "list", "b", form="json")) == [
         {"number": 3, "topic": "b", "qos": 1, "retain": 1, "size": 1, "publisher": "a", "left": 5, "due_at": 5007}]
     assert desk.lines("delayed", "del", "1") == ["ok"]
-    for words, why in ((("del", "1"), "Not Found."), (("del", "x"), "Not Found."),
+    for words, why in ((("del", "1"), "Not Found."), (("del", "x"), "Not Found."), (("del", "9" * 5000), "Not Found."),
                        (("list", "a/#/b"), "Error: '#' stands alone in the last level [MQTT-4.7.1-1]")):
         error = desk.error("delayed", *words)
         assert (type(error), str(error)) == (Refused, why)

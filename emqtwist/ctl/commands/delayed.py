@@ -1,5 +1,6 @@
 """delayed: the messages that are published later."""
 from collections.abc import Iterator
+from typing import Final
 
 from emqtwist.core.delayed import Waiting
 from emqtwist.ctl.context import Context
@@ -7,6 +8,7 @@ from emqtwist.ctl.registry import Line, Refused, Registry, Step, Words, pair, pl
 from emqtwist.mqtt.errors import MQTTError
 from emqtwist.mqtt.topics import check_topic_filter, matches
 
+DIGITS: Final = 18  # of a number; Python reads no text of any length as one
 LINE = ("`Delayed(<number>, topic=<topic>, qos=<n>, retain=<0 or 1>, size=<bytes>, publisher=<id>, left=<seconds>, "
         "due_at=<unix seconds>)`")
 
@@ -52,7 +54,7 @@ def listed(context: Context, words: Words) -> Iterator[Step]:
 
 
 def delete(context: Context, words: Words) -> Iterator[Line]:
-    number = int(words[0]) if words[0].isdecimal() else -1
+    number = int(words[0]) if words[0].isdecimal() and len(words[0]) <= DIGITS else -1
     if context.broker.delayed.remove(number) is None:
         raise Refused("Not Found.")
     yield plain("ok")
