@@ -148,15 +148,20 @@ class Delayed:
         return waiting
 
     def give(self, publish: Callable[[Message], object]) -> None:
-        """Publish what is due, a bounded number; each is gone with the commit that has what it left."""
+        """Publish what is due, a bounded number; each is gone with the commit that has what it left.
+
+        They are taken one by one: if one of them cannot be published, the others are still due.
+        """
         now = self._circle.turn.now
-        taken = self._deadlines.take(now, BATCH)
-        self.behind = len(taken) == BATCH
-        for number in taken:
-            waiting = self.remove(number)
+        self.behind = False
+        for _ in range(BATCH):
+            taken = self._deadlines.take(now, 1)
+            if not taken:
+                return
+            waiting = self.remove(taken[0])
             if waiting is not None and waiting.message.expires_at <= now:
                 self._circle.lose(waiting.message, causes.EXPIRED)
             elif waiting is not None:
                 publish(waiting.message)
-        if self.behind:
-            self._circle.turn.wake()
+        self.behind = True
+        self._circle.turn.wake()

@@ -63,7 +63,7 @@ def _rule(connection: Connection, session: Session, packet: Publish, acl: Acl) -
     if rule is None:
         check_topic_name(topic_name, connection.broker.settings.max_topic_levels)
         if not grants.asks_rules_only():
-            _Judging(_in_full(connection, packet), grants).begin(connection)
+            _Judging(_in_full(connection, packet), grants, topic_name).begin(connection)
             return
         rule = grants.ask(topic_name)
     _obey(connection, session, packet, rule)
@@ -107,9 +107,8 @@ def _ask(connection: Connection, session: Session, packet: Publish) -> None:
     if packet.qos == 2 and packet.packet_id in session.received:
         _publish(connection, session, packet)
         return
-    screening = _Screening(packet)
-    topic_name = connection.broker.delayed.meant(packet.topic_name)
-    ask(connection, CLIENT_AUTHORIZE, (connection.client(), PUBLISH, topic_name), True, screening.decided)
+    screening = _Screening(packet, connection.broker.delayed.meant(packet.topic_name))
+    ask(connection, CLIENT_AUTHORIZE, (connection.client(), PUBLISH, screening.topic_name), True, screening.decided)
     if not screening.over and packet.qos == 1:
         screening.waits = True
         connection.broker.metrics.qos1_unanswered += 1  # until it is
@@ -140,19 +139,24 @@ def _in_full(connection: Connection, packet: Publish) -> Publish:
 
 
 class _Screening:
-    """A PUBLISH that is decided upon."""
+    """A PUBLISH to `topic_name` that is decided upon."""
 
-    __slots__ = ("packet", "waits", "over")
+    __slots__ = ("packet", "topic_name", "waits", "over")
 
-    def __init__(self, packet: Publish) -> None:
+    def __init__(self, packet: Publish, topic_name: bytes) -> None:
         self.packet = packet
+        self.topic_name = topic_name
         self.waits = False
         self.over = False
 
     def decided(self, connection: Connection, allowed: Folded[bool]) -> None:
         self.over = True
-        if allowed.value:
-            _publish(connection, cast(Session, connection.session), self.packet)
+        session = cast(Session, connection.session)
+        if self.topic_name != connection.broker.delayed.meant(self.packet.topic_name):  # whether it is to wait has changed
+            connection.broker.metrics.qos2_received -= self.packet.qos == 2
+            screen(connection, session, self.packet)
+        elif allowed.value:
+            _publish(connection, session, self.packet)
         else:
             _turn_away(connection, self.packet, NotAuthorized(NOT_ALLOWED))
         if self.waits:
@@ -160,19 +164,19 @@ class _Screening:
 
 
 class _Judging:
-    """A PUBLISH that the authority decides upon. Until then it counts as unanswered, or as one at QoS 2."""
+    """A PUBLISH to `topic_name` that the authority decides upon. Until then it counts as unanswered, or as one at QoS 2."""
 
-    __slots__ = ("packet", "grants", "over", "waits")
+    __slots__ = ("packet", "grants", "topic_name", "over", "waits")
 
-    def __init__(self, packet: Publish, grants: Grants) -> None:
+    def __init__(self, packet: Publish, grants: Grants, topic_name: bytes) -> None:
         self.packet = packet
         self.grants = grants
+        self.topic_name = topic_name
         self.over = False
         self.waits = False
 
     def begin(self, connection: Connection) -> None:
-        topic_name = connection.broker.delayed.meant(self.packet.topic_name)
-        connection.wait(self.grants.acl.judge(connection.client(), TO_PUBLISH, topic_name), self.judged)
+        connection.wait(self.grants.acl.judge(connection.client(), TO_PUBLISH, self.topic_name), self.judged)
         if not self.over:
             self.waits = True
             self._count(connection, 1)
@@ -184,11 +188,12 @@ class _Judging:
         if self.waits:
             self._count(connection, -1)
         session = cast(Session, connection.session)
-        if connection.broker.acl is not grants.acl:
+        meant = connection.broker.delayed.meant(packet.topic_name)
+        if connection.broker.acl is not grants.acl or meant != self.topic_name:
             screen(connection, session, packet)
             return
         if ruling.holds and connection.grants is grants:
-            grants.note(connection.broker.delayed.meant(packet.topic_name), ruling.rule)
+            grants.note(self.topic_name, ruling.rule)
         _obey(connection, session, packet, ruling.rule)
 
     def _count(self, connection: Connection, one: int) -> None:

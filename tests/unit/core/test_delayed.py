@@ -1,4 +1,6 @@
 """Messages for later: `$delayed/{seconds}/{topic}`."""
+from typing import cast
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -6,12 +8,14 @@ from hypothesis import strategies as st
 from emqtwist.core.acl import PUBLISH, PUBSUB, Acl, Pattern, Rule
 from emqtwist.core.delayed import BATCH, LONGEST, DelayInvalid, later
 from emqtwist.core.door import Terms
+from emqtwist.core.hooks import Answer
 from emqtwist.core.message import NEVER, Message
 from emqtwist.core.mqueue import OVERHEAD
+from emqtwist.core.pending import Pending
 from emqtwist.core.who import Who
 from emqtwist.mqtt import constants as c
 from emqtwist.mqtt.packets import Connect, Puback, Publish, Pubrec, Pubrel, Will
-from tests.judges import YES, Judge
+from tests.judges import NO, YES, Judge
 from tests.peers import Peer, World, before_5, every_version
 from tests.stores import StoredWorld
 
@@ -147,6 +151,24 @@ def test_many_that_are_due_are_published_a_number_at_a_time() -> None:
     world.broker.feed()
     assert got == [b"%d" % number for number in range(2 * BATCH + 1)]
     assert not world.broker.delayed.behind
+
+
+def test_one_that_cannot_be_published_leaves_the_others_due() -> None:
+    world = opened()
+    alice = world.connect("alice")
+    for payload in (b"bad", b"1", b"2"):
+        alice.publish("$delayed/1/a", payload)
+    world.turn.now += 1.0
+    got: list[bytes] = []
+
+    def publish(message: Message) -> None:
+        if message.payload == b"bad":
+            raise LookupError
+        got.append(message.payload)
+    with pytest.raises(LookupError):
+        world.broker.delayed.give(publish)
+    world.broker.delayed.give(publish)
+    assert (got, world.broker.delayed.held) == ([b"1", b"2"], {})
 
 
 def test_where_nothing_is_delayed_it_is_a_topic_like_others() -> None:
@@ -343,6 +365,46 @@ def test_functions_are_asked_for_the_topic() -> None:
     alice.publish("$delayed/5/a", b"x", 1)
     assert alice.one(Puback).reason_code == 0
     assert asked == ["a", "b", "a"]
+
+
+@each_qos
+@pytest.mark.parametrize("loaded", [True, False])
+def test_what_was_decided_of_another_topic_is_asked_again(loaded: bool, qos: int) -> None:
+    """The module is loaded, or unloaded, while somebody decides."""
+    world = World()
+    world.broker.delayed.open = not loaded
+    judge = Judge(world)
+    alice = world.connect("alice")
+    alice.publish("$delayed/5/secret", b"x", qos)
+    world.broker.delayed.open = loaded
+    judge.say(YES)
+    assert [topic for _, _, topic in judge.asked] == ([b"$delayed/5/secret", b"secret"] if loaded else [
+        b"secret", b"$delayed/5/secret"])
+    judge.say(NO)
+    assert (world.drops, world.broker.delayed.held) == ({"acl_denied": 1}, {})
+    assert world.broker.metrics.counters()[f"qos{qos}_received"] == 1
+
+
+@each_qos
+def test_by_functions_too(qos: int) -> None:
+    world = World()
+    asked: list[bytes] = []
+    waiting: list[Pending[Answer]] = []
+
+    def ask(*arguments: object) -> Pending[Answer]:
+        asked.append(cast(bytes, arguments[2]))
+        waiting.append(Pending())
+        return waiting[-1]
+    world.broker.hooks.add("client.authorize", print, ask=ask)
+    alice = world.connect("alice")
+    alice.publish("$delayed/5/secret", b"x", qos)
+    world.broker.delayed.open = True
+    for answer in (True, False):
+        waiting.pop().resume(Answer(answer))
+        world.settle()
+    assert asked == [b"$delayed/5/secret", b"secret"]
+    assert (world.drops, world.broker.delayed.held) == ({"acl_denied": 1}, {})
+    assert world.broker.metrics.counters()[f"qos{qos}_received"] == 1
 
 
 # What outlives the process.
