@@ -10,7 +10,7 @@ from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IReactorTime
 from twisted.logger import Logger
 
-from emqtwist.access.chain import cannot_tell, decide
+from emqtwist.access.chain import Decision, cannot_tell, decide
 from emqtwist.access.results import Key, Results
 from emqtwist.access.stage import Stage, verify
 from emqtwist.config.sections.auth import AuthSection
@@ -161,10 +161,14 @@ class AccessControl:
             question.waiting.append(pending)
         return pending
 
+    async def decide(self, client: Client, password: bytes | None, wanted: Callable[[], bool]) -> Decision:
+        """What the chain finds, with the story; nothing is remembered. Raises Unwanted."""
+        return await decide(self.chain(client.listener), client, password, self._goes_on(), wanted, self.now)
+
     async def find(self, question: Question) -> None:
         """Answer a question; raises Unwanted."""
         client, password = question.client, question.password
-        decision = await decide(self.chain(client.listener), client, password, self._goes_on(), question.is_wanted, self.now)
+        decision = await self.decide(client, password, question.is_wanted)
         finding = decision.finding
         if isinstance(finding, Ignore) and password is not None and self.decoy is not None:
             await self.decoy()

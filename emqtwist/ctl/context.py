@@ -6,6 +6,7 @@ from typing import Protocol
 from twisted.internet.interfaces import IReactorTime
 
 from emqtwist.access.authorization import Authorization
+from emqtwist.access.control import AccessControl
 from emqtwist.config import Config
 from emqtwist.core.broker import Broker
 from emqtwist.interfaces import IStore
@@ -61,6 +62,8 @@ class Served(Protocol):
     def hashing(self) -> Pool: ...
     @property
     def certificates(self) -> Certificates: ...
+    @property
+    def access(self) -> AccessControl: ...
     @property
     def authorization(self) -> Authorization: ...
     def reload_acl(self) -> None: ...

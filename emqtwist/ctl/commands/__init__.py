@@ -9,6 +9,7 @@ from emqtwist.ctl.commands import (
     config,
     delayed,
     explain,
+    explain_auth,
     hooks,
     listeners,
     modules,
@@ -29,7 +30,7 @@ from emqtwist.ctl.context import Context
 from emqtwist.ctl.registry import Line, Registry, Words, plain
 
 GROUPS = (node, clients, users, banned, sessions, routes, topicmetrics, subscriptions, hooks, plugins, modules, retainer,
-          delayed, acl, explain, trace, alarms, listeners, supervisor, vm, config, store)
+          delayed, acl, explain, explain_auth, trace, alarms, listeners, supervisor, vm, config, store)
 
 
 def all_commands() -> Registry:
