@@ -22,7 +22,7 @@ from emqtwist.app.control import Control
 from emqtwist.app.credentials import loaded_of
 from emqtwist.app.methods import located, methods_of
 from emqtwist.app.plugins import find, names_of
-from emqtwist.app.rules import acl_of
+from emqtwist.app.rules import acl_of, note_mistakes
 from emqtwist.app.service import BrokerService
 from emqtwist.app.store import guarantees, probe
 from emqtwist.config import Address, Config, ConfigError, ListenerSection, TcpListener, live_changes, load
@@ -167,6 +167,8 @@ class BrokerProcess(MultiService):
             self.apply(config)
         except ConfigError as error:
             self.log.error("the configuration is not reloaded: {problems}", problems=str(error))
+            self.broker.turns.begin()
+            note_mistakes(error, self.broker.broker.alarms)
             return
         self.log.info("configuration reloaded, changed: {live}", live=", ".join(live) or "nothing")
         if restart:

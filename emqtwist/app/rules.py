@@ -26,7 +26,17 @@ def read_again(config: Config, alarms: Alarms) -> Acl | None:
     try:
         acl = acl_of(config)
     except ConfigError as error:
-        alarms.raise_(ALARM, ERROR, "the access rules cannot be read", f"the old ones hold: {error}")
+        _warn(alarms, error)
         raise
     alarms.clear(ALARM)
     return acl
+
+
+def note_mistakes(error: ConfigError, alarms: Alarms) -> None:
+    """The same alarm for a configuration that cannot be read, where mistakes are in the sections of access rules."""
+    if any(problem.section.partition(".")[0] == "acl" for problem in error.problems):
+        _warn(alarms, error)
+
+
+def _warn(alarms: Alarms, error: ConfigError) -> None:
+    alarms.raise_(ALARM, ERROR, "the access rules cannot be read", f"the old ones hold: {error}")

@@ -6,6 +6,7 @@ from twisted.internet.testing import MemoryReactorClock
 from twisted.logger import capturedLogs
 
 from emqtwist import BrokerService
+from emqtwist.app.command import BrokerProcess, Options
 from emqtwist.app.methods import located
 from emqtwist.config import Config, ConfigError, parse
 from emqtwist.core.acl import DECIDES, OTHER_ACCESS, OTHER_CLIENT, OTHER_TOPIC, PUBLISH, SUBSCRIBE, Rule
@@ -128,3 +129,37 @@ def test_the_log_tells_whose_subscription_is_forbidden(method: str, text: str) -
         getattr(LogObserver(), method)("carol", b"no/#")
     [event] = events
     assert text in event["log_format"].format(**event)
+
+
+@pytest.mark.parametrize("mistake", ["[acl.rule.x]\naction = perhaps", "[acl.rule.x]\nwho = all", "[acl]\norder ="])
+def test_mistakes_in_the_rules_of_the_configuration_raise_the_same_alarm(tmp_path: Path, mistake: str) -> None:
+    file, good = tmp_path / "broker.ini", "[acl.rule.x]\naction = deny\ntopics = a\n"
+    file.write_text(good)
+    options = Options()
+    options.parseOptions(["--config", str(file)])
+    process = BrokerProcess(options)
+    alarms = process.broker.broker.alarms
+    file.write_text(mistake + ("\n" + good if mistake.startswith("[acl]") else ""))
+    process.reload()
+    [alarm] = alarms.active.values()
+    assert alarm.identifier == "acl_invalid"
+    assert "broker.ini:" in alarm.summary
+    assert not may_publish(process.broker, b"a")
+    file.write_text("mqtt.max_qos_allowed = 7")
+    process.reload()
+    assert list(alarms.active) == ["acl_invalid"]
+    file.write_text("")
+    process.reload()
+    assert alarms.active == {}
+    assert may_publish(process.broker, b"a")
+
+
+def test_other_mistakes_are_none_of_the_rules(tmp_path: Path) -> None:
+    file = tmp_path / "broker.ini"
+    file.write_text("")
+    options = Options()
+    options.parseOptions(["--config", str(file)])
+    process = BrokerProcess(options)
+    file.write_text("mqtt.max_qos_allowed = 7")
+    process.reload()
+    assert process.broker.broker.alarms.active == {}
