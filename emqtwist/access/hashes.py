@@ -190,13 +190,25 @@ def of_emqttd(password_hash: str, salt: str, text: str) -> Hash:
     raise ValueError(f"not a scheme that is known; there are {SCHEMES}")
 
 
+def is_salted(password_hash: str) -> bool:
+    """Whether a salt of its own belongs to a hash of this scheme; that of bcrypt is within."""
+    return password_hash.startswith("pbkdf2,") or ("salt" in password_hash and password_hash != "salt,bcrypt")
+
+
+def check_scheme(password_hash: str) -> None:
+    """ValueError where hashes of this scheme cannot be tried here."""
+    words = password_hash.split(",")
+    size = _number(words[3]) if words[0] == "pbkdf2" and len(words) == 4 else KEY_SIZE
+    of_emqttd(password_hash, "", "$2b$10$" + "." * 53 if password_hash == "salt,bcrypt" else "00" * size)
+
+
 SCHEMES: Final = ("plain, md5, sha, sha256, each of the last three with `salt,` before it or `,salt` behind it, salt,bcrypt and "
                   "pbkdf2,MAC,ITERATIONS,LENGTH")
 
 
 def _parts(words: str, rest: str) -> tuple[str, str]:
     """Salt and hash of what follows the braces."""
-    if words == "plain" or words == "salt,bcrypt" or not ("salt" in words or words.startswith("pbkdf2")):
+    if not is_salted(words):
         return "", rest
     salt, mark, text = rest.rpartition("$")
     if not mark:

@@ -18,8 +18,9 @@ from emqtwist.services.pooler import Abandoned, Pool, Refused
 
 if TYPE_CHECKING:
     from emqtwist.access.passwords import Hashing
+    from emqtwist.access.sqlite import Pooling
 
-HASHING: Final = {"users", "file", "clientid"}  # those whose answer takes as long as a hash
+HASHING: Final = {"users", "file", "clientid", "sqlite"}  # those whose answer may take as long as a hash
 
 
 @dataclass(frozen=True)
@@ -28,6 +29,7 @@ class Means:
 
     users: Users
     hashing: "Hashing"
+    pooling: "Pooling"
     reactor: Any
 
 
@@ -42,13 +44,13 @@ def hashing_section(config: Config) -> PoolerSection:
 class Authentication:
     """What a configuration says of authentication, with all of its files read; ConfigError where that is not good."""
 
-    def __init__(self, config: Config, control: AccessControl, hashing: Pool, users: Users) -> None:
+    def __init__(self, config: Config, control: AccessControl, hashing: Pool, pool: Pool, users: Users) -> None:
         self._config = config
         self._control = control
         self._hashing = hashing
-        made = authenticators_of(config, Means(users, hashing.submit, control.clock))
+        made = authenticators_of(config, Means(users, hashing.submit, pool.submit, control.clock))
         self._stages = [control.stage(name, each, config.auth) for name, each in made.items()]
-        self._decoy = _decoy(hashing) if HASHING & made.keys() else None
+        self._decoy = _decoy(hashing) if any(_hashes(name, config.auth) for name in made) else None
 
     def apply(self) -> None:
         """Go by it from now on."""
@@ -65,13 +67,18 @@ def authenticators_of(config: Config, means: Means) -> Mapping[str, Any]:
     return {name: MAKERS[name](config.auth, means) for name in names}
 
 
+def _hashes(name: str, section: AuthSection) -> bool:
+    """Whether a wrong password takes as long with this one as a hash, where it is the newest form of one."""
+    return name in HASHING and (name != "sqlite" or section.sqlite.password_hash == "any")
+
+
 def check(config: Config) -> None:
     """Make them as for a start; ConfigError where that is not possible."""
-    for each in authenticators_of(config, Means(Users(None), _not_now, None)).values():
+    for each in authenticators_of(config, Means(Users(None), _not_now, _not_now, None)).values():
         each.close()
 
 
-def _not_now(function: Callable[[bytes], bool], password: bytes) -> "Deferred[bool]":
+def _not_now(function: Callable[..., object], *arguments: object) -> "Deferred[Any]":
     return fail(Abandoned("nobody is asked while a configuration is checked"))
 
 
@@ -97,6 +104,14 @@ def _http(section: AuthSection, means: Means) -> Any:
     return Http(section.http, means.reactor)
 
 
+def _sqlite(section: AuthSection, means: Means) -> Any:
+    from emqtwist.access.sqlite import Database, Sqlite
+    try:
+        return Sqlite(section.sqlite, Database(section.sqlite.path, means.pooling, section.timeout), means.hashing)
+    except ValueError as error:
+        raise ConfigError([Problem(str(error), section="auth.sqlite", key="password_hash")]) from None
+
+
 def _python(section: AuthSection, means: Means) -> Any:
     """The object itself, or one that the class makes."""
     return object_of("auth.python", section.python.object, IAuthenticator)
@@ -114,7 +129,8 @@ def object_of(section: str, place: str, interface: Any) -> Any:
     return made
 
 
-MAKERS: Final[dict[str, Make]] = {"users": _users, "file": _file, "clientid": _clientid, "http": _http, "python": _python}
+MAKERS: Final[dict[str, Make]] = {"users": _users, "file": _file, "clientid": _clientid, "sqlite": _sqlite, "http": _http,
+                                  "python": _python}
 
 
 def _decoy(hashing: Pool) -> Decoy | None:

@@ -66,7 +66,8 @@ class Foundation:
         self.hashing = Pool(hashing_section(config), self.broker.metrics)
         self.access = AccessControl(config.auth, self.broker.alarms, reactor, now)
         self.broker.gatekeeper = self.access
-        Authentication(config, self.access, self.hashing, self.broker.users).apply()
+        self.pool = Pool(config.pooler, self.broker.metrics)
+        Authentication(config, self.access, self.hashing, self.pool, self.broker.users).apply()
         self.broker.users.changed = self.access.forget
         self.authorization = Authorization(config.acl, self.broker.alarms, self.broker.metrics, reactor, now)
         Authorizers(config, self.authorization, reactor).apply()
@@ -80,7 +81,6 @@ class Foundation:
         self.observers.each += [Watermarks(self.broker.alarms), self.systopics, self.decisions]
         self.topic_metrics = TopicMetrics(self.broker.hooks)
         self.modules = make_modules(config.module, self.broker, self.observers, self.systopics, reactor)
-        self.pool = Pool(config.pooler, self.broker.metrics)
         self.traces = Traces(self.broker, config.trace, Path(config.node.data_dir, "traces").absolute(), self.pool, reactor, now,
                              time.time)
         self.observers.each.append(Watching(self.traces))

@@ -22,7 +22,8 @@ def located(config: Config, folder: str) -> Config:
         config,
         mqtt=replace(mqtt, acl_file=at(mqtt.acl_file)),
         auth=replace(auth, scram=replace(auth.scram, file=at(auth.scram.file)), file=replace(auth.file, path=at(auth.file.path)),
-                     clientid=replace(auth.clientid, path=at(auth.clientid.path))),
+                     clientid=replace(auth.clientid, path=at(auth.clientid.path)),
+                     sqlite=replace(auth.sqlite, path=at(auth.sqlite.path))),
         listener=replace(config.listener, ssl=ssl, wss=wss))
 
 

@@ -62,6 +62,7 @@ def authenticates(config: Config, listener: AnyListener) -> bool:
 def authenticators(config: Config) -> Iterator[Conflict]:
     """Who is asked has what it needs to answer."""
     needs = {"file": ("auth.file.path", config.auth.file.path), "clientid": ("auth.clientid.path", config.auth.clientid.path),
+             "sqlite": ("auth.sqlite.path", config.auth.sqlite.path),
              "http": ("auth.http.auth_req", config.auth.http.auth_req),
              "python": ("auth.python.object", config.auth.python.object)}
     lists = {"auth.order": config.auth.order}

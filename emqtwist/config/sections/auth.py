@@ -6,13 +6,14 @@ from emqtwist.config.names import Names, Words
 from emqtwist.config.rows import row
 from emqtwist.config.sections.defence import BackoffSection
 from emqtwist.config.sections.http import HttpSection
+from emqtwist.config.sections.sqlite import SqliteSection
 from emqtwist.config.values import DURATION, INTEGER, TEXT, Choice, Text
 
 OnError = Literal["deny", "next"]
 
 EFFECTS: Final = "tests/adapters/test_authentication.py"
 ASKED: Final = "tests/adapters/access/test_rows.py"
-KINDS: Final = Words("users", "file", "clientid", "http", "python")
+KINDS: Final = Words("users", "file", "clientid", "sqlite", "http", "python")
 NAMES: Final = Names()
 ON_ERROR: Final = Choice[OnError]("deny", "next")
 OBJECT: Final = Text("module:object", r"(?:[A-Za-z_][\w.]*:[A-Za-z_]\w*)?")
@@ -102,6 +103,7 @@ class AuthSection:
                 "passwords have it).")
     file: FileSection = FileSection()
     clientid: ClientidSection = ClientidSection()
+    sqlite: SqliteSection = SqliteSection()
     http: HttpSection = HttpSection()
     python: PythonSection = PythonSection()
     scram: ScramSection = ScramSection()
