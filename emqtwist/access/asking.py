@@ -24,7 +24,7 @@ class Desk(Protocol):
         """Answer it; raises Unwanted."""
 
     def drop(self, question: Any) -> None:
-        """Nobody waits for the answer."""
+        """There was no use in answering it any more."""
 
     def fail(self, question: Any) -> None:
         """It cannot be answered, by a defect."""

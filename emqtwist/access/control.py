@@ -3,8 +3,8 @@
 The `AccessControl` has the chains, what was found, and the questions that are not answered yet; the part `Asking` works on these.
 """
 from collections import deque
-from collections.abc import Callable, Coroutine, Mapping, Sequence
-from typing import Any
+from collections.abc import Callable, Mapping, Sequence
+from typing import Final
 
 from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IReactorTime
@@ -12,7 +12,7 @@ from twisted.logger import Logger
 
 from emqtwist.access.chain import Decision, cannot_tell, decide
 from emqtwist.access.results import Key, Results
-from emqtwist.access.stage import Stage, verify
+from emqtwist.access.stage import Failed, Stage, verify
 from emqtwist.config.sections.auth import AuthSection
 from emqtwist.core.access import Client, Deny, Finding, Ignore
 from emqtwist.core.alarms import Alarms
@@ -20,18 +20,20 @@ from emqtwist.core.link import nobody
 from emqtwist.core.pending import Pending
 from emqtwist.mqtt.errors import ServerBusy
 
-Decoy = Callable[[], Coroutine[Deferred[Any], Any, None]]
+TOO_MANY: Final = "too many clients wait to be let in (auth.max_waiting)"
+TOO_LONG: Final = "too many clients wait to be let in: its turn has not come within auth.max_wait"
 
 
 class Question:
     """Who a client is, asked by everybody who waits for the same answer. `lasting` says whether that may be kept."""
 
-    __slots__ = ("key", "client", "password", "waiting", "lasting")
+    __slots__ = ("key", "client", "password", "since", "waiting", "lasting")
 
-    def __init__(self, key: Key, client: Client, password: bytes | None) -> None:
+    def __init__(self, key: Key, client: Client, password: bytes | None, since: float) -> None:
         self.key = key
         self.client = client
         self.password = password
+        self.since = since
         self.waiting: list[Pending[Finding]] = []
         self.lasting = True
 
@@ -47,7 +49,7 @@ class AccessControl:
     """The gatekeeper of a broker. It is told which authenticators there are, and the `orders` in which listeners ask them; those
     that have none there go by `auth.order`.
 
-    `decoy` is awaited before a client that gives a password is told that nobody knows it, so that this takes as long as a wrong
+    `decoy` is asked before a client that gives a password is told that nobody knows it, so that this takes as long as a wrong
     password does.
     """
 
@@ -57,7 +59,7 @@ class AccessControl:
         self.alarms = alarms
         self.clock = clock
         self.now = now
-        self.decoy: Decoy | None = None
+        self.decoy: Stage | None = None
         self.waiting: deque[Question] = deque()
         self.running: dict[Question, Deferred[None]] = {}
         self.wake: Callable[[], None] = nobody
@@ -71,7 +73,7 @@ class AccessControl:
     # Who is asked.
 
     def configure(self, section: AuthSection, stages: Sequence[Stage], orders: Mapping[str, Sequence[str]],
-                  decoy: Decoy | None) -> None:
+                  decoy: Stage | None) -> None:
         """Ask these from now on, beside those that were registered."""
         old = list(self._stages.values())
         self._stages = {stage.name: stage for stage in stages}
@@ -110,8 +112,9 @@ class AccessControl:
         self.forget()
         return bool(found)
 
-    def stage(self, name: str, authenticator: object, section: AuthSection | None = None) -> Stage:
-        return Stage(name, authenticator, section or self.section, self.clock, self.now, self.alarms)
+    def stage(self, name: str, authenticator: object, section: AuthSection | None = None,
+              places: int | None = None) -> Stage:
+        return Stage(name, authenticator, section or self.section, self.clock, self.now, self.alarms, places)
 
     def chain(self, listener: str) -> list[Stage]:
         """Who is asked about the clients of a listener, in this order."""
@@ -150,10 +153,10 @@ class AccessControl:
             return Pending(known)
         question = self._by_key.get(key)
         if question is None and len(self.waiting) + len(self.running) >= self.section.max_waiting:
-            return Pending(Deny("too many wait", ServerBusy("too many clients wait to be let in (auth.max_waiting)")))
+            return Pending(Deny("too many wait", ServerBusy(TOO_MANY)))
         pending: Pending[Finding] = Pending()
         if question is None:
-            question = self._by_key[key] = Question(key, client, password)
+            question = self._by_key[key] = Question(key, client, password, self.now())
             question.waiting.append(pending)
             self.waiting.append(question)
             self.wake()
@@ -168,10 +171,17 @@ class AccessControl:
     async def find(self, question: Question) -> None:
         """Answer a question; raises Unwanted."""
         client, password = question.client, question.password
-        decision = await self.decide(client, password, question.is_wanted)
+
+        def wanted() -> bool:
+            return question.is_wanted() and self.now() - question.since < self.section.max_wait
+
+        decision = await self.decide(client, password, wanted)
         finding = decision.finding
         if isinstance(finding, Ignore) and password is not None and self.decoy is not None:
-            await self.decoy()
+            try:
+                await self.decoy.ask(client, password, wanted)
+            except Failed:
+                pass  # it is not asked for what it finds
         if isinstance(finding, Deny):
             by = decision.story[-1]
             self.log.debug("{client_id} from {peer} is denied by {authenticator}: {reason}", client_id=client.client_id,
@@ -187,8 +197,8 @@ class AccessControl:
         question.answer(finding)
 
     def drop(self, question: Question) -> None:
-        """Nobody waits for the answer."""
-        self.settle(question, Ignore())
+        """Nobody waits for the answer, or those who do have waited too long: they had better come later."""
+        self.settle(question, Deny("it has waited too long", ServerBusy(TOO_LONG)))
 
     def fail(self, question: Question) -> None:
         """It cannot be answered, by a defect."""

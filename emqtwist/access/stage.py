@@ -2,7 +2,7 @@
 from collections.abc import Awaitable, Callable
 from typing import Any, Protocol, TypeVar
 
-from twisted.internet.defer import CancelledError, Deferred, DeferredSemaphore, TimeoutError
+from twisted.internet.defer import CancelledError, Deferred, TimeoutError
 from twisted.internet.interfaces import IReactorTime
 from twisted.logger import Logger
 from twisted.python.failure import Failure
@@ -10,6 +10,7 @@ from zope.interface import Invalid
 from zope.interface.verify import verifyObject
 
 from emqtwist.access.breaker import Breaker
+from emqtwist.access.line import Line
 from emqtwist.core.access import Client, Deny, Finding, Ignore, Ok
 from emqtwist.core.alarm import ERROR
 from emqtwist.core.alarms import Alarms
@@ -23,7 +24,7 @@ class Failed(Exception):
 
 
 class Unwanted(Exception):
-    """Nobody waits for the answer any more."""
+    """There is no use in asking any more: nobody waits for the answer, or it would come too late."""
 
 
 class Limits(Protocol):
@@ -45,32 +46,32 @@ class Limits(Protocol):
 class Bounded:
     """Has `asked`, known as `name`, answer a bounded number of questions at a time, and waits a bounded time for each answer.
 
-    One that fails again and again is not asked for a while, and there is an alarm; `role` says what it is.
+    One that fails again and again is not asked for a while, and there is an alarm; `role` says what it is. `places` are how many
+    questions, if fewer than the section says.
     """
 
     log = Logger()
     role = ""
 
     def __init__(self, name: str, asked: Any, section: Limits, clock: IReactorTime, now: Callable[[], float],
-                 alarms: Alarms) -> None:
+                 alarms: Alarms, places: int | None = None) -> None:
         self.name = name
         self.asked = asked
-        self._turns = DeferredSemaphore(section.concurrency)
+        self._line = Line(min(section.concurrency, places or section.concurrency), clock)
         self._timeout = section.timeout
         self._clock = clock
         self._alarms = alarms
         self._breaker = Breaker(section.breaker_failures, section.breaker_pause, now)
 
     async def answer(self, begin: Callable[[], Awaitable[T]], wanted: Callable[[], bool]) -> T:
-        """What comes of what `begin` begins; raises Failed, or Unwanted when nobody is `wanted` to be told by the time that it
-        would be asked."""
-        await self._turns.acquire()
+        """What comes of what `begin` begins; raises Failed, or Unwanted when it is not `wanted` any more when its turn comes."""
+        await self._line.enter()
         try:
             if not wanted():
                 raise Unwanted
             return await self._ask(begin)
         finally:
-            self._turns.release()
+            self._line.leave()
 
     def close(self) -> None:
         self._alarms.clear(self._alarm)

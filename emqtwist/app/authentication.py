@@ -7,20 +7,23 @@ from typing import TYPE_CHECKING, Any, Final
 
 from twisted.internet.defer import Deferred, fail
 
-from emqtwist.access.control import AccessControl, Decoy
-from emqtwist.access.stage import verify
+from emqtwist.access.control import AccessControl
+from emqtwist.access.stage import Stage, verify
 from emqtwist.config import Config, ConfigError, Problem
 from emqtwist.config.sections.auth import AuthSection
 from emqtwist.config.sections.pooler import PoolerSection
+from emqtwist.core.access import Client, Finding, Ignore
 from emqtwist.core.users import Users
 from emqtwist.interfaces import IAuthenticator
 from emqtwist.services.pooler import Abandoned, Pool, Refused
 
 if TYPE_CHECKING:
+    from emqtwist.access.hashes import Hash
     from emqtwist.access.passwords import Hashing
     from emqtwist.access.sqlite import Pooling
 
 HASHING: Final = {"users", "file", "clientid", "sqlite"}  # those whose answer may take as long as a hash
+LINE: Final = 4  # clients for each thread that hashes: the others wait before they are asked about, where they can be refused
 
 
 @dataclass(frozen=True)
@@ -49,8 +52,13 @@ class Authentication:
         self._control = control
         self._hashing = hashing
         made = authenticators_of(config, Means(users, hashing.submit, pool.submit, control.clock))
-        self._stages = [control.stage(name, each, config.auth) for name, each in made.items()]
-        self._decoy = _decoy(hashing) if any(_hashes(name, config.auth) for name in made) else None
+        places = LINE * config.auth.hash_threads
+        self._stages = [control.stage(name, each, config.auth, places if name in HASHING else None)
+                        for name, each in made.items()]
+        self._decoy: Stage | None = None
+        if any(_hashes(name, config.auth) for name in made):
+            known = _nobodys()
+            self._decoy = None if known is None else control.stage("decoy", Decoy(known, hashing), config.auth, places)
 
     def apply(self) -> None:
         """Go by it from now on."""
@@ -133,17 +141,28 @@ MAKERS: Final[dict[str, Make]] = {"users": _users, "file": _file, "clientid": _c
                                   "python": _python}
 
 
-def _decoy(hashing: Pool) -> Decoy | None:
-    """Takes as long as to find out that a password is wrong; None where there is no Argon2id."""
+def _nobodys() -> "Hash | None":
+    """What is kept of a password that nobody has; None where there is no Argon2id."""
     from emqtwist.access.hashes import make, parse
     try:
-        known = parse(make(token_bytes(16), token_bytes(16)))
+        return parse(make(token_bytes(16), token_bytes(16)))
     except ValueError:
         return None
 
-    async def decoy() -> None:
+
+class Decoy:
+    """Knows nobody, which takes as long as to find out that a password is wrong."""
+
+    def __init__(self, known: "Hash", hashing: Pool) -> None:
+        self._known = known
+        self._hashing = hashing
+
+    async def authenticate(self, client: Client, password: bytes | None) -> Finding:
         try:
-            await hashing.submit(known.fits, b"")
+            await self._hashing.submit(self._known.fits, b"")
         except (Refused, Abandoned):
             pass  # there is enough that takes time
-    return decoy
+        return Ignore()
+
+    def close(self) -> None:
+        """Holds nothing."""

@@ -81,7 +81,12 @@ class AuthSection:
         meaning="What holds when one of them fails. `deny`: the client does not get in (0x88). `next`: the next one is asked.")
     concurrency: int = row(
         "100", INTEGER, live=True, minimum="1", maximum="100000", test=ASKED,
-        meaning="Clients that each of them is asked about at a time; others wait in turn.")
+        meaning="Clients that each of them is asked about at a time; others wait in turn. With those that hash passwords no more "
+                "than four for each of `auth.hash_threads`.")
+    max_wait: float = row(
+        "10s", DURATION, live=True, minimum="100ms", maximum="1h", test=ASKED,
+        meaning="Time that a client may wait for its turn; then it is refused (0x89), and should come later. To be less than "
+                "`mqtt.client.idle_timeout`.")
     max_waiting: int = row(
         "100000", INTEGER, live=True, minimum="1", maximum="10000000", test=ASKED,
         meaning="Clients that may wait for an answer; one more is refused (0x89).")

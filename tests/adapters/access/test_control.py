@@ -192,6 +192,34 @@ def test_only_so_many_may_wait() -> None:
     assert desk.judge(password=b"2").decision is None
 
 
+def test_who_has_waited_too_long_is_refused_when_its_turn_comes() -> None:
+    desk = Desk("concurrency = 1", "max_wait = 10s", "timeout = 1m")
+    early, soon, late = desk.judge(password=b"0"), desk.judge(password=b"1"), desk.judge(password=b"2")
+    desk.clock.advance(9.9)
+    desk.first.answer(Ok())
+    assert early.decision is not None
+    assert soon.decision is None
+    desk.clock.advance(0.1)
+    desk.first.answer(Ok())
+    assert isinstance(soon.decision, Ok)  # its turn had come in time
+    assert isinstance(late.decision, Deny)
+    assert late.decision.error.reason_code == c.SERVER_BUSY
+    assert [password for _, password in desk.first.asked] == [b"0", b"1"]
+    assert desk.judge(password=b"2").decision is None
+
+
+def test_the_decoy_is_waited_for_no_longer_than_others() -> None:
+    desk = Desk("concurrency = 1", "max_wait = 10s", "timeout = 1m", first=Oracle(Ignore(), Ignore()),
+                second=Oracle(Ignore(), Ignore()))
+    decoy = Oracle()
+    desk.control.decoy = desk.control.stage("decoy", decoy)
+    first, other = desk.judge(password=b"0"), desk.judge(password=b"1")
+    desk.clock.advance(10)
+    decoy.answer(Ignore())
+    assert isinstance(first.decision, Ignore)
+    assert isinstance(other.decision, Deny)
+
+
 # What is remembered, and who waits together.
 
 def test_who_comes_back_soon_is_not_asked_about_again() -> None:
@@ -262,17 +290,13 @@ def test_after_a_change_nothing_from_before_counts(change: Callable[[Desk], None
 
 def test_who_is_not_known_waits_as_long_as_one_with_a_wrong_password() -> None:
     desk = Desk("cache_ttl = 0", first=Oracle(Ignore(), Deny(), Ignore()), second=Oracle(Ignore(), Ignore()))
-    hashed: list[str] = []
-
-    async def decoy() -> None:
-        hashed.append("hash")
-
-    desk.control.decoy = decoy
+    decoy = Oracle(ValueError())
+    desk.control.decoy = desk.control.stage("decoy", decoy)
     assert desk.kind(b"x") is Ignore
-    assert hashed == ["hash"]
+    assert decoy.asked == [("alice", b"x")]
     assert desk.kind(b"x") is Deny
     assert desk.kind(None) is Ignore
-    assert hashed == ["hash"]
+    assert len(decoy.asked) == 1
 
 
 # What is told.

@@ -157,6 +157,35 @@ def test_auth_max_waiting(monkeypatch: pytest.MonkeyPatch, oracle: Oracle) -> No
     assert place.enter("b") == c.SERVER_BUSY
 
 
+def test_auth_max_wait(monkeypatch: pytest.MonkeyPatch, oracle: Oracle) -> None:
+    more = asks_oracle("auth.concurrency = 1", "auth.timeout = 1m")
+    place = Place(monkeypatch, *more, "auth.max_wait = 2s")
+    place.knock("a")
+    caller = place.knock("b")
+    place.reactor.advance(2)
+    oracle.answer(Ok())
+    place.run()
+    assert caller.one(Connack).reason_code == c.SERVER_BUSY
+    place.reload(*more, "auth.max_wait = 3s")
+    place.knock("a")
+    caller = place.knock("b")
+    place.reactor.advance(2)
+    oracle.answer(Ok())
+    oracle.answer(Ok())
+    place.run()
+    assert caller.one(Connack).reason_code == c.SUCCESS
+
+
+def test_few_wait_for_threads_and_the_others_in_the_line(monkeypatch: pytest.MonkeyPatch, files: Path) -> None:
+    (files / "users").write_text(f"alice:{PENCIL}\n")
+    place = Place(monkeypatch, *lines(files, "auth.hash_threads = 1", "auth.concurrency = 5"))
+    for number in range(10):
+        place.knock(f"{number}", "alice", b"pencil")
+        place.reactor.advance(0)
+    assert len(place.service.hashing.waiting) + len(place.service.hashing.running) == 4
+    assert len(place.service.access.running) == 10
+
+
 def test_auth_cache_size(monkeypatch: pytest.MonkeyPatch, oracle: Oracle) -> None:
     place = Place(monkeypatch, *asks_oracle()[:2], "auth.cache_size = 1")
     oracle.findings = [Ok(), Ok(), Ok(), Ok()]
@@ -294,7 +323,7 @@ def restarts(place: Place, path: str) -> Any:
 def test_a_death_while_passwords_are_hashed_costs_nobody_the_login(
         monkeypatch: pytest.MonkeyPatch, files: Path, logged_failures: list[Failure]) -> None:
     (files / "users").write_text(f"alice:{PENCIL}\n")
-    place = Place(monkeypatch, *lines(files, "auth.hash_threads = 1", "auth.timeout = 1m"))
+    place = Place(monkeypatch, *lines(files, "auth.hash_threads = 1", "auth.timeout = 1m", "auth.max_wait = 1m"))
     callers = [place.knock(name, "alice", b"pencil") for name in "abc"]
     for path in ("access_control/hashing", "access_control/asking", "access_control"):
         place.service.root.kill(path)
