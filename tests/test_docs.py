@@ -113,7 +113,7 @@ def test_a_page_connects_where_a_listener_of_the_same_document_is(snippet: Snipp
 
 
 def test_there_are_snippets_of_every_kind() -> None:
-    assert {each.language for each in SNIPPETS} == {"html", "ini", "log", "mermaid", "python", "sh", "text"}
+    assert {each.language for each in SNIPPETS} == {"conf", "html", "ini", "log", "mermaid", "python", "sh", "text"}
     assert any(each.run for each in SNIPPETS)
 
 
