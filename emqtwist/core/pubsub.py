@@ -1,15 +1,22 @@
 """From one message to all who receive it."""
+from typing import Final
+
 from emqtwist.core.circle import Circle
-from emqtwist.core.message import NEVER, NO_IDENTIFIERS, PUBLISH_BYTE, RETAIN_BIT, Message
+from emqtwist.core.message import NEVER, NO_IDENTIFIERS, PUBLISH_BYTE, QOS_1_BITS, RETAIN_BIT, Message
 from emqtwist.core.router import Route
 from emqtwist.core.subscriber import Subscriber, Subscription, granted
 from emqtwist.mqtt.constants import OPTION_NO_LOCAL, OPTION_RETAIN_AS_PUBLISHED
 
+AT_QOS_1: Final = PUBLISH_BYTE | QOS_1_BITS
+
 
 def fan_out(route: Route, message: Message, circle: Circle) -> None:
     """Deliver to everybody on the route; a receiver that fails costs itself, not the publisher."""
-    plain = message.qos == 0 and not message.retain and message.expires_at == NEVER
     retain = message.retain
+    plain = not retain and message.expires_at == NEVER
+    if plain and message.qos == 1:
+        route = _send_at_once(route, message, circle)
+    plain = plain and message.qos == 0
     first_byte = for_options = -1  # the first byte of the PUBLISH under these Subscription Options, the last that were met
     for subscription in route:
         subscriber = subscription.subscriber
@@ -32,6 +39,33 @@ def fan_out(route: Route, message: Message, circle: Circle) -> None:
             subscriber.deliver(message, first_byte, subscription.identifiers)  # [MQTT-4.5.0-1]
         except Exception as error:
             subscriber.broken(error)
+
+
+def _send_at_once(route: Route, message: Message, circle: Circle) -> Route:
+    """Put a message of QoS 1 on the links of those about whom nothing is to be asked; the others, who get it by `deliver`."""
+    others: Route = []
+    sent = 0
+    delivery = message, AT_QOS_1, NO_IDENTIFIERS, 0  # the same for all but the Packet Identifier
+    first_byte = for_options = -1
+    for subscription in route:
+        subscriber, options = subscription.subscriber, subscription.options
+        if options != for_options:
+            first_byte, for_options = granted(message, options), options
+        link, flight = subscriber.direct, subscriber.flight
+        if link is None or flight is None or subscription.special or first_byte != AT_QOS_1:
+            others.append(subscription)
+            continue
+        if subscriber.shape | AT_QOS_1 != message.shape:
+            message.encode(subscriber.shape | AT_QOS_1, NO_IDENTIFIERS, 0.0)
+        if flight.window <= len(flight.held) or len(message.head) + 2 + len(message.tail) > link.max_packet:
+            others.append(subscription)
+            continue
+        if not link.out:
+            link.turn.add(link)
+        link.out += (message.head, flight.add(delivery).to_bytes(2, "big"), message.tail)  # [MQTT-4.5.0-1]
+        sent += 1
+    circle.metrics.flights += sent
+    return others
 
 
 def _deliver(subscription: Subscription, subscriber: Subscriber, message: Message) -> None:

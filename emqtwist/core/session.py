@@ -141,6 +141,8 @@ class Session(Subscriber):
             return  # a function at a hook has ended the connection
         waiting = link.congested or (self.backlog is not None and self.backlog.holds_qos0())  # QoS 0 must not overtake QoS 0
         self.direct = None if waiting or link.aliases is not None or self.circle.taps else link
+        asked = self.ledger is not None or inflight.watched or self.queued()  # while some are to be sent again there is no room
+        self.flight = None if asked else inflight
         if self.replays and self.room() > 0:
             self.circle.feed(self)
 
@@ -218,6 +220,7 @@ class Session(Subscriber):
             return
         if self.backlog is None:
             self.backlog = Backlog(self.client_id, self.circle, self.ledger)
+        self.flight = None  # nothing overtakes it
         self.backlog.put(delivery, self.expiry_interval > 0)
 
     def _send_waiting(self, link: Link, backlog: Backlog) -> None:
@@ -263,8 +266,7 @@ class Session(Subscriber):
         message, shape = delivery[0] if link.aliases is None else link.aliases.shown(delivery[0]), delivery[1] | self.shape
         if shape != message.shape or message.expires_at != NEVER or delivery[2]:
             message.encode(shape, delivery[2], self.circle.turn.now)
-        head, tail = message.head, message.tail
-        if len(head) + 2 + len(tail) > link.max_packet:  # [MQTT-3.1.2-24]
+        if len(message.head) + 2 + len(message.tail) > link.max_packet:  # [MQTT-3.1.2-24]
             self._drop(message, delivery[3], causes.TOO_LARGE_FOR_CLIENT)  # as if it had been sent [MQTT-3.1.2-25]
             return
         metrics = self.circle.metrics
@@ -277,10 +279,9 @@ class Session(Subscriber):
                 self._tell(MESSAGE_DELIVERED, message)
         else:
             metrics.flights += 1
-            out = link.out
-            if not out:
+            if not link.out:
                 link.turn.add(link)
-            out += (head, packet_id.to_bytes(2, "big"), tail)
+            link.out += (message.head, packet_id.to_bytes(2, "big"), message.tail)
 
     def _repeat(self, link: Link, packet_id: int) -> None:
         """Send again what this identifier stands for; DUP is set [MQTT-3.3.1-1]."""
@@ -328,15 +329,14 @@ class Session(Subscriber):
             self._tell(MESSAGE_DELIVERED, message)
 
     def _write(self, link: Link, message: Message, delivery: Delivery, packet_id: int) -> None:
-        out = link.out
         self.circle.metrics.flights += 1
         if self.ledger is not None and self._waits_for_commit(delivery):
             self.circle.metrics.parts_more -= 2  # it is one
             self.ledger.send(link, message.head + packet_id.to_bytes(2, "big") + message.tail)
         else:
-            if not out:
+            if not link.out:
                 link.turn.add(link)
-            out += (message.head, packet_id.to_bytes(2, "big"), message.tail)
+            link.out += (message.head, packet_id.to_bytes(2, "big"), message.tail)
         if self.inflight.retries:
             self.inflight.note_sent(packet_id, self.circle.turn.now)
 

@@ -1,6 +1,7 @@
 """Who receives, and what it subscribed to."""
 from typing import Final
 
+from emqtwist.core.inflight import Inflight
 from emqtwist.core.link import Link
 from emqtwist.core.message import PUBLISH_BYTE, Message
 from emqtwist.core.retained import Replay
@@ -21,15 +22,16 @@ def granted(message: Message, options: int) -> int:
 class Subscriber:
     """Where messages go: a Session, or a callback of this process. `client_id` is empty for what is no client.
 
-    `direct` is the Link that a QoS 0 message can be put on as it is right away, if there is one; `shape` is MQTT_5_BIT when it
-    belongs to a 5.0 client.
+    `direct` is the Link that a QoS 0 message can be put on as it is right away, if there is one, and where there is `flight`
+    too, one at QoS 1, as far as its window has room. `shape` is MQTT_5_BIT when the link belongs to a 5.0 client.
     """
 
-    __slots__ = ("client_id", "replays", "direct", "shape")
+    __slots__ = ("client_id", "replays", "direct", "flight", "shape")
 
     def __init__(self, client_id: str) -> None:
         self.client_id = client_id
         self.direct: Link | None = None
+        self.flight: Inflight | None = None
         self.shape = 0
         self.replays: dict[bytes, tuple[Replay, Subscription]] = {}  # retained messages still to be handed over, by filter
 

@@ -4,7 +4,7 @@ import pytest
 from emqtwist.core import causes
 from emqtwist.mqtt import constants as c
 from emqtwist.mqtt.packets import Pingreq, Puback, Pubcomp, Publish, Pubrec, Pubrel
-from tests.peers import World, every_version
+from tests.peers import Peer, World, every_version
 from tests.scenes import acknowledged, arrive, bob_subscribed, publish
 
 # The flows.
@@ -189,6 +189,35 @@ def test_as_many_follow_as_one_chunk_acknowledges(version: int) -> None:
     rest = bob.received()
     assert [message.payload for message in (*first, *then)] == [b"0", b"1", b"2", b"3", b"4"]
     assert [packet.payload for packet in rest if isinstance(packet, Publish)] == [b"5", b"6", b"7"]
+
+
+def published_in_one_chunk(bob: Peer, sent: list[Publish], payload: bytes, packet_id: int) -> list[Publish]:
+    """What `bob` gets after the PUBACKs of `sent` and a PUBLISH to itself, behind which there is room for a moment."""
+    bob.send(*[Puback(message.packet_id) for message in sent], Publish(b"a", payload, 1, False, False, packet_id, None))
+    return [packet for packet in bob.received() if isinstance(packet, Publish)]
+
+
+@every_version
+def test_what_a_client_sends_itself_does_not_overtake_what_waits(version: int) -> None:  # G3
+    world = World("mqtt.session.max_inflight = 2")
+    bob = bob_subscribed(world, version)
+    publish(world, b"1", b"2", b"3", b"4", b"5")
+    second = published_in_one_chunk(bob, bob.all(Publish), b"6", 6)
+    third = published_in_one_chunk(bob, second, b"7", 7)
+    bob.acknowledge(*third)
+    assert [message.payload for message in (*second, *third, *bob.all(Publish))] == [b"3", b"4", b"5", b"6", b"7"]
+
+
+@every_version
+def test_what_a_client_sends_itself_does_not_overtake_what_is_sent_again(version: int) -> None:  # G3
+    world = World("mqtt.session.max_inflight = 3")
+    bob = bob_subscribed(world, version)
+    publish(world, b"1", b"2", b"3")
+    bob.drop()
+    world.configure("mqtt.session.max_inflight = 2")
+    bob = arrive(world, version)
+    rest = published_in_one_chunk(bob, bob.all(Publish), b"4", 9)
+    assert [message.payload for message in rest] == [b"3", b"4"]
 
 
 def test_what_waits_goes_to_a_client_that_takes_small_packets_only() -> None:
