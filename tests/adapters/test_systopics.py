@@ -97,7 +97,7 @@ def test_all_metrics_and_stats_are_told_by_name() -> None:
     assert {f"metrics/{name}" for name in ALIASES} <= told.keys()
     assert (told["metrics/packets/connect"], told["metrics/dropped_queue_full"]) == ("1", "0")
     assert (told["stats/clients/count"], told["stats/subscriptions/max"]) == ("1", "1")
-    assert len([name for name in told if name.startswith("stats/")]) == 14
+    assert len([name for name in told if name.startswith("stats/")]) == 16
 
 
 def test_what_hardly_changes_is_retained_and_the_rest_is_not() -> None:
