@@ -22,7 +22,7 @@ JOURNAL_BUGS: Final = [
     Bug("WILL_DUE is not recorded", "core.ledger:Ledger.will_due", "self.journal.add(", "len("),
     Bug("WILL_GONE is not recorded", "core.ledger:Ledger.no_will", "self.record(r.WILL_GONE)", "pass"),
     Bug("LEFT is not recorded", "core.ledger:Ledger.left", "self.journal.add(", "len("),
-    Bug("what fell due while the broker was down waits for a tick", "core.broker:Broker.recover", "self.tick()", "pass"),
+    Bug("what fell due while the broker was down waits for a tick", "core.broker:Broker.recover", "self._tidy()", "pass"),
     Bug("the expiry of a message is not recorded", "core.journal:Journal._with_messages",
         "self.wall(message.expires_at)", "None"),
     Bug("the end of a retained message is not recorded", "core.broker:Broker.retain",
