@@ -150,7 +150,7 @@ class Broker:
             self.circle.lose(message, cause)
         elif self.journal is not None and message.payload:
             self.journal.retain(message, until)
-        elif self.journal is not None and known:
+        elif self.journal is not None and (known or self.journal.barrier()):  # gone here, it may be in the store still
             self.journal.retain_no_more(message.topic)
 
     def retains(self) -> bool:

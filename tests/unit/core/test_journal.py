@@ -84,6 +84,27 @@ def test_retained_messages_follow_a_suback_that_waits() -> None:
     assert held(world, bob) == [Suback, Pingresp, Publish]
 
 
+def test_who_deletes_a_retained_message_again_waits_until_it_is_gone_from_the_store() -> None:
+    world = StoredWorld()
+    alice, bob = world.connect("alice"), world.connect("bob")
+    alice.publish("a", b"kept", retain=True)
+    world.stored = False
+    alice.publish("a", b"", retain=True)
+    bob.publish("a", b"", qos=1, retain=True)
+    assert held(world, bob) == [Puback]
+    world.crash()
+    assert world.store.retained == {}
+
+
+def test_who_deletes_what_is_not_there_does_not_wait_for_a_store_that_has_all() -> None:
+    world = StoredWorld()
+    alice = world.connect("alice")
+    world.stored = False
+    alice.publish("a", b"", qos=1, retain=True)
+    assert [type(packet) for packet in alice.received()] == [Puback]
+    assert world.journal.take() == []
+
+
 @pytest.mark.parametrize(("qos", "answer"), [(1, Puback), (2, Pubrec)])
 def test_the_acknowledgement_of_a_message_for_a_persistent_session_waits(qos: int, answer: type[Packet]) -> None:
     world = StoredWorld()
