@@ -10,6 +10,7 @@ from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IReactorTime
 
 from emqtwist.access.authorizers import Authorizer, Decided, decide
+from emqtwist.access.registered import Registered
 from emqtwist.access.stage import verify
 from emqtwist.config.sections.acl import AclSection
 from emqtwist.core.access import Client
@@ -55,7 +56,7 @@ class Authorization:
         self._clock = clock
         self._now = now
         self._configured: dict[str, Authorizer] = {}
-        self._registered: list[tuple[int, Authorizer]] = []
+        self._registered: Registered[Authorizer] = Registered()
         self.order: list[Authorizer | None] = [None]
 
     # Who is asked.
@@ -75,31 +76,25 @@ class Authorization:
         Higher `seq` come first, of equals the one registered last; what the configuration names has 0 and comes behind these.
         ValueError when it provides no IAuthorizer.
         """
-        if name == RULES or name in self._configured or any(each.name == name for _, each in self._registered):
+        if name == RULES or name in self._configured or any(each.name == name for each in self._registered):
             return False
         verify(authorizer, IAuthorizer)
-        place = len([each for each, _ in self._registered if each > seq])
-        self._registered.insert(place, (seq, self.authorizer(name, authorizer, self.section)))
+        self._registered.add(self.authorizer(name, authorizer, self.section), seq)
         self._arrange()
         return True
 
     def unregister(self, name: str) -> bool:
         """Whether it was there."""
-        found = [entry for entry in self._registered if entry[1].name == name]
-        for entry in found:
-            self._registered.remove(entry)
-            entry[1].close()
+        found = self._registered.remove(name)
         self._arrange()
-        return bool(found)
+        return found
 
     def authorizer(self, name: str, asked: object, section: AclSection) -> Authorizer:
         return Authorizer(name, asked, section, self._clock, self._now, self._alarms)
 
     def _arrange(self) -> None:
         configured = [None if name == RULES else self._configured[name] for name in self.section.order]
-        first = [authorizer for seq, authorizer in self._registered if seq >= 0]
-        last = [authorizer for seq, authorizer in self._registered if seq < 0]
-        self.order = [*first, *configured, *last]
+        self.order = [*self._registered.before(), *configured, *self._registered.behind()]
 
     def over(self, rules: Acl | None, otherwise: bool) -> Acl | None:
         """The rules with this authority over them, if there is anybody else to ask; `otherwise` holds where nobody decides."""
@@ -108,7 +103,7 @@ class Authorization:
         return Acl([] if rules is None else rules.rules, otherwise, self, self.section.cache_ttl)
 
     def close(self) -> None:
-        for authorizer in [*self._configured.values(), *[each for _, each in self._registered]]:
+        for authorizer in [*self._configured.values(), *self._registered]:
             authorizer.close()
 
     # The authority.

@@ -11,6 +11,7 @@ from twisted.internet.interfaces import IReactorTime
 from twisted.logger import Logger
 
 from emqtwist.access.chain import Decision, cannot_tell, decide
+from emqtwist.access.registered import Registered
 from emqtwist.access.results import Key, Results
 from emqtwist.access.stage import Failed, Stage, verify
 from emqtwist.config.sections.auth import AuthSection
@@ -65,7 +66,7 @@ class AccessControl:
         self.wake: Callable[[], None] = nobody
         self._by_key: dict[Key, Question] = {}
         self._stages: dict[str, Stage] = {}
-        self._registered: list[tuple[int, Stage]] = []
+        self._registered: Registered[Stage] = Registered()
         self._orders: Mapping[str, Sequence[str]] = {}
         self._chains: dict[str, list[Stage]] = {}
         self._use(section)
@@ -97,20 +98,15 @@ class AccessControl:
         if any(stage.name == name for stage in self._all()):
             return False
         verify(authenticator)
-        stage = self.stage(name, authenticator)
-        place = len([each for each, _ in self._registered if each > seq])
-        self._registered.insert(place, (seq, stage))
+        self._registered.add(self.stage(name, authenticator), seq)
         self.forget()
         return True
 
     def unregister(self, name: str) -> bool:
         """Whether it was there."""
-        found = [entry for entry in self._registered if entry[1].name == name]
-        for entry in found:
-            self._registered.remove(entry)
-            entry[1].close()
+        found = self._registered.remove(name)
         self.forget()
-        return bool(found)
+        return found
 
     def stage(self, name: str, authenticator: object, section: AuthSection | None = None,
               places: int | None = None) -> Stage:
@@ -121,13 +117,11 @@ class AccessControl:
         chain = self._chains.get(listener)
         if chain is None:
             configured = [self._stages[name] for name in self._orders.get(listener, self.section.order)]
-            first = [stage for seq, stage in self._registered if seq >= 0]
-            last = [stage for seq, stage in self._registered if seq < 0]
-            chain = self._chains[listener] = [*first, *configured, *last]
+            chain = self._chains[listener] = [*self._registered.before(), *configured, *self._registered.behind()]
         return chain
 
     def _all(self) -> list[Stage]:
-        return [*self._stages.values(), *[stage for _, stage in self._registered]]
+        return [*self._stages.values(), *self._registered]
 
     def forget(self) -> None:
         """What was found, and what is about to be, may not hold any more."""

@@ -4,9 +4,9 @@ from typing import Final
 
 from emqtwist.core.delayed import Waiting
 from emqtwist.ctl.context import Context
+from emqtwist.ctl.filters import topic_filter_of
 from emqtwist.ctl.registry import Line, Refused, Registry, Step, Words, pair, plain
-from emqtwist.mqtt.errors import MQTTError
-from emqtwist.mqtt.topics import check_topic_filter, matches
+from emqtwist.mqtt.topics import matches
 
 DIGITS: Final = 18  # of a number; Python reads no text of any length as one
 LINE = ("`Delayed(<number>, topic=<topic>, qos=<n>, retain=<0 or 1>, size=<bytes>, publisher=<id>, left=<seconds>, "
@@ -33,12 +33,7 @@ def _line(context: Context, waiting: Waiting) -> Line:
 
 def _selected(context: Context, words: Words) -> Iterator[Waiting | None]:
     """Those to a topic that a filter selects, all without one, in the order in which they came; None for each step between."""
-    topic_filter = words[0].encode() if words else None
-    if topic_filter is not None:
-        try:
-            check_topic_filter(topic_filter, 0)
-        except MQTTError as error:
-            raise Refused(f"Error: {error.reason}") from None
+    topic_filter = topic_filter_of(words[0]) if words else None
     held = context.broker.delayed.held
     for number in list(held):
         waiting = held.get(number)

@@ -8,10 +8,11 @@ from emqtwist.core.router import is_reserved
 from emqtwist.core.session import Session
 from emqtwist.core.subscriber import Subscriber, Subscription
 from emqtwist.ctl.context import Context
+from emqtwist.ctl.filters import topic_filter_of
 from emqtwist.ctl.registry import Line, Refused, Registry, Step, Words, plain
 from emqtwist.mqtt.constants import OPTION_NO_LOCAL, OPTION_QOS
 from emqtwist.mqtt.errors import MQTTError
-from emqtwist.mqtt.topics import check_topic_filter, check_topic_name, matches
+from emqtwist.mqtt.topics import check_topic_name, matches
 
 IN_PROCESS: Final = "(this process)"
 
@@ -92,12 +93,7 @@ def drop(context: Context, words: Words) -> Iterator[Step]:
 
 
 def drop_topic(context: Context, words: Words) -> Iterator[Step]:
-    topic_filter = words[0].encode()
-    try:
-        check_topic_filter(topic_filter, 0)
-    except MQTTError as error:
-        raise Refused(f"Error: {error.reason}") from None
-    return _drops(context, topic_filter)
+    return _drops(context, topic_filter_of(words[0]))
 
 
 def drop_client(context: Context, words: Words) -> Iterator[Step]:

@@ -2,9 +2,9 @@
 from collections.abc import Iterator
 
 from emqtwist.ctl.context import Context
-from emqtwist.ctl.registry import Line, Refused, Registry, Step, Words, pair, plain
-from emqtwist.mqtt.errors import MQTTError
-from emqtwist.mqtt.topics import check_topic_filter, matches
+from emqtwist.ctl.filters import topic_filter_of
+from emqtwist.ctl.registry import Line, Registry, Step, Words, pair, plain
+from emqtwist.mqtt.topics import matches
 
 
 def info(context: Context, words: Words) -> Iterator[Line]:
@@ -17,12 +17,7 @@ def info(context: Context, words: Words) -> Iterator[Line]:
 
 def _names(context: Context, words: Words) -> Iterator[bytes | None]:
     """The topics in byte order that a filter selects, all without one; None for a step that has brought none."""
-    topic_filter = words[0].encode() if words else None
-    if topic_filter is not None:
-        try:
-            check_topic_filter(topic_filter, 0)
-        except MQTTError as error:
-            raise Refused(f"Error: {error.reason}") from None
+    topic_filter = topic_filter_of(words[0]) if words else None
     topic = context.broker.retained.after(b"")
     while topic is not None:
         yield topic if topic_filter is None or matches(topic_filter, topic) else None

@@ -3,9 +3,8 @@ from collections.abc import Iterator
 from typing import Final
 
 from emqtwist.ctl.context import Context
+from emqtwist.ctl.filters import topic_filter_of
 from emqtwist.ctl.registry import Line, Refused, Registry, Words, pair, plain
-from emqtwist.mqtt.errors import MQTTError
-from emqtwist.mqtt.topics import check_topic_filter
 from emqtwist.services.topicmetrics import MOST, Counts
 
 NAMES: Final = ", ".join(f"`{name}`" for name in Counts().by_name())
@@ -21,11 +20,7 @@ def listed(context: Context, words: Words) -> Iterator[Line]:
 
 
 def add_one(context: Context, words: Words) -> list[Line]:
-    topic_filter, metrics = words[0].encode(), context.service.topic_metrics
-    try:
-        check_topic_filter(topic_filter, 0)
-    except MQTTError as error:
-        raise Refused(f"Error: {error.reason}") from None
+    topic_filter, metrics = topic_filter_of(words[0]), context.service.topic_metrics
     if topic_filter in metrics.counts:
         raise Refused("Error: it is counted already")
     if not metrics.add(topic_filter):
