@@ -51,25 +51,36 @@ class Backlog:
     def put(self, delivery: Delivery, persistent: bool) -> None:
         """Let `delivery` wait, or drop it or older ones as the rules say; every drop is counted."""
         message, queue = delivery[0], self.queue
+        size = message.size
         above = queue.above_high
-        if queue.full(message.topic, message.size):
-            self._forget(queue.drop_expired(self.circle.turn.now), causes.EXPIRED)
-            if self._keeps_old(persistent) and queue.full(message.topic, message.size):
-                self._drop(message, causes.QUEUE_FULL)
-                return
-        if not queue.could_fit(message.topic, message.size):
-            self._drop(message, causes.QUEUE_FULL)
-            self.refill()  # what is in memory can be dropped the next time
+        roomy = queue.is_roomy(size, self.circle.settings.max_packet_size)
+        if not roomy and not self._make_room(message, size, persistent):
             return
-        self._forget(queue.make_room(message.topic, message.size), causes.QUEUE_FULL)
         self.entered += 1
         if self.ledger is None:
             self.qos0 += not delivery[1] & QOS_BITS
             queue.append(delivery)
         else:
-            self._store(self.ledger, delivery)
-        self.note_crowd(message.topic)
-        self._note_level(above)
+            self._store(self.ledger, delivery, size)
+        if not roomy:
+            self.note_crowd(message.topic)
+        if not roomy or queue.above_high != above:
+            self._note_level(above)
+
+    def _make_room(self, message: Message, size: int, persistent: bool) -> bool:
+        """Whether there is room, after the rules have dropped what had to go for it."""
+        topic, queue = message.topic, self.queue
+        if queue.full(topic, size):
+            self._forget(queue.drop_expired(self.circle.turn.now), causes.EXPIRED)
+            if self._keeps_old(persistent) and queue.full(topic, size):
+                self._drop(message, causes.QUEUE_FULL)
+                return False
+        if not queue.could_fit(topic, size):
+            self._drop(message, causes.QUEUE_FULL)
+            self.refill()  # what is in memory can be dropped the next time
+            return False
+        self._forget(queue.make_room(topic, size), causes.QUEUE_FULL)
+        return True
 
     def note_crowd(self, topic: bytes) -> None:
         """Let publishers to `topic` look here before they rely on room."""
@@ -137,18 +148,18 @@ class Backlog:
         self.queue.stored = self.queue.stored_bytes = 0
         self.queue.mark()
 
-    def _store(self, ledger: Ledger, delivery: Delivery) -> None:
+    def _store(self, ledger: Ledger, delivery: Delivery, size: int) -> None:
         message, queue = delivery[0], self.queue
         rank = queue.rank(message.topic)
         row = ledger.enter(rank, message, delivery[1], delivery[2])
-        if self._has_place(ledger, rank, message.size):
+        if self._has_place(ledger, rank, size):
             ledger.keep(rank, row[3])
             self.qos0 += not delivery[1] & QOS_BITS
             queue.append(row)
         else:
             ledger.leave(row[3])
             queue.stored += 1
-            queue.stored_bytes += message.size + OVERHEAD
+            queue.stored_bytes += size + OVERHEAD
             queue.mark()
 
     def _has_place(self, ledger: Ledger, rank: int, size: int) -> bool:

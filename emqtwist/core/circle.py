@@ -9,6 +9,7 @@ from emqtwist.core.mqueue import OVERHEAD
 from emqtwist.core.observer import Observer
 from emqtwist.core.settings import Settings
 from emqtwist.core.subscriber import Subscriber
+from emqtwist.mqtt.constants import MAX_STRING
 
 
 class Circle:
@@ -16,11 +17,11 @@ class Circle:
 
     `drops` are the last messages that were dropped. `crowded` are client ids whose queue is nearly or quite full; `hungry` are
     subscribers that can take retained messages now. While the broker is `overloaded`, or where clients have a rate, it is
-    `gauged` what they send.
+    `gauged` what they send. Where queues are `tight`, a PUBLISH, its topic mounted, may be more than one holds.
     """
 
     __slots__ = ("turn", "metrics", "observer", "settings", "hooks", "taps", "journal", "drops", "crowded", "hungry",
-                 "overloaded", "gauged")
+                 "overloaded", "gauged", "tight")
 
     def __init__(self, settings: Settings, turn: Turn, metrics: Metrics, observer: Observer, hooks: Hooks,
                  journal: Journal | None) -> None:
@@ -40,6 +41,7 @@ class Circle:
         """Go by `settings` from now on."""
         self.settings = settings
         self.gauged = self.overloaded or settings.rated
+        self.tight = 0 < settings.queue.largest < settings.max_packet_size + MAX_STRING + OVERHEAD
 
     def set_overloaded(self, overloaded: bool) -> None:
         self.overloaded = overloaded

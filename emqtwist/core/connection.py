@@ -60,6 +60,7 @@ class Connection(Link):
         settings = broker.settings
         self.broker = broker
         self.decoder = Decoder(settings.max_packet_size, 0, min(settings.max_connect_size, settings.max_packet_size))
+        self.decoder.runs = True
         self.door = door
         self.peer = peer
         self.state = OPENING

@@ -38,7 +38,7 @@ class Inflight:
     def add(self, delivery: Delivery) -> int:
         """A fresh Packet Identifier under which `delivery` is held [MQTT-2.2.1-4]; a row of the store has its own."""
         if delivery[3]:
-            packet_id = identifier_of(delivery[3])
+            packet_id = (delivery[3] - 1) % MAX_PACKET_ID + 1  # as `identifier_of`, for each message
             self.held[packet_id] = delivery
             return packet_id
         packet_id = self._last_id % MAX_PACKET_ID + 1  # [MQTT-2.2.1-4]

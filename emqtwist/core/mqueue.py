@@ -89,6 +89,12 @@ class MQueue:
             return True
         return 0 < self.max_length <= self._length + self.stored and self._crowded(topic)
 
+    def is_roomy(self, size: int, next_size: int) -> bool:
+        """Whether a message and another after it find room, whatever their topics."""
+        if self.max_length and self.max_length <= self._length + self.stored + 1:
+            return False
+        return not self.max_bytes or self.bytes + self.stored_bytes + size + next_size + 2 * OVERHEAD <= self.max_bytes
+
     def put(self, delivery: Delivery) -> list[Delivery]:
         """Append, and return what was dropped for it, oldest first.
 

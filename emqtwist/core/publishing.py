@@ -6,7 +6,7 @@ from emqtwist.core.forwarded import check_forwarded
 from emqtwist.core.hooks import MESSAGE_PUBLISH
 from emqtwist.core.journal import Journal
 from emqtwist.core.message import MQTT_5_BIT, NEVER, PUBLISH_BYTE, Message
-from emqtwist.core.pubsub import refused_by
+from emqtwist.core.pubsub import fan_out, refused_by
 from emqtwist.core.router import DOLLAR, Route, is_reserved
 from emqtwist.core.ruling import opens
 from emqtwist.core.session import Session
@@ -55,11 +55,13 @@ def publish(connection: Connection, session: Session, packet: Publish) -> None:
     if qos == 2 and len(session.received) >= connection.receive_maximum and connection.version == c.MQTT_5_0:
         connection.broker.metrics.qos2_dropped += 1
         raise ReceiveMaximumExceeded(f"more than {connection.receive_maximum} QoS 2 messages unfinished")  # [MQTT-3.3.4-7]
-    try:
-        reason_code = _pass_on(connection, packet)
-    except (NotAuthorized, QuotaExceeded, PayloadFormatInvalid, DelayInvalid) as refusal:
-        refuse(connection, packet, refusal)
-        return
+    reason_code = c.SUCCESS
+    if qos == 2 or packet.retain or packet.properties is not None or not _pass_plain(connection, packet):
+        try:
+            reason_code = _pass_on(connection, packet)
+        except (NotAuthorized, QuotaExceeded, PayloadFormatInvalid, DelayInvalid) as refusal:
+            refuse(connection, packet, refusal)
+            return
     if qos == 1:  # [MQTT-3.3.4-1]
         if reason_code:
             connection.acknowledge(c.PUBACK, packet.packet_id, reason_code)
@@ -77,6 +79,18 @@ def _pass_frame(connection: Connection, packet: Publish, route: Route) -> None:
         shape = PUBLISH_BYTE | MQTT_5_BIT if connection.version == c.MQTT_5_0 else PUBLISH_BYTE
     message = Message(packet.topic_name, packet.payload, 0, False, b"", NEVER, connection.client_id, packet.frame, shape)
     connection.broker.deliver(message, route)
+
+
+def _pass_plain(connection: Connection, packet: Publish) -> bool:
+    """Route a PUBLISH at QoS 1 as `_pass_on` would, where nothing is to be asked about it; whether that is so."""
+    broker, circle = connection.broker, connection.broker.circle
+    route = broker.router.cache.get(packet.topic_name)
+    if not route or packet.qos > broker.plain_qos or circle.crowded or circle.tight:
+        return False
+    if broker.journal is not None and broker.journal.failing:
+        return False
+    fan_out(route, Message(packet.topic_name, packet.payload, packet.qos, False, b"", NEVER, connection.client_id), circle)
+    return True
 
 
 def _route_of_frame(connection: Connection, packet: Publish) -> Route | None:

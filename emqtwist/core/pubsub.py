@@ -14,7 +14,7 @@ def fan_out(route: Route, message: Message, circle: Circle) -> None:
     """Deliver to everybody on the route; a receiver that fails costs itself, not the publisher."""
     retain = message.retain
     plain = not retain and message.expires_at == NEVER
-    if plain and message.qos == 1:
+    if plain and message.qos == 1 and (len(route) > 1 or route[0].subscriber.flight is not None):
         route = _send_at_once(route, message, circle)
     plain = plain and message.qos == 0
     first_byte = for_options = -1  # the first byte of the PUBLISH under these Subscription Options, the last that were met

@@ -11,6 +11,7 @@ from emqtwist.core.publishing import publish
 from emqtwist.core.screening import NOTHING, granted, screen
 from emqtwist.core.session import Session
 from emqtwist.core.subscribing import subscribe, unsubscribe
+from emqtwist.core.window import end_flows
 from emqtwist.mqtt import constants as c
 from emqtwist.mqtt.errors import MQTTError, ProtocolError, QuotaExceeded
 from emqtwist.mqtt.packets import (
@@ -21,9 +22,11 @@ from emqtwist.mqtt.packets import (
     Disconnect,
     Packet,
     Puback,
+    Pubacks,
     Publish,
     Subscribe,
     Unsubscribe,
+    each,
 )
 
 PROGRESS: Final = 1000  # bytes of one read that show life within a large packet, which lets no PINGREQ pass
@@ -44,7 +47,7 @@ def receive(connection: Connection, data: bytes, kept: list[Packet] | None = Non
         packets = connection.decoder.feed(data)
         metrics.bytes_received += len(data)
         if connection.tap is not None:
-            connection.tap.received(connection, packets)
+            connection.tap.received(connection, each(packets))
         if packets or (len(data) >= PROGRESS and connection.state != OPENING):
             connection.last_seen = connection.turn.now
     else:
@@ -53,7 +56,7 @@ def receive(connection: Connection, data: bytes, kept: list[Packet] | None = Non
     screens = connection.broker.screens() or connection.mount != b""
     free = granted(connection) if screens else NOTHING
     metrics.packets_received += len(packets)
-    pubacks = 0
+    pubacks = runs = 0
     try:
         for packet in packets:
             if journal is not None:
@@ -77,6 +80,15 @@ def receive(connection: Connection, data: bytes, kept: list[Packet] | None = Non
             elif type(packet) is Puback:
                 pubacks += 1
                 session.puback(packet.packet_id, packet.reason_code)
+            elif type(packet) is Pubacks:
+                runs += 1
+                done = end_flows(session.inflight, session.ledger, packet.packet_ids)
+                pubacks += done
+                for packet_id in packet.packet_ids[done:]:
+                    if connection.halted:
+                        break  # a function at a hook has ended it
+                    pubacks += 1
+                    session.puback(packet_id, 0)
             else:
                 _serve(connection, session, packet)
         if pubacks and connection.session is not None:
@@ -90,6 +102,7 @@ def receive(connection: Connection, data: bytes, kept: list[Packet] | None = Non
         _leave_out(connection, packets, packet)
         raise
     finally:
+        metrics.packets_received += pubacks - runs if runs else 0
         metrics.pubacks_received += pubacks
 
 

@@ -214,8 +214,8 @@ class Session(Subscriber):
         self.replays.clear()
 
     def _wait(self, delivery: Delivery) -> None:
-        stores_qos0 = self.circle.settings.queue.store_qos0 and (self.ledger is None or self.ledger.keeps_up())
-        if not delivery[1] & QOS_BITS and not stores_qos0:
+        if not delivery[1] & QOS_BITS and not (self.circle.settings.queue.store_qos0
+                                               and (self.ledger is None or self.ledger.keeps_up())):
             self.circle.drop(self.client_id, delivery[0], causes.QOS_0_NOT_STORED)
             return
         if self.backlog is None:

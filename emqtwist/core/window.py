@@ -1,8 +1,10 @@
-"""Fill the window of a session with what waits, where nothing is to be asked about the messages."""
+"""The window of a session, where nothing is to be asked about the messages: many of them at a time."""
 from emqtwist.core.backlog import Backlog
 from emqtwist.core.circle import Circle
 from emqtwist.core.inflight import Inflight
+from emqtwist.core.ledger import Ledger
 from emqtwist.core.link import Link
+from emqtwist.core.message import QOS_1_BITS, QOS_BITS
 from emqtwist.mqtt.constants import MAX_PACKET
 
 
@@ -27,3 +29,20 @@ def send_run(link: Link, backlog: Backlog, inflight: Inflight, shape: int, circl
             if message.shape != delivery[1] | shape:
                 message.encode(delivery[1] | shape, (), circle.turn.now)
             out += (message.head, add(delivery).to_bytes(2, "big"), message.tail)
+
+
+def end_flows(inflight: Inflight, ledger: Ledger | None, packet_ids: list[int]) -> int:
+    """Forget what these PUBACKs are for, as far as no more is to be done; how many of them that was."""
+    if inflight.resend or inflight.watched:
+        return 0
+    held = inflight.held
+    count = 0
+    for packet_id in packet_ids:
+        delivery = held.get(packet_id)
+        if delivery is None or delivery[1] & QOS_BITS != QOS_1_BITS:
+            break
+        del held[packet_id]  # [MQTT-4.3.2-3]
+        if ledger is not None:
+            ledger.done(delivery[3])
+        count += 1
+    return count

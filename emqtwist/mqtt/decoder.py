@@ -12,7 +12,7 @@ from typing import Final
 from emqtwist.mqtt import constants as c
 from emqtwist.mqtt.bodies import PROTOCOLS, decode_body, decode_connect
 from emqtwist.mqtt.errors import MalformedPacket, MQTTError, PacketTooLarge, ProtocolError
-from emqtwist.mqtt.packets import Acknowledgement, AliasedPublish, Packet, Puback, Pubcomp, Publish, Pubrec, Pubrel
+from emqtwist.mqtt.packets import Acknowledgement, AliasedPublish, Packet, Puback, Pubacks, Pubcomp, Publish, Pubrec, Pubrel
 from emqtwist.mqtt.properties import Properties, decode_properties
 from emqtwist.mqtt.wire import decode_binary, decode_byte, decode_variable
 
@@ -22,6 +22,7 @@ SHORT_ACKNOWLEDGEMENTS: Final[dict[int, type[Acknowledgement]]] = {
 }
 # The lower four bits of the first byte, by packet type: table 2-2.
 FLAGS: Final = (0, 0, 0, 0, 0, 0, 2, 0, 2, 0, 2, 0, 0, 0, 0, 0)
+PLAIN_PUBACK: Final = 0x40
 SMALL_CHUNK: Final = 4096
 
 
@@ -30,10 +31,11 @@ class Decoder:
 
     `version` is 0 until a CONNECT tells it, unless it is passed in. `max_packet_size` limits whole packets, fixed
     header included; until the version is known `max_connect_size` does, unless that is 0. `error` is what was wrong
-    with the first broken packet, `buffered` the number of bytes kept of an incomplete one.
+    with the first broken packet, `buffered` the number of bytes kept of an incomplete one. With `runs`, plain PUBACKs that
+    follow each other come as one Pubacks.
     """
 
-    __slots__ = ("max_packet_size", "max_connect_size", "version", "error", "buffered", "_chunks", "_needed", "_stream")
+    __slots__ = ("max_packet_size", "max_connect_size", "version", "error", "buffered", "runs", "_chunks", "_needed", "_stream")
 
     def __init__(self, max_packet_size: int, version: int = 0, max_connect_size: int = 0) -> None:
         self.max_packet_size = max_packet_size
@@ -41,6 +43,7 @@ class Decoder:
         self.version = version
         self.error: MQTTError | None = None
         self.buffered = 0
+        self.runs = False
         self._chunks: list[bytes] = []  # the bytes kept, joined when `_needed` of them are there
         self._needed = 0
         self._stream = 0  # bytes of the stream before the ones kept
@@ -133,7 +136,12 @@ class Decoder:
                     packet_id = data[pos] << 8 | data[pos + 1]
                     if not packet_id:
                         raise ProtocolError("Packet Identifier 0 [MQTT-2.2.1-3]", position=pos)
-                    packets.append(SHORT_ACKNOWLEDGEMENTS[first](packet_id))
+                    if first == PLAIN_PUBACK and stop + 4 <= end and data[stop] == PLAIN_PUBACK and self.runs:
+                        run = [packet_id]
+                        stop = take_run(data, stop, end, run)
+                        packets.append(Pubacks(run))
+                    else:
+                        packets.append(SHORT_ACKNOWLEDGEMENTS[first](packet_id))
                 else:
                     packets.append(self._decode_other(first, data, pos, stop))
                     if not version:  # now it is known, and with it the rules for the rest
@@ -202,3 +210,14 @@ class Decoder:
                         f"{self._stream + position} of the stream)")
         error.__traceback__ = error.__context__ = None
         self.error = error
+
+
+def take_run(data: bytes, pos: int, end: int, packet_ids: list[int]) -> int:
+    """Add the Packet Identifiers of the plain PUBACKs from `pos` on; where they end, or the first that has none."""
+    while pos + 4 <= end and data[pos] == PLAIN_PUBACK and data[pos + 1] == 2:
+        packet_id = data[pos + 2] << 8 | data[pos + 3]
+        if not packet_id:
+            break
+        packet_ids.append(packet_id)
+        pos += 4
+    return pos

@@ -125,6 +125,27 @@ class Puback(Acknowledgement):
     type: ClassVar[int] = c.PUBACK
 
 
+class Pubacks(Packet):
+    """PUBACKs in a row that say no more than their Packet Identifiers, and all is well."""
+
+    __slots__ = ("packet_ids",)
+    type: ClassVar[int] = c.PUBACK
+
+    def __init__(self, packet_ids: list[int]) -> None:
+        self.packet_ids = packet_ids
+
+
+def each(packets: list[Packet]) -> list[Packet]:
+    """The packets, those of runs one by one."""
+    found: list[Packet] = []
+    for packet in packets:
+        if isinstance(packet, Pubacks):
+            found += [Puback(packet_id) for packet_id in packet.packet_ids]
+        else:
+            found.append(packet)
+    return found
+
+
 class Pubrec(Acknowledgement):
     __slots__ = ()
     type: ClassVar[int] = c.PUBREC

@@ -205,3 +205,24 @@ def test_without_a_bound_or_a_high_mark_nothing_is_above(max_length: int, high_w
     queue = queue_of(max_length=max_length, high_watermark=high_watermark)
     put_all(queue, b"t", b"123456789")
     assert not queue.above_high
+
+
+@BOTH
+def test_where_it_is_roomy_neither_a_message_nor_the_next_is_too_much(kind: str) -> None:
+    for length, size in ((4, 0), (0, 5 * OVERHEAD), (4, 10 * OVERHEAD), (0, 0)):
+        queue = queue_of(kind, max_length=length, max_bytes=size)
+        while len(queue) < 10 and queue.is_roomy(9, 99):
+            assert queue.could_fit(b"t", 9)
+            assert not queue.full(b"t", 9)
+            assert queue.put(delivery(b"t", bytes(8))) == []
+            assert not queue.full(b"t", 99)
+        assert len(queue) == (3 if length or size else 10)
+
+
+def test_what_is_in_the_store_only_takes_room_too() -> None:
+    queue = queue_of(max_length=4, max_bytes=5 * OVERHEAD)
+    assert queue.is_roomy(1, 1)
+    queue.stored = 3
+    assert not queue.is_roomy(1, 1)
+    queue.stored, queue.stored_bytes = 1, 3 * OVERHEAD
+    assert not queue.is_roomy(1, 1)

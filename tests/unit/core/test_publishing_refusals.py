@@ -2,6 +2,8 @@
 import pytest
 
 from emqtwist.core import causes
+from emqtwist.core.message import Message
+from emqtwist.core.mqueue import OVERHEAD
 from emqtwist.mqtt import constants as c
 from emqtwist.mqtt.packets import Disconnect, Puback, Pubcomp, Publish, Pubrec, Pubrel
 from tests.peers import World, before_5, every_version
@@ -340,3 +342,31 @@ def test_before_5_it_is_delivered_and_not_retained(version: int) -> None:
     assert bob.payloads() == [bytes(11)]
     assert len(world.broker.retained) == 0
     assert world.drops == {causes.RETAINED_TOO_LARGE: 1}
+
+
+@pytest.mark.parametrize("beyond", [0, 1])
+def test_what_alone_is_more_than_a_queue_holds_is_refused_though_the_way_is_known(beyond: int) -> None:
+    world = World(f"mqtt.mqueue.max_bytes = {OVERHEAD + 1000}")
+    bob = world.connect("bob", session_expiry_interval=1000)
+    bob.subscribe("a", qos=1)
+    alice = world.connect("alice")
+    alice.publish("a", qos=1)
+    bob.acknowledge(bob.one(Publish))
+    bob.drop()
+    assert alice.one(Puback).reason_code == c.SUCCESS
+    alice.publish("a", bytes(999 + beyond), qos=1)
+    assert alice.one(Puback).reason_code == (c.QUOTA_EXCEEDED if beyond else c.SUCCESS)
+    assert len(world.connect("bob", clean_start=False).payloads()) == 1 - beyond
+
+
+@pytest.mark.parametrize("less", [0, 1])
+def test_nobody_is_asked_about_room_where_no_packet_can_be_too_much(less: int) -> None:
+    """A mountpoint is as long as a topic may be, and the packet as large as it may."""
+    most = 70_000
+    bound = OVERHEAD + most + c.MAX_STRING - less
+    world = World(f"mqtt.max_packet_size = {most}", f"mqtt.mqueue.max_bytes = {bound}")
+    assert world.broker.circle.tight == bool(less)
+    message = Message(bytes(c.MAX_STRING), bytes(most))
+    assert world.broker.circle.outgrows(message) == bool(less)
+    world.configure(f"mqtt.mqueue.max_bytes = {bound + 1_000_000}", f"mqtt.max_packet_size = {most}")
+    assert not world.broker.circle.tight

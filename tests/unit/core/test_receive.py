@@ -2,6 +2,7 @@
 import pytest
 
 from emqtwist.core import causes
+from emqtwist.core.message import Message
 from emqtwist.mqtt import constants as c
 from emqtwist.mqtt.encoder import encode
 from emqtwist.mqtt.packets import (
@@ -256,3 +257,89 @@ def test_two_versions_can_talk_to_each_other() -> None:
         peer.send(Publish(b"all", f"from {peer.version}".encode()))
     for peer in peers:
         assert peer.payloads() == [b"from 3", b"from 4", b"from 5"]
+
+
+# Runs of PUBACK.
+
+def owed(world: World, *qos: int) -> tuple[Peer, list[int]]:
+    """A client with messages of these QoS in flight; their Packet Identifiers."""
+    bob = world.connect("bob", receive_maximum=len(qos))
+    bob.subscribe("t", qos=2)
+    alice = world.connect("alice")
+    for number in qos:
+        alice.publish("t", b"x", number)
+    return bob, [publish.packet_id for publish in bob.all(Publish)]
+
+
+def counted(world: World) -> tuple[int, int, int]:
+    counters = world.broker.metrics.counters()
+    return counters["packets_received"], counters["puback_received"], counters["puback_missed"]
+
+
+def rise(world: World, before: tuple[int, int, int]) -> tuple[int, ...]:
+    return tuple(now - then for now, then in zip(counted(world), before, strict=True))
+
+
+def test_a_run_of_pubacks_ends_all_flows_and_makes_room() -> None:
+    world = World()
+    bob, packet_ids = owed(world, 1, 1, 1)
+    world.connect("carol").publish("t", b"later", 1)
+    assert bob.received() == []
+    before = counted(world)
+    bob.send(*[Puback(packet_id) for packet_id in packet_ids], Pingreq())
+    assert [packet.type for packet in bob.received()] == [c.PINGRESP, c.PUBLISH]
+    assert rise(world, before) == (4, 3, 0)
+    assert len(world.session("bob").inflight.held) == 1
+
+
+def test_in_a_run_an_unknown_identifier_costs_nothing_but_itself() -> None:
+    world = World()
+    bob, packet_ids = owed(world, 1, 1, 1)
+    before = counted(world)
+    bob.send(Puback(packet_ids[0]), Puback(999), Puback(packet_ids[1]), Puback(packet_ids[0]), Puback(packet_ids[2]))
+    assert rise(world, before) == (5, 5, 2)
+    assert not world.session("bob").inflight.held
+    assert not bob.closed
+
+
+@pytest.mark.mqtt5("4.13.1-1")
+def test_in_a_run_the_first_for_a_qos_2_message_ends_the_connection() -> None:
+    world = World()
+    bob, packet_ids = owed(world, 1, 2, 1)
+    before = counted(world)
+    bob.send(*[Puback(packet_id) for packet_id in packet_ids])
+    assert ended(bob, c.PROTOCOL_ERROR)
+    assert rise(world, before) == (2, 2, 0)
+
+
+def test_a_function_that_ends_the_connection_in_a_run_is_the_last_to_be_called() -> None:
+    world = World()
+    bob, packet_ids = owed(world, 1, 1, 1)
+    told: list[str] = []
+
+    def acked(client_id: str, user_name: str | None, message: Message) -> None:
+        told.append(client_id)
+        bob.connection.end(causes.NORMAL, "enough")
+
+    world.broker.hooks.add("message.acked", acked)
+    before = counted(world)
+    bob.send(*[Puback(packet_id) for packet_id in packet_ids])
+    assert told == ["bob"]
+    assert bob.closed
+    assert rise(world, before) == (1, 1, 0)
+
+
+def test_what_is_sent_again_after_a_return_is_acknowledged_one_by_one() -> None:
+    world = World()
+    bob = world.connect("bob", clean_start=False, session_expiry_interval=1000)
+    bob.subscribe("t", qos=1)
+    alice = world.connect("alice")
+    for _ in range(3):
+        alice.publish("t", b"x", 1)
+    packet_ids = [publish.packet_id for publish in bob.all(Publish)]
+    bob.drop()
+    again = world.connect("bob", clean_start=False, session_expiry_interval=1000, receive_maximum=1)
+    assert again.one(Publish).packet_id == packet_ids[0]
+    again.send(Puback(packet_ids[0]), Puback(packet_ids[1]))
+    assert [publish.packet_id for publish in again.all(Publish)] == packet_ids[1:]
+    assert list(world.session("bob").inflight.held) == [packet_ids[2]]

@@ -6,7 +6,7 @@ from emqtwist.mqtt import constants as c
 from emqtwist.mqtt.decoder import Decoder
 from emqtwist.mqtt.encoder import encode, publish_head
 from emqtwist.mqtt.errors import PacketTooLarge, ProtocolError
-from emqtwist.mqtt.packets import Connect, Pingreq, Puback, Publish, Subscribe
+from emqtwist.mqtt.packets import Connect, Packet, Pingreq, Puback, Pubacks, Publish, Subscribe, each
 from tests.unit.mqtt.chunking import Chunking
 from tests.unit.mqtt.comparing import fields, properties
 from tests.unit.mqtt.wire_text import raw
@@ -218,3 +218,52 @@ def test_a_publish_that_cannot_be_sent_on_as_it_is_brings_no_frame(packet: Publi
     (received,) = Decoder(c.MAX_PACKET, 5).feed(encode(packet, 5))
     assert isinstance(received, Publish)
     assert received.frame == b""
+
+
+# Runs.
+
+def kinds(packets: list[Packet]) -> list[object]:
+    return [packet.packet_ids if isinstance(packet, Pubacks) else packet.type for packet in packets]
+
+
+@pytest.mark.parametrize(("data", "found"), [
+    ("4002 0001", [c.PUBACK]),
+    ("4002 0001 4002 0203", [[1, 0x203]]),
+    ("4002 0001 4002 0002 c000 4002 0003", [[1, 2], c.PINGREQ, c.PUBACK]),
+    ("4002 0001 4002 0002 4003 000300 4002 0004", [[1, 2], c.PUBACK, c.PUBACK]),
+    ("4002 0001 4003 000300", [[1], c.PUBACK]),
+    ("5002 0001 5002 0002", [c.PUBREC, c.PUBREC]),
+])
+def test_plain_pubacks_that_follow_each_other_are_one(data: str, found: list[object]) -> None:
+    decoder = Decoder(c.MAX_PACKET, 5)
+    assert kinds(decoder.feed(raw(data))) == flat(found)
+    decoder = Decoder(c.MAX_PACKET, 5)
+    decoder.runs = True
+    assert kinds(decoder.feed(raw(data))) == found
+    assert decoder.error is None
+
+
+def flat(found: list[object]) -> list[object]:
+    """As it is without runs."""
+    return [kind for one in found for kind in ([c.PUBACK] * len(one) if isinstance(one, list) else [one])]
+
+
+def test_a_run_ends_before_a_packet_that_is_not_whole() -> None:
+    decoder = Decoder(c.MAX_PACKET, 4)
+    decoder.runs = True
+    assert kinds(decoder.feed(raw("4002 0001 4002 0002 4002 00"))) == [[1, 2]]
+    assert decoder.buffered == 3
+    assert kinds(decoder.feed(raw("03 4002 0004"))) == [[3, 4]]
+
+
+def test_what_comes_before_a_broken_one_of_a_run_is_whole() -> None:
+    decoder = Decoder(c.MAX_PACKET, 4)
+    decoder.runs = True
+    assert kinds(decoder.feed(raw("4002 0001 4002 0002 4002 0000 4002 0003"))) == [[1, 2]]
+    assert isinstance(decoder.error, ProtocolError)
+    assert str(decoder.error).endswith("(byte 2 of the packet, 10 of the stream)")
+
+
+def test_the_packets_of_runs_come_one_by_one_where_they_are_looked_at() -> None:
+    packets = each([Pubacks([1, 2]), Pingreq(), Puback(3)])
+    assert [fields(packet) for packet in packets] == [fields(Puback(1)), fields(Puback(2)), fields(Pingreq()), fields(Puback(3))]
