@@ -78,12 +78,12 @@ class Foundation:
         self.sockets = SocketSet(reactor, self.turns) if batched else None
         self.systopics = SysTopics(self.turns, config.mqtt.broker, config.node.name, now)
         self.decisions = Decisions(now)
-        self.observers.each += [Watermarks(self.broker.alarms), self.systopics, self.decisions]
+        self.observers.add(Watermarks(self.broker.alarms), self.systopics, self.decisions)
         self.topic_metrics = TopicMetrics(self.broker.hooks)
         self.modules = make_modules(config.module, self.broker, self.observers, self.systopics, reactor)
         self.traces = Traces(self.broker, config.trace, Path(config.node.data_dir, "traces").absolute(), self.pool, reactor, now,
                              time.time)
-        self.observers.each.append(Watching(self.traces))
+        self.observers.add(Watching(self.traces))
         self.monitor = self._monitor()
         self.guard = Guard(self.broker)
         self.overload = Overload(config.overload, self.broker, self.turns.begin, now, self._hold)

@@ -51,10 +51,12 @@ class Broker:
 
     __slots__ = ("circle", "turn", "metrics", "stats", "alarms", "hooks", "delayed", "tapper",
                  "observer", "pools", "router", "retained", "wills", "subscriptions", "sessions", "links",
-                 "token", "methods", "gatekeeper", "journal", "plain_qos", "acl", "bans", "users", "arrivals", "logins")
+                 "token", "methods", "gatekeeper", "journal", "plain_qos", "acl", "bans", "users", "arrivals", "logins",
+                 "settings")
 
     def __init__(self, settings: Settings, token: Callable[[], str], turn: Turn, observer: Observer,
                  journal: Journal | None = None) -> None:
+        self.settings = settings
         self.turn = turn
         self.observer = observer
         self.metrics = Metrics(turn)
@@ -84,12 +86,9 @@ class Broker:
         self.logins = Logins()
         self.tapper: Callable[[Link], Tap | None] | None = None
 
-    @property
-    def settings(self) -> Settings:
-        return self.circle.settings
-
     def configure(self, settings: Settings) -> None:
         """Use other settings from now on; what is already open keeps what it was promised, unless clients are to go."""
+        self.settings = settings
         self.circle.configure(settings)
         self._hooks_changed()
         gone = moving.gone(settings)

@@ -24,7 +24,7 @@ def connect(connection: Connection, packet: Connect) -> None:
     connection.version = packet.version
     answer = Properties()
     try:
-        for step in STEPS:
+        for step in STEPS if packet.version == c.MQTT_5_0 else STEPS_BEFORE_5:
             step(connection, packet, answer)
     except MQTTError as error:
         connection.refuse(error)  # [MQTT-3.1.4-2]
@@ -185,6 +185,8 @@ STEPS: Final[list[Callable[[Connection, Connect, Properties], None]]] = [
     _check_method, take_name, terms.take_user_name, _check_identifier, banning.check, _check_access, _check_will,
     _assign_identifier, _set_keep_alive, terms.bound_keep_alive, _announce_limits, _inform,
 ]
+ABOUT_PROPERTIES: Final = (_read_properties, _check_method, _announce_limits, _inform)  # others have none
+STEPS_BEFORE_5: Final = [step for step in STEPS if step not in ABOUT_PROPERTIES]
 
 
 def _open(connection: Connection, packet: Connect, answer: Properties) -> None:

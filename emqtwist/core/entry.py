@@ -14,11 +14,14 @@ from emqtwist.core.session import Session
 from emqtwist.core.sessions import End
 from emqtwist.core.wills import WillMessage
 from emqtwist.mqtt import constants as c
+from emqtwist.mqtt.encoder import encode
 from emqtwist.mqtt.errors import MQTTError, ServerBusy, SessionTakenOver
 from emqtwist.mqtt.packets import Connack, Connect
 from emqtwist.mqtt.properties import Properties, forwarded_properties
 
 DEFECT: Final = "a defect of the broker kept the session from being opened"
+ACCEPTED: Final = {(version, present): encode(Connack(present), version)
+                   for version in (c.MQTT_3_1, c.MQTT_3_1_1) for present in (False, True)}
 NOTHING: Final = Properties()  # stands for absent properties where they are only read
 
 
@@ -144,7 +147,11 @@ class Entry(Job):
         elif self.error is not None:
             connection.refuse(MQTTError(DEFECT, c.SERVER_UNAVAILABLE))
         elif journal is not None and connection.session is not None:
-            connection.wait(journal.wait(_commit(connection, connection.session, journal)), self.stored)
+            group = _commit(connection, connection.session, journal)
+            if group:
+                connection.wait(journal.wait(group), self.stored)
+            else:
+                self.enter(connection)
         else:
             self.enter(connection)
 
@@ -156,8 +163,10 @@ class Entry(Job):
         broker, packet, session = connection.broker, self.packet, connection.session
         if session is None:
             return
-        answer = self.answer if packet.version == c.MQTT_5_0 else None
-        if not connection.send_packet(Connack(self.present, c.SUCCESS, answer)):  # [MQTT-3.1.4-5] [MQTT-3.2.0-1]
+        if packet.version != c.MQTT_5_0:
+            broker.metrics.sent[c.CONNACK] += 1
+            connection.send(ACCEPTED[packet.version, self.present])  # [MQTT-3.1.4-5] [MQTT-3.2.0-1]
+        elif not connection.send_packet(Connack(self.present, c.SUCCESS, self.answer)):  # [MQTT-3.1.4-5] [MQTT-3.2.0-1]
             connection.end_too_small("CONNACK")
             return
         connection.state = OPEN  # [MQTT-3.2.0-2]

@@ -59,17 +59,36 @@ class Observer:
 
 
 class Observers(Observer):
-    """Tells each of `each`, in turn."""
+    """Tells each of `each`, in turn.
+
+    What happens once for each connection is told to those alone who listen: who does not has not overridden it.
+    """
 
     def __init__(self, *each: Observer) -> None:
-        self.each = list(each)
+        self.each: list[Observer] = []
+        self.add(*each)
+
+    def add(self, *observers: Observer) -> None:
+        self.each += observers
+        self._ask()
+
+    def remove(self, observer: Observer) -> None:
+        self.each.remove(observer)
+        self._ask()
+
+    def _ask(self) -> None:
+        """Find out who listens to what."""
+        self._connected = [one for one in self.each if type(one).connected is not Observer.connected]
+        self._disconnected = [one for one in self.each if type(one).disconnected is not Observer.disconnected]
+        self._arrived = [one for one in self.each if type(one).arrived is not Observer.arrived]
+        self._departed = [one for one in self.each if type(one).departed is not Observer.departed]
 
     def connected(self, client_id: str, peer: str, version: int, session_present: bool) -> None:
-        for one in self.each:
+        for one in self._connected:
             one.connected(client_id, peer, version, session_present)
 
     def disconnected(self, client_id: str, peer: str, cause: str, reason: str) -> None:
-        for one in self.each:
+        for one in self._disconnected:
             one.disconnected(client_id, peer, cause, reason)
 
     def refused(self, client_id: str, peer: str, listener: str, cause: str, reason: str) -> None:
@@ -77,11 +96,11 @@ class Observers(Observer):
             one.refused(client_id, peer, listener, cause, reason)
 
     def arrived(self, client_id: str, user_name: str | None, peer: str, version: int, clean_start: bool) -> None:
-        for one in self.each:
+        for one in self._arrived:
             one.arrived(client_id, user_name, peer, version, clean_start)
 
     def departed(self, client_id: str, user_name: str | None, cause: str) -> None:
-        for one in self.each:
+        for one in self._departed:
             one.departed(client_id, user_name, cause)
 
     def alarm_raised(self, alarm: Alarm) -> None:

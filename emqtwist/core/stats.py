@@ -30,8 +30,10 @@ class Stats:
     def arrived(self, sessions: int) -> None:
         """A client more."""
         self.clients += 1
-        self._most[CLIENTS] = max(self._most[CLIENTS], self.clients)
-        self._most[SESSIONS] = max(self._most[SESSIONS], sessions)
+        if self._most[CLIENTS] < self.clients:
+            self._most[CLIENTS] = self.clients
+        if self._most[SESSIONS] < sessions:
+            self._most[SESSIONS] = sessions
 
     def note(self, sessions: int, topics: int, subscriptions: int, retained: int, delayed: int) -> None:
         """This is how it is now. On one node each topic is one route, and each subscription one row for either side."""

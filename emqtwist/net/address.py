@@ -25,8 +25,12 @@ def peer_of(address: IAddress) -> Peer:
     """Who is at the other end of a connection."""
     if isinstance(address, UNIXAddress):
         return Peer(LOCAL, "", True)
-    host = address.host if isinstance(address, (IPv4Address, IPv6Address)) else ""
-    return Peer(describe(address), host, is_loopback(address))
+    return Peer(describe(address), host_of(address), is_loopback(address))
+
+
+def host_of(address: IAddress) -> str:
+    """The host of a peer, without its port; empty where it has none."""
+    return address.host if isinstance(address, (IPv4Address, IPv6Address)) else ""
 
 
 def is_loopback(address: IAddress) -> bool:

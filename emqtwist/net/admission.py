@@ -8,7 +8,7 @@ from twisted.logger import Logger
 from emqtwist.config import AnyListener
 from emqtwist.core.causes import ADDRESS_DENIED, PROXY_DENIED, REFUSALS, TOO_MANY_CONNECTIONS
 from emqtwist.core.metrics import Metrics
-from emqtwist.net.address import peer_of
+from emqtwist.net.address import host_of, peer_of
 from emqtwist.net.sparing import Sparing
 
 Check = Callable[[str], str]  # takes the peer's host; gives a cause of REFUSALS, or "" when it has nothing against it
@@ -35,11 +35,11 @@ class Admission:
 
     def admits(self, address: IAddress) -> bool:
         """Whether who connects from `address` may come in; a refusal is counted and logged."""
-        peer = peer_of(address)
+        host = host_of(address)
         for check in self.checks:
-            cause = check(peer.address)
+            cause = check(host)
             if cause:
-                self.refuse(peer.text, cause)
+                self.refuse(peer_of(address).text, cause)
                 return False
         return True
 

@@ -25,6 +25,7 @@ from emqtwist.net.turns import Turns
 LOOK = 1.0  # seconds after which a client that is held back is looked at again: its rate may have changed
 BREATH = 1.0  # seconds that a publisher is not read while the broker is overloaded
 LINGER = 5.0  # seconds that a closing connection has to take its last bytes
+DONE = connectionDone.getErrorMessage()  # put together once: most connections end so
 
 
 @implementer(IPushProducer)
@@ -154,7 +155,7 @@ class MQTTProtocol(Protocol):
         self.factory.turns.begin()
         self._forgive()
         self.connection.owner = None
-        self.connection.lost(reason.getErrorMessage())
+        self.connection.lost(DONE if reason is connectionDone else reason.getErrorMessage())
         self.factory.gone(self)
 
     def flush(self) -> None:

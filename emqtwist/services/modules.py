@@ -48,7 +48,7 @@ class Module:
 
     def watch(self, observer: Observer) -> None:
         """Have an observer told of what happens."""
-        self._observers.each.append(observer)
+        self._observers.add(observer)
         self._watching.append(observer)
 
     # What happens to it.
@@ -65,7 +65,7 @@ class Module:
             self._hooks.delete(name, function, self.name)
         watching, self._watching = self._watching, []
         for observer in watching:
-            self._observers.each.remove(observer)
+            self._observers.remove(observer)
 
     def configure(self, section: ModuleSection) -> bool:
         """As `take`; what was added is added anew."""

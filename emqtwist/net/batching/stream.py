@@ -12,7 +12,7 @@ from struct import pack
 from typing import Any, cast
 
 from twisted.internet.address import IPv4Address, IPv6Address
-from twisted.internet.error import ConnectionAborted, ConnectionDone, ConnectionLost
+from twisted.internet.error import ConnectionAborted, ConnectionLost
 from twisted.internet.interfaces import (
     IConsumer,
     IHalfCloseableProtocol,
@@ -21,7 +21,7 @@ from twisted.internet.interfaces import (
     IPushProducer,
     ITCPTransport,
 )
-from twisted.internet.protocol import Protocol
+from twisted.internet.protocol import Protocol, connectionDone
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
@@ -101,7 +101,7 @@ class Stream:
     def part(self) -> None:
         """Close for the reason that was given."""
         if self._reason is not None and self.connected:
-            if self._reason.type is ConnectionDone:
+            if self._reason is connectionDone:
                 self._discard()
             self.connectionLost(self._reason)
 
@@ -143,7 +143,7 @@ class Stream:
             self._watch(self._watched & ~READ)
             cast(IHalfCloseableProtocol, self.protocol).readConnectionLost()
         else:
-            self.connectionLost(Failure(ConnectionDone()))
+            self.connectionLost(connectionDone)
 
     def _discard(self) -> None:
         """Throw away what has come: closing a socket with unread bytes is a reset, and costs the peer our last ones."""
@@ -235,7 +235,7 @@ class Stream:
             self.producerPaused = False
             cast(IPushProducer, self.producer).resumeProducing()
         elif self.disconnecting:
-            self._close_soon(Failure(ConnectionDone()))
+            self._close_soon(connectionDone)
         elif self._half_closing:
             self._close_writing()
 
@@ -272,7 +272,7 @@ class Stream:
             return
         self.disconnecting = True
         if self._half_closed or (self._waiting is None and (self.producer is None or self.streamingProducer)):
-            self._close_soon(Failure(ConnectionDone()))
+            self._close_soon(connectionDone)
         else:
             self.pauseProducing()
 
