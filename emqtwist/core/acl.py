@@ -10,7 +10,7 @@ from emqtwist.core.access import Client
 from emqtwist.core.filters import contains, fill, levels_of, overlaps, varies
 from emqtwist.core.message import NEVER
 from emqtwist.core.pending import Pending
-from emqtwist.core.router import DELAYED
+from emqtwist.core.reserved import DELAYED
 from emqtwist.core.settings import Settings
 from emqtwist.core.who import Asker, Who, asker
 from emqtwist.mqtt.constants import IMPLEMENTATION_SPECIFIC_ERROR, NOT_AUTHORIZED, QUOTA_EXCEEDED, UNSPECIFIED_ERROR

@@ -13,7 +13,7 @@ from emqtwist.core.circle import Circle
 from emqtwist.core.deadlines import Deadlines
 from emqtwist.core.message import Message
 from emqtwist.core.mqueue import OVERHEAD
-from emqtwist.core.router import DELAYED
+from emqtwist.core.reserved import DELAYED
 from emqtwist.mqtt.errors import QuotaExceeded, TopicNameInvalid
 from emqtwist.mqtt.topics import check_topic_name
 

@@ -7,7 +7,8 @@ from emqtwist.core.hooks import MESSAGE_PUBLISH
 from emqtwist.core.journal import Journal
 from emqtwist.core.message import MQTT_5_BIT, NEVER, PUBLISH_BYTE, Message
 from emqtwist.core.pubsub import fan_out, refused_by
-from emqtwist.core.router import DOLLAR, Route, is_reserved
+from emqtwist.core.reserved import DOLLAR, is_reserved
+from emqtwist.core.router import Route
 from emqtwist.core.ruling import opens
 from emqtwist.core.session import Session
 from emqtwist.mqtt import constants as c

@@ -8,6 +8,7 @@ subscriber of a filter stands in the table by itself: a dictionary each would co
 """
 from typing import Final
 
+from emqtwist.core.reserved import DELAYED, DOLLAR, is_reserved
 from emqtwist.core.shapes import Held, Shapes, matching
 from emqtwist.core.subscriber import Overlap, Subscriber, Subscription
 from emqtwist.core.trie import Trie
@@ -15,15 +16,8 @@ from emqtwist.mqtt.topics import is_wildcard
 
 Route = list[Subscription]
 
-RESERVED: Final = (b"$SYS/", b"$share/", b"$queue/")  # clients may not publish there
-DELAYED: Final = b"$delayed/"  # what is published below it may be for later (core/delayed.py), so it is never remembered
-DOLLAR: Final = 0x24
 PATIENCE: Final = 4  # see new_route
 REMEMBERED: Final = 256  # bytes of the longest Topic Name in the cache: what clients make up may not fill the memory
-
-
-def is_reserved(topic: bytes) -> bool:
-    return topic.startswith(RESERVED)
 
 
 class Router:

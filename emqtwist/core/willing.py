@@ -9,7 +9,7 @@ from emqtwist.core.chain import ask
 from emqtwist.core.connection import Connection
 from emqtwist.core.hooks import CLIENT_AUTHORIZE, PUBLISH, Folded
 from emqtwist.core.link import Link
-from emqtwist.core.router import is_reserved
+from emqtwist.core.reserved import is_reserved
 from emqtwist.core.ruling import claimed
 from emqtwist.mqtt.constants import MQTT_5_0, SERVER_UNAVAILABLE
 from emqtwist.mqtt.errors import MQTTError, NotAuthorized

@@ -3,7 +3,7 @@ from emqtwist.core.access import Client
 from emqtwist.core.acl import PUBLISH, Acl, Rule
 from emqtwist.core.deadlines import Deadlines
 from emqtwist.core.message import NEVER, Message
-from emqtwist.core.router import is_reserved
+from emqtwist.core.reserved import is_reserved
 from emqtwist.core.who import asker
 
 

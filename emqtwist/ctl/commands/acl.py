@@ -10,7 +10,7 @@ from emqtwist.core.access import Client
 from emqtwist.core.acl import DECIDES, OTHER_TOPIC, PASSES, PUBLISH, SUBSCRIBE, Acl, Rule
 from emqtwist.core.door import Door, Peer
 from emqtwist.core.prefixes import check_filter
-from emqtwist.core.router import is_reserved
+from emqtwist.core.reserved import is_reserved
 from emqtwist.core.who import asker
 from emqtwist.ctl.commands.clients import connection_of
 from emqtwist.ctl.context import Context

@@ -4,7 +4,7 @@ from typing import Final
 
 from emqtwist.core.causes import DROPS
 from emqtwist.core.group import Group
-from emqtwist.core.router import is_reserved
+from emqtwist.core.reserved import is_reserved
 from emqtwist.core.session import Session
 from emqtwist.core.subscriber import Subscriber, Subscription
 from emqtwist.ctl.context import Context

@@ -1,7 +1,8 @@
 """The router by itself: tables, routes, the cache, and what a change makes it forget."""
 import pytest
 
-from emqtwist.core.router import PATIENCE, REMEMBERED, Router, is_reserved
+from emqtwist.core.reserved import is_reserved
+from emqtwist.core.router import PATIENCE, REMEMBERED, Router
 from emqtwist.core.subscriber import Subscriber, Subscription
 
 ALICE, BOB, CAROL = Subscriber("alice"), Subscriber("bob"), Subscriber("carol")
