@@ -83,7 +83,7 @@ class Journal:
             self._last_message += 1
             number = message.number = self._last_message
             self._messages[number] = message
-            self._size += message.size
+            self._size += len(message.topic) + len(message.payload) + len(message.properties)  # `size`, without its call
         records = self._records
         self._rows[session, seq] = len(records)
         if self.count == self._taken:  # as `add`, for each message

@@ -45,7 +45,7 @@ def _send_at_once(route: Route, message: Message, circle: Circle) -> Route:
     """Put a message of QoS 1 on the links of those about whom nothing is to be asked; the others, who get it by `deliver`."""
     others: Route = []
     sent = 0
-    delivery = message, AT_QOS_1, NO_IDENTIFIERS, 0  # the same for all but the Packet Identifier
+    delivery = message, AT_QOS_1, NO_IDENTIFIERS, 0  # the same for all but the Packet Identifier, where no store has it
     first_byte = for_options = -1
     for subscription in route:
         subscriber, options = subscription.subscriber, subscription.options
@@ -60,9 +60,17 @@ def _send_at_once(route: Route, message: Message, circle: Circle) -> Route:
         if flight.window <= len(flight.held) or len(message.head) + 2 + len(message.tail) > link.max_packet:
             others.append(subscription)
             continue
+        ledger = subscriber.ledger
+        if ledger is None:
+            packet_id = flight.add(delivery)
+        elif flight.taken(ledger.next_seq):
+            others.append(subscription)
+            continue
+        else:
+            packet_id = flight.add(ledger.enter(ledger.front, message, AT_QOS_1, NO_IDENTIFIERS))
         if not link.out:
             link.turn.add(link)
-        link.out += (message.head, flight.add(delivery).to_bytes(2, "big"), message.tail)  # [MQTT-4.5.0-1]
+        link.out += (message.head, packet_id.to_bytes(2, "big"), message.tail)  # [MQTT-4.5.0-1]
         sent += 1
     circle.metrics.flights += sent
     return others

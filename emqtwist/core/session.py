@@ -11,7 +11,7 @@ from emqtwist.core.backlog import Backlog
 from emqtwist.core.circle import Circle
 from emqtwist.core.hooks import MESSAGE_ACKED, MESSAGE_DELIVERED
 from emqtwist.core.inflight import Inflight
-from emqtwist.core.ledger import Ledger, Row
+from emqtwist.core.ledger import Row
 from emqtwist.core.link import Link
 from emqtwist.core.message import DUP_BIT, MQTT_5_BIT, NEVER, QOS_1_BITS, QOS_2_BITS, QOS_BITS, Delivery, Message
 from emqtwist.core.records import COMPLETED, RECEIVED
@@ -28,11 +28,11 @@ class Session(Subscriber):
     """State of one client; `link` is its connection, None while it is away.
 
     `expiry_interval` is in seconds, 0 when the session ends with its connection. `opener` is the connection that has it, or
-    has asked for it. `ledger` is there when a store keeps the session. `created_at` is when it began, or came from the store.
+    has asked for it. `created_at` is when it began, or came from the store.
     """
 
     __slots__ = ("circle", "user_name", "link", "opener", "expiry_interval", "subscriptions", "inflight", "backlog", "received",
-                 "ledger", "created_at")
+                 "created_at")
 
     def __init__(self, client_id: str, circle: Circle) -> None:
         super().__init__(client_id)
@@ -40,7 +40,6 @@ class Session(Subscriber):
         self.user_name: str | None = None  # of the client that had it last
         self.link: Link | None = None
         self.opener: Link | None = None
-        self.ledger: Ledger | None = None
         self.expiry_interval = 0.0
         self.created_at = circle.turn.now
         self.subscriptions: dict[bytes, Subscription] = {}
@@ -141,7 +140,7 @@ class Session(Subscriber):
             return  # a function at a hook has ended the connection
         waiting = link.congested or (self.backlog is not None and self.backlog.holds_qos0())  # QoS 0 must not overtake QoS 0
         self.direct = None if waiting or link.aliases is not None or self.circle.taps else link
-        asked = self.ledger is not None or inflight.watched or self.queued()  # while some are to be sent again there is no room
+        asked = inflight.watched or self.queued()  # while some are to be sent again there is no room
         self.flight = None if asked else inflight
         if self.replays and self.room() > 0:
             self.circle.feed(self)

@@ -2,6 +2,7 @@
 from typing import Final
 
 from emqtwist.core.inflight import Inflight
+from emqtwist.core.ledger import Ledger
 from emqtwist.core.link import Link
 from emqtwist.core.message import PUBLISH_BYTE, Message
 from emqtwist.core.retained import Replay
@@ -23,15 +24,17 @@ class Subscriber:
     """Where messages go: a Session, or a callback of this process. `client_id` is empty for what is no client.
 
     `direct` is the Link that a QoS 0 message can be put on as it is right away, if there is one, and where there is `flight`
-    too, one at QoS 1, as far as its window has room. `shape` is MQTT_5_BIT when the link belongs to a 5.0 client.
+    too, one at QoS 1, as far as its window has room. `shape` is MQTT_5_BIT when the link belongs to a 5.0 client. `ledger` is
+    there when a store keeps what is taken here.
     """
 
-    __slots__ = ("client_id", "replays", "direct", "flight", "shape")
+    __slots__ = ("client_id", "replays", "direct", "flight", "shape", "ledger")
 
     def __init__(self, client_id: str) -> None:
         self.client_id = client_id
         self.direct: Link | None = None
         self.flight: Inflight | None = None
+        self.ledger: Ledger | None = None
         self.shape = 0
         self.replays: dict[bytes, tuple[Replay, Subscription]] = {}  # retained messages still to be handed over, by filter
 
