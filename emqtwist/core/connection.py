@@ -16,7 +16,6 @@ from emqtwist.core.session import Session
 from emqtwist.core.tap import Tap
 from emqtwist.core.wills import WillMessage
 from emqtwist.mqtt import constants as c
-from emqtwist.mqtt.constants import PUBACK
 from emqtwist.mqtt.decoder import Decoder
 from emqtwist.mqtt.encoder import RETURN_CODES, encode_within
 from emqtwist.mqtt.errors import KeepAliveTimeout, MQTTError, NotAuthorized
@@ -120,8 +119,7 @@ class Connection(Link):
     def acknowledge(self, packet_type: int, packet_id: int, reason_code: int = 0, reason: str = "") -> None:
         """Send PUBACK, PUBREC, PUBREL or PUBCOMP; the reason only to those who can take one and asked [MQTT-3.1.2-29]."""
         if not reason_code or self.version != c.MQTT_5_0:
-            self.broker.metrics.sent[packet_type] += 1
-            self.promise(SHORT[packet_type] + packet_id.to_bytes(2, "big"))  # [MQTT-2.2.1-5]
+            self.answer(packet_type, packet_id)
         else:
             properties = None
             if reason and self.problem_information:  # [MQTT-3.1.2-29]
@@ -131,11 +129,11 @@ class Connection(Link):
             if not sent and packet_type == c.PUBACK:
                 self.broker.metrics.qos1_unanswered += 1
 
-    def puback(self, packet_id: int) -> None:
-        """`acknowledge` for most of the messages at QoS 1: they are in good order."""
+    def answer(self, packet_type: int, packet_id: int) -> None:
+        """`acknowledge` where all is in good order, as for most messages."""
         journal, held = self.broker.journal, self.held
-        self.broker.metrics.sent[PUBACK] += 1
-        data = b"\x40\x02" + packet_id.to_bytes(2, "big")  # [MQTT-2.2.1-5]
+        self.broker.metrics.sent[packet_type] += 1
+        data = SHORT[packet_type] + packet_id.to_bytes(2, "big")  # [MQTT-2.2.1-5]
         if held and journal is not None and held[-1][0] == journal.group:  # as `promise` would
             self.turn.parts_sent += 1
             held[-1][1].append(data)

@@ -57,7 +57,7 @@ def publish(connection: Connection, session: Session, packet: Publish) -> None:
         connection.broker.metrics.qos2_dropped += 1
         raise ReceiveMaximumExceeded(f"more than {connection.receive_maximum} QoS 2 messages unfinished")  # [MQTT-3.3.4-7]
     reason_code = c.SUCCESS
-    if qos == 2 or packet.retain or packet.properties is not None or not _pass_plain(connection, packet):
+    if packet.retain or packet.properties is not None or not _pass_plain(connection, packet):
         try:
             reason_code = _pass_on(connection, packet)
         except (NotAuthorized, QuotaExceeded, PayloadFormatInvalid, DelayInvalid) as refusal:
@@ -67,7 +67,7 @@ def publish(connection: Connection, session: Session, packet: Publish) -> None:
         if reason_code:
             connection.acknowledge(c.PUBACK, packet.packet_id, reason_code)
         else:
-            connection.puback(packet.packet_id)  # [MQTT-3.3.4-1] [MQTT-4.3.2-4] [MQTT-4.3.2-5] [MQTT-4.6.0-2]
+            connection.answer(c.PUBACK, packet.packet_id)  # [MQTT-3.3.4-1] [MQTT-4.3.2-4] [MQTT-4.3.2-5] [MQTT-4.6.0-2]
     elif qos == 2:
         session.receive(packet.packet_id)  # [MQTT-4.3.3-10]
         connection.acknowledge(c.PUBREC, packet.packet_id, reason_code)  # [MQTT-3.3.4-1] [MQTT-4.3.3-8] [MQTT-4.6.0-3]
@@ -83,7 +83,7 @@ def _pass_frame(connection: Connection, packet: Publish, route: Route) -> None:
 
 
 def _pass_plain(connection: Connection, packet: Publish) -> bool:
-    """Route a PUBLISH at QoS 1 as `_pass_on` would, where nothing is to be asked about it; whether that is so."""
+    """Route a PUBLISH as `_pass_on` would, where nothing is to be asked about it; whether that is so."""
     broker, circle = connection.broker, connection.broker.circle
     route = broker.router.cache.get(packet.topic_name)
     if not route or packet.qos > broker.plain_qos or circle.crowded or circle.tight:
@@ -233,7 +233,7 @@ def pubrec(connection: Connection, session: Session, packet: Acknowledgement) ->
 def pubrel(connection: Connection, session: Session, packet: Acknowledgement) -> None:
     if packet.packet_id in session.received:
         session.complete(packet.packet_id)  # [MQTT-4.3.3-12]
-        connection.acknowledge(c.PUBCOMP, packet.packet_id)  # [MQTT-4.3.3-11] [MQTT-4.3.3-13]
+        connection.answer(c.PUBCOMP, packet.packet_id)  # [MQTT-4.3.3-11] [MQTT-4.3.3-13]
     else:
         connection.since = -1  # that it was completed may not be stored yet
         connection.broker.metrics.missed[c.PUBREL] += 1

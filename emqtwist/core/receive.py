@@ -1,6 +1,6 @@
 """Bytes in: every packet of a chunk to the function that serves it."""
 from collections.abc import Callable
-from typing import Final, cast
+from typing import Any, Final, cast
 
 from emqtwist.core import causes, publishing
 from emqtwist.core.authenticating import authenticate_again, authenticate_first
@@ -15,7 +15,6 @@ from emqtwist.core.window import end_flows
 from emqtwist.mqtt import constants as c
 from emqtwist.mqtt.errors import MQTTError, ProtocolError, QuotaExceeded
 from emqtwist.mqtt.packets import (
-    Acknowledgement,
     AliasedPublish,
     Auth,
     Connect,
@@ -24,8 +23,6 @@ from emqtwist.mqtt.packets import (
     Puback,
     Pubacks,
     Publish,
-    Subscribe,
-    Unsubscribe,
     each,
 )
 
@@ -180,33 +177,12 @@ def _connect_again(connection: Connection, session: Session, packet: Packet) -> 
     raise ProtocolError("a second CONNECT on one connection")  # [MQTT-3.1.0-2]
 
 
-def _subscribe(connection: Connection, session: Session, packet: Packet) -> None:
-    subscribe(connection, session, cast(Subscribe, packet))
-
-
-def _unsubscribe(connection: Connection, session: Session, packet: Packet) -> None:
-    unsubscribe(connection, session, cast(Unsubscribe, packet))
-
-
-def _pubrec(connection: Connection, session: Session, packet: Packet) -> None:
-    publishing.pubrec(connection, session, cast(Acknowledgement, packet))
-
-
-def _pubrel(connection: Connection, session: Session, packet: Packet) -> None:
-    publishing.pubrel(connection, session, cast(Acknowledgement, packet))
-
-
-def _pubcomp(connection: Connection, session: Session, packet: Packet) -> None:
-    publishing.pubcomp(connection, session, cast(Acknowledgement, packet))
-
-
 def _pingreq(connection: Connection, session: Session, packet: Packet) -> None:
     connection.broker.metrics.sent[c.PINGRESP] += 1
     connection.send(PINGRESP)  # [MQTT-3.12.4-1]
 
 
-def _disconnect(connection: Connection, session: Session, packet: Packet) -> None:
-    disconnect = cast(Disconnect, packet)
+def _disconnect(connection: Connection, session: Session, disconnect: Disconnect) -> None:
     if disconnect.properties is not None and disconnect.properties.session_expiry_interval is not None:
         _change_expiry(connection, session, disconnect.properties.session_expiry_interval)
     if disconnect.reason_code == c.SUCCESS:
@@ -217,8 +193,8 @@ def _disconnect(connection: Connection, session: Session, packet: Packet) -> Non
         connection.end(causes.DISCONNECT_WITH_WILL, f"the client disconnected: {name}")
 
 
-def _auth(connection: Connection, session: Session, packet: Packet) -> None:
-    authenticate_again(connection, cast(Auth, packet))
+def _auth(connection: Connection, session: Session, packet: Auth) -> None:
+    authenticate_again(connection, packet)
 
 
 def _change_expiry(connection: Connection, session: Session, interval: int) -> None:
@@ -228,7 +204,8 @@ def _change_expiry(connection: Connection, session: Session, interval: int) -> N
     session.expiry_interval = min(wanted, connection.broker.settings.max_session_expiry)
 
 
-SERVERS: Final[dict[int, Callable[[Connection, Session, Packet], None]]] = {
-    c.CONNECT: _connect_again, c.SUBSCRIBE: _subscribe, c.UNSUBSCRIBE: _unsubscribe, c.PUBREC: _pubrec,
-    c.PUBREL: _pubrel, c.PUBCOMP: _pubcomp, c.PINGREQ: _pingreq, c.DISCONNECT: _disconnect, c.AUTH: _auth,
+# Each takes the class of its own packet type.
+SERVERS: Final[dict[int, Callable[[Connection, Session, Any], None]]] = {
+    c.CONNECT: _connect_again, c.SUBSCRIBE: subscribe, c.UNSUBSCRIBE: unsubscribe, c.PUBREC: publishing.pubrec,
+    c.PUBREL: publishing.pubrel, c.PUBCOMP: publishing.pubcomp, c.PINGREQ: _pingreq, c.DISCONNECT: _disconnect, c.AUTH: _auth,
 }
