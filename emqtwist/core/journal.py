@@ -98,13 +98,34 @@ class Journal:
         at = self._rows.pop((session, seq), -1) if self._rows else -1
         if at >= 0:
             self._records[at] = NOTHING
-            return
-        last = self._records[-1] if self._records else NOTHING
-        if last is not NOTHING and last[0] == r.DONE and last[4] == seq - 1 and last[1] == session and last[2] == rank:
-            self.count += 1
-            self._records[-1] = (r.DONE, session, rank, last[3], seq)
         else:
-            self.add((r.DONE, session, rank, seq, seq))
+            self._end_rows(session, rank, seq, seq)
+
+    def done_together(self, session: int, seqs: list[int]) -> None:
+        """As `done` for each of these, of rank 0, which mostly follow each other."""
+        self.settled += len(seqs)
+        rows = self._rows
+        first = last = 0  # of those that follow each other
+        for seq in seqs:
+            at = rows.pop((session, seq), -1) if rows else -1
+            if at >= 0:
+                self._records[at] = NOTHING
+            elif last and seq == last + 1:
+                last = seq
+            else:
+                if last:
+                    self._end_rows(session, 0, first, last)
+                first = last = seq
+        if last:
+            self._end_rows(session, 0, first, last)
+
+    def _end_rows(self, session: int, rank: int, first: int, last: int) -> None:
+        before = self._records[-1] if self._records else NOTHING
+        if before is not NOTHING and before[0] == r.DONE and before[4] == first - 1 and before[1:3] == (session, rank):
+            self.count += 1
+            self._records[-1] = (r.DONE, session, rank, before[3], last)
+        else:
+            self.add((r.DONE, session, rank, first, last))
 
     def mark(self, kind: int, session: int, rank: int, seq: int) -> None:
         """SENT or RELEASED: the row has to be there."""

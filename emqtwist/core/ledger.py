@@ -129,6 +129,14 @@ class Ledger:
             self.begun.discard(seq)
         self.journal.done(self.number, self._ranks.pop(seq, 0) if self._ranks else 0, seq)
 
+    def done_together(self, seqs: list[int]) -> None:
+        """As `done` for each."""
+        if self._ranks or self.repeated or self.begun:
+            for seq in seqs:
+                self.done(seq)
+        else:
+            self.journal.done_together(self.number, seqs)
+
     # Sending.
 
     def keeps_up(self) -> bool:

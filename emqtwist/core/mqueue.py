@@ -9,7 +9,6 @@ from collections.abc import Callable
 from heapq import heapify, heappop, heappush
 from typing import Final
 
-from emqtwist.core.inflight import identifier_of
 from emqtwist.core.message import NEVER, QOS_1_BITS, QOS_BITS, Delivery, Message
 from emqtwist.mqtt.constants import MAX_PACKET_ID
 
@@ -168,7 +167,7 @@ class MQueue:
             if message is not GONE:
                 if len(run) >= most or first_byte & QOS_BITS != QOS_1_BITS or identifiers or message.expires_at != NEVER:
                     break
-                if row and (row >= round_ends or identifier_of(row) in in_use):
+                if row and (row >= round_ends or (row - 1) % MAX_PACKET_ID + 1 in in_use):  # as `identifier_of`
                     break
                 run.append(delivery)
                 size += place.size

@@ -36,13 +36,13 @@ def end_flows(inflight: Inflight, ledger: Ledger | None, packet_ids: list[int]) 
     if inflight.resend or inflight.watched:
         return 0
     held = inflight.held
-    count = 0
+    rows: list[int] = []
     for packet_id in packet_ids:
         delivery = held.get(packet_id)
         if delivery is None or delivery[1] & QOS_BITS != QOS_1_BITS:
             break
         del held[packet_id]  # [MQTT-4.3.2-3]
-        if ledger is not None:
-            ledger.done(delivery[3])
-        count += 1
-    return count
+        rows.append(delivery[3])
+    if ledger is not None and rows:
+        ledger.done_together(rows)
+    return len(rows)

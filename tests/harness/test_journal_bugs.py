@@ -13,7 +13,7 @@ JOURNAL_BUGS: Final = [
     Bug("the identifier is not that of the row", "core.inflight:Inflight.add", "if delivery[3]:", "if False:"),
     Bug("RECEIVED is not recorded", "core.session:Session.receive", "if self.ledger is not None:", "if False:"),
     Bug("DONE is not recorded", "core.session:Session.puback", "self.ledger.done(held[3])", "pass"),
-    Bug("DONE is not recorded for a run", "core.window:end_flows", "ledger.done(delivery[3])", "pass"),
+    Bug("DONE is not recorded for a run", "core.window:end_flows", "ledger.done_together(rows)", "pass"),
     Bug("the end of a QoS 2 flow is not recorded", "core.session:Session.forget", "self.ledger.complete(packet_id)", "pass"),
     Bug("a message is not stored again in a later group", "core.journal:Journal.queue",
         "if number not in self._messages:", "if not number:"),

@@ -1,5 +1,9 @@
 """Queues longer than their share of memory: what is behind it is in the store only, and comes back in pages."""
+import pytest
+
 from emqtwist.core import records as r
+from emqtwist.core.journal import Journal
+from emqtwist.core.message import Message
 from emqtwist.mqtt import constants as c
 from emqtwist.mqtt.packets import Connack, Connect, Puback, Publish
 from tests.peers import Peer, World, properties
@@ -254,3 +258,25 @@ def test_a_page_waits_for_the_last_group_that_brought_a_row_for_it() -> None:
     assert [fetch.group for fetch in world.journal.wanted] == [last]
     assert world.journal.has(last)
     assert not world.journal.has(world.journal.group)
+
+
+@pytest.mark.parametrize(("seqs", "ranges"), [
+    ([1, 2, 3], [(1, 3)]), ([2, 3, 5, 6, 9], [(2, 3), (5, 6), (9, 9)]), ([3, 1, 2], [(3, 3), (1, 2)]), ([7], [(7, 7)]), ([], []),
+])
+def test_rows_that_end_together_are_as_few_records_as_can_be(seqs: list[int], ranges: list[tuple[int, int]]) -> None:
+    together, apart = Journal(), Journal()
+    together.done_together(4, seqs)
+    for seq in seqs:
+        apart.done(4, 0, seq)
+    assert together.take() == apart.take() == [(r.DONE, 4, 0, first, last) for first, last in ranges]
+    assert (together.settled, apart.settled) == (0, 0)
+
+
+def test_rows_that_came_in_this_group_go_with_what_ends_together() -> None:
+    journal = Journal()
+    for seq in (5, 6, 8):
+        journal.queue(4, 0, seq, Message(b"t", b"x", 1), 0x32, ())
+    journal.done_together(4, [3, 4, 5, 6, 7, 8])
+    assert journal.settled == 6
+    assert journal.unsettled() == 0
+    assert journal.take() == [(r.DONE, 4, 0, 3, 4), (r.DONE, 4, 0, 7, 7)]
