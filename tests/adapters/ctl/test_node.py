@@ -215,6 +215,18 @@ def test_alarms_are_listed_until_they_are_cleared_and_remembered() -> None:
     assert refusal(desk, "alarms", "clear", "fire") == "Not Found."
 
 
+def test_a_moment_is_told_as_the_same_each_time_unless_the_wall_clock_is_set() -> None:
+    desk = Desk()
+    desk.client("x")
+    walls = [5000.999, 5001.001, 5000.3, 8600.999]
+    desk.control.factory.context.wall = lambda: walls[0]
+    told = []
+    while walls:
+        told.append(json.loads(desk.ask("clients", "show", "x", form="json"))[0]["connected_at"])
+        walls.pop(0)
+    assert told == [5000, 5000, 5000, 8600]
+
+
 # Plug-ins.
 
 def test_plugins_are_loaded_and_unloaded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, logged_failures: list[Failure]) -> None:
