@@ -12,7 +12,8 @@ import pytest
 from emqtwist.core.alarm import ERROR
 from emqtwist.core.users import User
 from emqtwist.ctl.commands import all_commands
-from emqtwist.mqtt.packets import Publish, Subscribe
+from emqtwist.mqtt import constants as c
+from emqtwist.mqtt.packets import Publish, Subscribe, Unsubscribe
 from tests.adapters.ctl import of_broker, of_clients, of_messages
 from tests.answers import Row, Scene
 from tests.desks import Desk
@@ -149,3 +150,34 @@ def test_what_the_broker_publishes_of_itself_are_the_same_numbers() -> None:
         assert {name.removeprefix(begin): int(text) for name, text in told.items() if name.startswith(begin)} == {
             row["key"]: row["value"] for row in rows}
     assert told[f"{root}uptime"] == "1 seconds" == json.loads(desk.ask("broker", form="json"))[2]["value"]
+
+
+def test_the_gauges_are_as_many_as_the_lists_have_rows() -> None:
+    """Through all that makes rows come and go."""
+    desk = Desk("module.delayed.enable = on", "mqtt.broker.sys_interval = 1s")
+    lists = {"clients": "clients list", "sessions": "sessions list", "topics": "topics list", "routes": "routes list",
+             "subscriptions": "subscriptions list", "retained": "retainer topics", "delayed": "delayed list"}
+
+    def counts() -> dict[str, int]:
+        gauges = {row["key"]: row["value"] for row in json.loads(desk.ask("stats", form="json"))}
+        found = {name: len(json.loads(desk.ask(*command.split(), form="json"))) for name, command in lists.items()}
+        assert found == {name: gauges[f"{name}/count"] for name in lists}
+        assert gauges["subscribers/count"] == found["subscriptions"]
+        return found
+
+    clients = {name: desk.client(name, c.MQTT_3_1_1, clean_start=name == "x") for name in ("x", "y", "z")}
+    clients["x"].send(Subscribe(1, [(b"t", 1), (b"$share/g/t", 1), (b"$queue/t", 1), (b"$local/t", 1), (b"t/#", 0)]))
+    clients["y"].send(Subscribe(1, [(b"t", 1), (b"t", 2), (b"$share/g/t", 1), (b"$share/h/+/t", 1), (b"$exclusive/e", 1)]),
+                      Publish(b"t", b"x", 1, True, packet_id=1), Publish(b"u", b"x", 1, True, packet_id=2),
+                      Publish(b"$delayed/3/t", b"", 1, packet_id=3), Publish(b"$delayed/5/u", b"", 1, packet_id=4))
+    desk.ask("subscriptions", "add", "z", "by/hand", "1")
+    assert counts() == {"clients": 3, "sessions": 3, "topics": 5, "routes": 5, "subscriptions": 10, "retained": 2, "delayed": 2}
+    clients["y"].send(Unsubscribe(2, [b"t", b"$share/h/+/t"]), Publish(b"u", b"", 1, True, packet_id=5))
+    clients["x"].hang_up()
+    desk.reactor.advance(4)
+    desk.service.tick()
+    assert counts() == {"clients": 2, "sessions": 2, "topics": 3, "routes": 3, "subscriptions": 3, "retained": 4, "delayed": 1}
+    desk.ask("clients", "kick", "y")
+    desk.client("z", clean_start=True)
+    desk.ask("retainer", "clean", "$SYS/#")
+    assert counts() == {"clients": 1, "sessions": 2, "topics": 2, "routes": 2, "subscriptions": 2, "retained": 1, "delayed": 1}
