@@ -112,6 +112,12 @@ class Backlog:
                 self.ledger.done(delivery[3])
         self._note_level(above)
 
+    def expire(self, message: Message, row: int) -> None:
+        """Drop what was taken, as it has expired."""
+        self._drop(message, causes.EXPIRED)
+        if self.ledger is not None:
+            self.ledger.done(row)
+
     def clear(self) -> int:
         """Drop all; how many there were."""
         above = self.queue.above_high

@@ -34,20 +34,26 @@ class Groups:
         """A member more, or other options of one; the first makes the group."""
         prefix, subscriber = subscription.prefix, subscription.subscriber
         group = self.by_name.get(prefix.name)
+        more = group is not None and prefix.name not in self._joined.get(subscriber, {})
         if group is None:
             group = self._group(prefix.name)
             self._router.subscribe(Prefixed(group, prefix, ANY_QOS, NO_IDENTIFIERS))
             self.by_name[prefix.name] = group  # only now: one that is in no route would get nothing
         group.join(subscription)
+        self._router.subscriptions += more  # the group itself counts as its first member
         self._joined.setdefault(subscriber, {})[prefix.name] = group
 
     def leave(self, subscription: Prefixed) -> None:
         """A member less; the last takes the group with it. What the member was given stays with it [MQTT-3.10.4-3]."""
         prefix, subscriber = subscription.prefix, subscription.subscriber
         group = self._joined.get(subscriber, {}).pop(prefix.name, None)
-        if group is not None and group.leave(subscriber):
+        if group is None:
+            return
+        if group.leave(subscriber):
             del self.by_name[prefix.name]
             self._router.unsubscribe(prefix.topic_filter, group)
+        else:
+            self._router.subscriptions -= 1
 
     def arrived(self, session: Session) -> None:
         """Its client is back."""

@@ -21,7 +21,10 @@ REMEMBERED: Final = 256  # bytes of the longest Topic Name in the cache: what cl
 
 
 class Router:
-    """Tables of subscriptions; `cache` maps Topic Names that clients may publish to, once checked, to their routes."""
+    """Tables of subscriptions; `cache` maps Topic Names that clients may publish to, once checked, to their routes.
+
+    `subscriptions` counts each: those that are one here, and the members of a group.
+    """
 
     __slots__ = ("cache", "cache_size", "subscriptions", "_exact", "_wild", "_trie", "_shapes", "_left_out")
 
@@ -41,23 +44,23 @@ class Router:
         wildcard = is_wildcard(topic_filter)
         table = self._wild if wildcard else self._exact
         held = table.get(topic_filter)
-        new = True
+        before: Subscription | None = None
         if held is None:
             table[topic_filter] = subscription
             if wildcard:
                 self._trie.insert(topic_filter)
                 self._shapes.add(topic_filter)
         elif isinstance(held, dict):
-            new = subscription.subscriber not in held
+            before = held.get(subscription.subscriber)
             held[subscription.subscriber] = subscription
         elif held.subscriber is subscription.subscriber:
-            new = False
+            before = held
             table[topic_filter] = subscription  # [MQTT-3.8.4-3]
         else:
             table[topic_filter] = {held.subscriber: held, subscription.subscriber: subscription}
-        self.subscriptions += new
+        self.subscriptions += len(subscription.parts()) - (0 if before is None else len(before.parts()))
         self._forget(topic_filter, wildcard)
-        return new
+        return before is None
 
     def unsubscribe(self, topic_filter: bytes, subscriber: Subscriber) -> bool:
         """Whether there was such a subscription."""
@@ -65,18 +68,20 @@ class Router:
         table = self._wild if wildcard else self._exact
         held = table.get(topic_filter)
         if isinstance(held, dict):
-            if held.pop(subscriber, None) is None:
+            gone = held.pop(subscriber, None)
+            if gone is None:
                 return False
             if len(held) == 1:
                 table[topic_filter] = next(iter(held.values()))
         elif held is None or held.subscriber is not subscriber:
             return False
         else:
+            gone = held
             del table[topic_filter]  # [MQTT-3.10.4-2]
             if wildcard:
                 self._trie.delete(topic_filter)
                 self._shapes.remove(topic_filter)
-        self.subscriptions -= 1
+        self.subscriptions -= len(gone.parts())
         self._forget(topic_filter, wildcard)
         return True
 

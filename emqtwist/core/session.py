@@ -231,7 +231,7 @@ class Session(Subscriber):
                 return
             backlog.take()
             if message.expires_at <= self.circle.turn.now and (self.ledger is None or row not in self.ledger.begun):
-                self._drop(message, row, causes.EXPIRED)  # [MQTT-3.3.2-5]
+                backlog.expire(message, row)  # [MQTT-3.3.2-5]
             elif self.ledger is not None and row in self.ledger.repeated:
                 self._repeat(link, self.inflight.add(delivery))
             elif first_byte & QOS_BITS:

@@ -1,7 +1,8 @@
 """What commands see of the broker that they are for."""
 import time
 from collections.abc import Callable, Mapping
-from typing import Protocol
+from math import inf
+from typing import Final, Protocol
 
 from twisted.internet.interfaces import IReactorTime
 
@@ -19,6 +20,8 @@ from emqtwist.services.pooler import Pool
 from emqtwist.services.supervisor import Supervisor
 from emqtwist.services.topicmetrics import TopicMetrics
 from emqtwist.services.trace import Traces
+
+SET: Final = 1.0  # seconds; by less two looks at both clocks may differ, although nobody has set one
 
 
 class Plugins(Protocol):
@@ -84,6 +87,7 @@ class Context:
         self.logs = logs
         self.wall = wall
         self._began = clock.seconds()
+        self._shift = -inf  # from the broker's clock to Unix seconds
 
     @property
     def broker(self) -> Broker:
@@ -102,5 +106,8 @@ class Context:
         self.service.turns.begin()
 
     def unix(self, at: float) -> int:
-        """Unix seconds of a moment on the broker's clock."""
-        return int(self.wall() - (self.broker.turn.now - at))
+        """Unix seconds of a moment on the broker's clock: the same ones each time, unless the wall clock is set meanwhile."""
+        shift = self.wall() - self.broker.turn.now
+        if abs(shift - self._shift) >= SET:
+            self._shift = shift
+        return int(self._shift + at)

@@ -1,5 +1,6 @@
 """listeners: where clients connect."""
 from collections.abc import Iterator, Mapping
+from typing import Final
 
 from twisted.internet.error import CannotListenError
 
@@ -7,20 +8,21 @@ from emqtwist.ctl.context import Context
 from emqtwist.ctl.registry import Line, Refused, Registry, Words, pair, plain
 from emqtwist.net.listeners import Listener
 
+BELOW: Final = ("acceptors", "max_clients", "current_clients", "shutdown_count", "refused_count", "name", "state")
 
 def listed(context: Context, words: Words) -> Iterator[Line]:
     for name, listener in context.service.listeners.items():
-        protocol = f"mqtt:{listener.section.kind}"
-        ends, state = listener.factory.ends, "running" if listener.is_bound else "stopped"
-        columns: dict[str, object] = {"name": name, "protocol": protocol, "address": listener.address,
-                                      "max_clients": listener.section.max_connections,
-                                      "current_clients": len(listener.factory.protocols), "shutdown_count": dict(ends),
-                                      "refused_count": dict(listener.admission.refused), "state": state}
+        protocol, section = f"mqtt:{listener.section.kind}", listener.section
+        ends, refused = dict(listener.factory.ends), dict(listener.admission.refused)
+        columns: dict[str, object] = {
+            "name": name, "protocol": protocol, "address": listener.address, "acceptors": int(listener.is_bound),
+            "max_clients": section.max_connections, "current_clients": len(listener.factory.protocols), "shutdown_count": ends,
+            "refused_count": refused, "state": "running" if listener.is_bound else "stopped"}
         yield f"listener on {protocol}:{listener.address}", columns
-        for key, value in (("acceptors", 1), ("max_clients", listener.section.max_connections or "infinity"),
-                           ("current_clients", len(listener.factory.protocols)), ("shutdown_count", counted(ends)),
-                           ("refused_count", counted(listener.admission.refused)), ("name", name), ("state", state)):
-            yield pair(key, value, 16, "  ")[0], {}
+        shown = {**columns, "max_clients": section.max_connections or "infinity", "shutdown_count": counted(ends),
+                 "refused_count": counted(refused)}
+        for key in BELOW:
+            yield pair(key, shown[key], 16, "  ")[0], {}
 
 
 def counted(by_cause: Mapping[str, int]) -> str:
@@ -89,8 +91,7 @@ def reload_certificates(context: Context, words: Words) -> list[Line]:
 
 
 def add(registry: Registry) -> None:
-    prints = "`listener on mqtt:<type>:<ip:port or path>`, and below it `acceptors`, `max_clients`, `current_clients`, " \
-             "`shutdown_count`, `refused_count`, `name`, `state`"
+    prints = "`listener on mqtt:<type>:<ip:port or path>`, and below it " + ", ".join(f"`{key}`" for key in BELOW)
     registry.add("listeners", "", "List the listeners", listed, prints)
     registry.add("listeners list", "", "The same", listed, prints)
     for verb, waiting, meaning in (("start", start, "Start a listener that was stopped"),

@@ -11,7 +11,9 @@ from emqtwist.services.systopics import NO_ONE
 
 LINE = ("`Session(<id>, clean_sess=<bool>, subscriptions=<n>, max_inflight=<n>, inflight=<n>, mqueue_len=<n>, "
         "mqueue_dropped=<n>, awaiting_rel=<n>, deliver_msg=undefined, enqueue_msg=<n>, created_at=<unix seconds>)`; "
-        "deliveries are not counted for each session, and what the store has kept counts as created when the broker started")
+        "deliveries are not counted for each session; what the store has kept counts as created when the broker started, its "
+        "`mqueue_dropped` and `enqueue_msg` are since then, and until its client comes `max_inflight` is "
+        "`mqtt.session.max_inflight`")
 TOP = 10
 MOST = 1000
 
@@ -21,7 +23,8 @@ def _line(context: Context, session: Session) -> Line:
     clean = session.expiry_interval <= 0
     columns: dict[str, object] = {
         "client_id": session.client_id, "clean_sess": clean, "subscriptions": len(session.subscriptions),
-        "max_inflight": session.inflight.window, "inflight": len(session.inflight.held), "mqueue_len": session.queued(),
+        "max_inflight": session.inflight.window or context.broker.settings.max_inflight,
+        "inflight": len(session.inflight.held), "mqueue_len": session.queued(),
         "mqueue_dropped": 0 if backlog is None else backlog.dropped, "awaiting_rel": len(session.received),
         "deliver_msg": None, "enqueue_msg": 0 if backlog is None else backlog.entered,
         "created_at": context.unix(session.created_at)}

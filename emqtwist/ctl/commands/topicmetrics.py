@@ -36,7 +36,7 @@ def remove_one(context: Context, words: Words) -> list[Line]:
 
 def add(registry: Registry) -> None:
     registry.add("topics metrics list", "", "Show what was counted for each filter", listed,
-                 f"`<filter>:`, and below it {NAMES}")
+                 f"`<filter>:`, and below it {NAMES}; what is left when a session ends is not among them")
     registry.add("topics metrics add", "<Filter>", "Count what is published, delivered and dropped at the topics of a filter",
                  add_one, "`ok`, or `Error: <why>`")
     registry.add("topics metrics del", "<Filter>", "Count no more", remove_one, "`ok`, or `Not Found.`")

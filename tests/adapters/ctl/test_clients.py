@@ -8,6 +8,7 @@ from twisted.internet.address import IPv4Address
 from twisted.internet.defer import Deferred
 from twisted.python.failure import Failure
 
+from emqtwist.ctl.commands.sessions import show
 from emqtwist.ctl.commands.subscriptions import subscribe, unsubscribe
 from emqtwist.ctl.context import Context
 from emqtwist.ctl.registry import Refused
@@ -16,6 +17,7 @@ from emqtwist.mqtt.packets import Connack, Connect, Disconnect, Puback, Publish,
 from tests.desks import Desk
 from tests.jobs import Poisoned, Trial
 from tests.peers import every_version, properties
+from tests.scenes import arrive, bob_subscribed, publish
 from tests.stores import StoredWorld
 
 
@@ -96,6 +98,33 @@ def test_sessions_show_what_is_under_way_and_what_waits() -> None:
     reader.send(Puback(first.packet_id))
     assert "inflight=2, mqueue_len=1, " in desk.ask("sessions", "show", "reader")
     assert refusal(desk, "sessions", "show", "nobody") == "Not Found."
+
+
+def test_a_session_that_came_from_the_store_shows_what_waits_and_is_as_old_as_the_broker() -> None:
+    world = StoredWorld("mqtt.session.max_inflight = 4")
+    bob_subscribed(world).drop()
+    publish(world, *[b"x"] * 7)
+    world.settle()
+    world.crash()
+    started = world.turn.now
+
+    def shown() -> dict[str, object]:
+        context = cast(Context, SimpleNamespace(broker=world.broker, unix=int))
+        [(_, columns)] = show(context, ["bob"])
+        return {key: value for key, value in columns.items() if isinstance(value, int)}
+
+    kept = {"clean_sess": False, "subscriptions": 1, "max_inflight": 4, "inflight": 0, "mqueue_len": 7, "mqueue_dropped": 0,
+            "awaiting_rel": 0, "enqueue_msg": 0, "created_at": int(started)}
+    assert shown() == kept
+    world.advance(10)
+    bob = arrive(world, receive_maximum=3)
+    world.settle()
+    assert shown() == kept | {"max_inflight": 3, "inflight": 3, "mqueue_len": 4}
+    bob.acknowledge(*bob.all(Publish))
+    assert shown() == kept | {"max_inflight": 3, "inflight": 3, "mqueue_len": 1}
+    bob.drop()
+    publish(world, b"x")
+    assert shown() == kept | {"max_inflight": 3, "inflight": 3, "mqueue_len": 2, "enqueue_msg": 1}
 
 
 def test_persistent_sessions_are_told_from_transient_ones() -> None:

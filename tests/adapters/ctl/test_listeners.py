@@ -32,6 +32,9 @@ def test_one_listener_is_stopped_and_started_and_no_other(words: list[str], labe
     assert desk.lines("listeners", "stop", *words) == [f"Stop {where}"]
     assert [name for name, state in states(desk).items() if state == "stopped"] == [label]
     assert not desk.service.listeners[label].is_bound
+    assert {each["name"]: each["acceptors"] for each in json.loads(desk.ask("listeners", form="json"))} == {
+        name: int(name != label) for name in PLACES}
+    assert desk.lines("listeners").count("  acceptors       : 0") == 1
     assert desk.root.find(f"listeners/{label}").state == "stopped"
     if words != ["mqtt:tcp", "2884"]:  # a listener that is stopped has no port, but its address
         assert desk.lines("listeners", "start", *words) == [f"Start {where}"]

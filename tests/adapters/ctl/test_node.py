@@ -138,6 +138,19 @@ def test_vm_tells_limits_threads_and_load_as_the_system_does(monkeypatch: pytest
     thread.join()
 
 
+def test_vm_tells_the_memory_that_the_kernel_counts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    desk = Desk()
+    before = numbers(desk, "vm", "memory")
+    taken = b"\1" * (1 << 26)
+    after = numbers(desk, "vm", "memory")
+    assert after["memory/total"] - before["memory/total"] > len(taken) // 2
+    assert after["memory/peak"] >= after["memory/total"]
+    (tmp_path / "status").write_text("Name:\tx\nVmHWM:\t 30 kB\nVmRSS:\t 20 kB\nVmExe:\t 3 kB\nVmLib:\t 4 kB\nThreads:\t5\n")
+    monkeypatch.setattr(vm, "PROC", tmp_path)
+    assert numbers(desk, "vm", "memory") == {"memory/total": 20480, "memory/peak": 30720, "memory/code": 7168}
+    assert numbers(desk, "vm", "process")["process/count"] == 5
+
+
 def test_vm_lists_descriptors_only_where_the_kernel_does_not_count_them_and_then_in_a_thread(
         monkeypatch: pytest.MonkeyPatch) -> None:
     desk = Desk()
@@ -171,6 +184,7 @@ def test_the_workers_of_subscriptions_show_what_waits_for_them() -> None:
     found = json.loads(desk.ask("broker", "pubsub", form="json"))
     assert [row["worker"] for row in found] == [worker.name for worker in workers]
     assert {row["status"] for row in found} == {"down"}
+    assert [list(row) for row in found] == [["worker", "status", "message_queue_len"]] * len(workers)
     assert sorted(row["message_queue_len"] for row in found) == [0] * (len(workers) - 1) + [1]
     for worker in workers:
         worker.start()
@@ -197,7 +211,10 @@ def test_hooks_are_listed_in_the_order_of_their_calls(logged_failures: list[Fail
     assert logged_failures.pop().type is ValueError
     for number in range(FAILURES):
         desk.client(f"x{number}")
-    assert json.loads(desk.ask("hooks", "list", form="json"))[1]["failures"] == FAILURES + 1
+    rows = json.loads(desk.ask("hooks", "list", form="json"))
+    assert [row["function"].rpartition(".")[2] for row in rows] == ["early", "late:t"]
+    assert rows == [{"hook": "client.connected", "function": row["function"], "priority": priority, "failures": failures}
+                    for row, priority, failures in zip(rows, (-1, 5), (0, FAILURES + 1), strict=True)]
     assert desk.lines("alarms", "list")[0].startswith("Alarm(hook_failing/client.connected/")
 
 
@@ -213,6 +230,18 @@ def test_alarms_are_listed_until_they_are_cleared_and_remembered() -> None:
     assert desk.lines("alarms", "list") == []
     assert desk.lines("alarms", "history") == [f"Alarm(fire, {told}, cleared_at=5005)"]
     assert refusal(desk, "alarms", "clear", "fire") == "Not Found."
+
+
+def test_a_moment_is_told_as_the_same_each_time_unless_the_wall_clock_is_set() -> None:
+    desk = Desk()
+    desk.client("x")
+    walls = [5000.999, 5001.001, 5000.3, 8600.999]
+    desk.control.factory.context.wall = lambda: walls[0]
+    told = []
+    while walls:
+        told.append(json.loads(desk.ask("clients", "show", "x", form="json"))[0]["connected_at"])
+        walls.pop(0)
+    assert told == [5000, 5000, 5000, 8600]
 
 
 # Plug-ins.

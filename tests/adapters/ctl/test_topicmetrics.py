@@ -6,9 +6,10 @@ import pytest
 from emqtwist.core.hooks import ROWS
 from emqtwist.ctl.registry import Refused
 from emqtwist.mqtt import constants as c
-from emqtwist.mqtt.packets import Publish, Subscribe
+from emqtwist.mqtt.packets import Connect, Publish, Subscribe
 from emqtwist.services import topicmetrics
 from tests.desks import Desk
+from tests.wires import Caller
 
 
 def counted(desk: Desk) -> dict[str, dict[str, int]]:
@@ -41,6 +42,28 @@ def test_what_is_published_delivered_and_dropped_is_counted_for_each_filter() ->
     assert counted(desk) == expected
     lines = desk.lines("topics", "metrics", "list")
     assert lines[:3] == ["t/#:", "  messages/received       : 6", "  messages/qos0/received  : 3"]
+
+
+def test_a_message_counts_once_for_each_client_that_gets_it_and_not_when_its_session_ends_first() -> None:
+    desk = Desk()
+    desk.ask("topics", "metrics", "add", "t")
+    for name in ("x", "y"):
+        desk.client(name).send(Subscribe(1, [(b"$share/g/t", 1)]))
+    away = desk.client("away", c.MQTT_3_1_1, clean_start=False)
+    away.send(Subscribe(1, [(b"t", 1)]))
+    away.hang_up()
+    alice = desk.client("alice")
+    alice.send(Publish(b"t", b"one", 1, packet_id=1))
+    assert counted(desk)["t"] == numbers((0, 1, 0), 3, 1, 0)
+    for _ in range(2):  # the second time it is sent again
+        back = Caller(desk.service.listeners["default"].factory, desk.reactor, version=c.MQTT_3_1_1)
+        back.send(Connect(c.MQTT_3_1_1, "away", False))
+        assert counted(desk)["t"] == numbers((0, 1, 0), 3, 2, 0)
+        back.hang_up()
+    alice.send(Publish(b"t", b"one", 1, packet_id=2))
+    desk.client("away")
+    assert counted(desk)["t"] == numbers((0, 2, 0), 6, 3, 0)
+    assert desk.service.broker.metrics.drops["session_ended"] == 2
 
 
 def test_a_message_counts_where_it_goes_and_not_where_it_was_sent() -> None:

@@ -37,6 +37,9 @@ def test_a_message_that_expired_while_it_waited_is_dropped(qos: int) -> None:
     world.advance(30)
     assert arrive(world).payloads() == [b"y"]
     assert world.drops == {causes.EXPIRED: 1}
+    backlog = world.session("bob").backlog
+    assert backlog is not None
+    assert (backlog.entered, backlog.dropped) == (2, 1)
 
 
 def test_a_message_without_expiry_interval_does_not_expire() -> None:

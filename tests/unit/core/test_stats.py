@@ -55,6 +55,32 @@ def test_topics_count_once_and_subscriptions_each() -> None:
     assert (found["topics/count"], found["routes/count"], found["subscriptions/count"]) == (2, 2, 4)
 
 
+def test_a_subscription_counts_whatever_stands_before_its_filter() -> None:
+    world = World()
+    alice, bob = world.connect("alice"), world.connect("bob")
+    counts = []
+
+    def count() -> None:
+        sessions = world.broker.sessions.by_id.values()
+        counts.append(gauges(world)["subscriptions/count"])
+        assert counts[-1] == gauges(world)["subscribers/count"] == sum(len(session.subscriptions) for session in sessions)
+
+    for peer in (alice, bob):
+        peer.subscribe("$share/g/t", "$queue/t", "$share/h/+", "$local/t", "t", "#", "$local/#")
+        count()
+        peer.subscribe("$share/g/t", "t", "$local/#", qos=2)  # again
+        count()
+    alice.subscribe("$exclusive/t")
+    count()
+    alice.unsubscribe("$share/g/t", "t", "$local/#", "$exclusive/t", "$share/g/t")
+    count()
+    bob.drop()
+    count()
+    alice.unsubscribe("$queue/t", "$share/h/+", "#", "$local/t")
+    count()
+    assert counts == [7, 7, 14, 14, 15, 11, 4, 0]
+
+
 def test_a_client_that_waits_for_nobody_else_to_look_counts_in_the_maximum() -> None:
     world = World()
     for client_id in ("alice", "bob"):
