@@ -23,7 +23,8 @@ ROOT = "$SYS/brokers/emqtwist@127.0.0.1/clients/"
 REWRITE = ("module.rewrite.enable = on", "module.rewrite.rule.1 = x/# ^x/y/(.+)$ z/y/$1")
 SUBSCRIBE = ("module.subscription.enable = on", "module.subscription.topics = clients/%c/inbox=1")
 DELAY = ("module.delayed.enable = on",)
-NAMES = ["presence", "retainer", "subscription", "rewrite", "delayed"]
+SLOW = "module.slow_subs.enable = on"
+NAMES = ["presence", "retainer", "subscription", "rewrite", "delayed", "slow_subs"]
 
 
 def listen(desk: Desk, topic_filter: str = "#") -> list[tuple[str, str, int]]:
@@ -421,7 +422,7 @@ def test_commands_tell_of_what_is_delayed_and_delete_it() -> None:
 
 @pytest.mark.parametrize("name", NAMES)
 def test_a_module_goes_whole_and_comes_back_whole(name: str) -> None:
-    desk = Desk(*REWRITE, *SUBSCRIBE, *DELAY)
+    desk = Desk(*REWRITE, *SUBSCRIBE, *DELAY, SLOW)
     observers: list[Observer] = list(desk.service.observers.each)
     before, failing = hooked(desk), desk.service.root.find(f"modules/{name}")
     assert failing.state == "running"
@@ -443,7 +444,7 @@ def test_a_module_goes_whole_and_comes_back_whole(name: str) -> None:
 
 
 def test_without_modules_nothing_is_left() -> None:
-    desk = Desk(*REWRITE, *SUBSCRIBE, *DELAY)
+    desk = Desk(*REWRITE, *SUBSCRIBE, *DELAY, SLOW)
     plain = Desk("module.presence.enable = off")
     for name in NAMES:
         desk.ask("modules", "unload", name)
@@ -459,7 +460,8 @@ def test_modules_are_listed_loaded_and_unloaded_by_command() -> None:
         "Module(retainer, description=Keeps retained messages for those who subscribe later, active=true)",
         "Module(subscription, description=Subscribes clients when they connect, active=false)",
         "Module(rewrite, description=Takes topics for others, as rules say, active=false)",
-        "Module(delayed, description=Publishes later what is published below $delayed/, active=false)"]
+        "Module(delayed, description=Publishes later what is published below $delayed/, active=false)",
+        "Module(slow_subs, description=Ranks subscribers whose messages take long, active=false)"]
     for words, why in ((("load", "presence"), "load module error: already_started"),
                        (("unload", "rewrite"), "unload module error: not_started"),
                        (("load", "x"), "load module error: not_found"), (("unload", "x"), "unload module error: not_found")):
@@ -468,7 +470,8 @@ def test_modules_are_listed_loaded_and_unloaded_by_command() -> None:
     desk.ask("modules", "load", "rewrite")
     assert desk.service.config.module.rewrite.enable  # a reload goes by the file again
     desk.service.reconfigure(parse(""))
-    assert shown(desk) == {"presence": True, "retainer": True, "subscription": False, "rewrite": False, "delayed": False}
+    assert shown(desk) == {"presence": True, "retainer": True, "subscription": False, "rewrite": False, "delayed": False,
+                           "slow_subs": False}
 
 
 def test_what_a_module_does_it_does_while_its_part_is_down(logged_failures: list[Failure]) -> None:
