@@ -322,6 +322,20 @@ def test_what_is_no_filter_is_refused_as_without_rules() -> None:
     assert subscribe(client, "$share/g", "x/y/#/z") == [c.TOPIC_FILTER_INVALID] * 2
 
 
+def test_what_is_too_long_for_the_rule_that_selects_it_is_refused() -> None:
+    desk = Desk("module.rewrite.enable = on", "module.rewrite.rule.1 = y/# ^y/(.+)/z/(.+)$ y/z/$2")
+    rule = parse("module.rewrite.rule.1 = y/# ^y/(.+)/z/(.+)$ y/z/$2").module.rewrite.rules[0][1]
+    heard = listen(desk)
+    client = desk.client("a")
+    fits = "y/1/z/".ljust(rule.longest, "e")
+    client.send(Publish(fits.encode(), b""), Publish(fits.encode() + b"x", b""), Publish(b"x" * 5000, b""))
+    assert [topic for topic, _, _ in heard] == [fits.replace("y/1/z/", "y/z/"), "x" * 5000]
+    assert desk.service.broker.metrics.drops["stopped_by_hook"] == 1
+    assert subscribe(client, fits, "$share/g/" + fits) == [1, 1]
+    assert subscribe(client, fits + "x") == subscribe(client, "$share/g/" + fits + "x") == [c.NOT_AUTHORIZED]
+    assert unsubscribe(client, fits + "x", fits) == [c.NO_SUBSCRIPTION_EXISTED, c.SUCCESS]
+
+
 def test_with_rules_for_subscriptions_alone_messages_go_their_short_way() -> None:
     desk = Desk("module.rewrite.enable = on", "module.rewrite.rule.1 = subscribe x/# ^x/y/(.+)$ z/y/$1")
     assert hooked(desk) == ["client.subscribe", "client.unsubscribe"]

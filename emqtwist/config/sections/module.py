@@ -59,7 +59,8 @@ class RewriteModule:
         meaning="`x/# ^x/y/(.+)$ z/y/$1`: a topic that the filter selects and in which the regular expression is found becomes "
                 "the destination, `$1` being what its first group has found. Of several rules the first one in the file whose "
                 "filter selects the topic decides, whether its expression is found or not. `publish` or `subscribe` before the "
-                "filter limits a rule to that. A filter that would begin with `#` is written `+/#`.")
+                "filter limits a rule to that. A filter that would begin with `#` is written `+/#`. An expression that "
+                "could take too long is refused, see [modules](guide.md#modules).")
 
 
 @dataclass(frozen=True, kw_only=True)
