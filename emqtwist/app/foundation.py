@@ -36,6 +36,7 @@ from emqtwist.services.events import LogObserver
 from emqtwist.services.keeper import Keeper, Work, offset
 from emqtwist.services.overload import Overload
 from emqtwist.services.pooler import Pool, waiting
+from emqtwist.services.slowness import Slowness
 from emqtwist.services.sysmon import Monitor
 from emqtwist.services.sysmon.reports import Reports
 from emqtwist.services.systopics import SysTopics
@@ -80,7 +81,8 @@ class Foundation:
         self.decisions = Decisions(now)
         self.observers.add(Watermarks(self.broker.alarms), self.systopics, self.decisions)
         self.topic_metrics = TopicMetrics(self.broker.hooks)
-        self.modules = make_modules(config.module, self.broker, self.observers, self.systopics, reactor)
+        self.slowness = Slowness(self.broker, config.module.slow_subs)
+        self.modules = make_modules(config.module, self.broker, self.observers, self.systopics, self.slowness, reactor)
         self.traces = Traces(self.broker, config.trace, Path(config.node.data_dir, "traces").absolute(), self.pool, reactor, now,
                              time.time)
         self.observers.add(Watching(self.traces))

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
 
+from emqtwist.config.expressions import longest
 from emqtwist.config.values import Unit
 from emqtwist.core.prefixes import check_filter
 from emqtwist.mqtt.errors import MQTTError
@@ -19,7 +20,8 @@ SUBSCRIPTION: Final = re.compile(r"(\S+)=([012])")
 class RewriteRule:
     """A topic that `topic_filter` selects and `expression` is found in becomes `destination`, for each of `actions`.
 
-    `destination` has texts and, between them, the numbers of groups of the expression.
+    `destination` has texts and, between them, the numbers of groups of the expression, which is not asked about topics of more
+    than `longest` characters.
     """
 
     text: str
@@ -27,9 +29,12 @@ class RewriteRule:
     topic_filter: bytes
     expression: re.Pattern[str]
     destination: tuple[str | int, ...]
+    longest: int
 
-    def rewrite(self, topic: str) -> str:
-        """What the topic becomes, which its filter selects."""
+    def rewrite(self, topic: str) -> str | None:
+        """What the topic becomes, which its filter selects; None when it is too long to tell."""
+        if len(topic) > self.longest:
+            return None
         found = self.expression.search(topic)
         if found is None:
             return topic
@@ -55,7 +60,8 @@ class Rewriting(Unit[RewriteRule]):
             raise ValueError(error.reason) from None
         except re.error as error:
             raise ValueError(f"not a regular expression: {error}") from None
-        return RewriteRule(text, ACTIONS[action], topic_filter.encode(), compiled, _parts(destination, compiled.groups))
+        return RewriteRule(text, ACTIONS[action], topic_filter.encode(), compiled, _parts(destination, compiled.groups),
+                           longest(expression))
 
     def holds(self, value: object) -> bool:
         return isinstance(value, RewriteRule)

@@ -20,15 +20,19 @@ ANY_QOS: Final = 2  # each member has its own
 class SharedMessage(Message):
     """A message that a group gave to one member, who may lose it to another."""
 
-    __slots__ = ("_group",)
+    __slots__ = ("_group", "_published_at")
 
     def __init__(self, message: Message, group: bytes) -> None:
         super().__init__(message.topic, message.payload, message.qos, message.retain, message.properties,
                          message.expires_at, message.publisher)
         self._group = group
+        self._published_at = message.published_at()
 
     def group(self) -> bytes:
         return self._group
+
+    def published_at(self) -> float:
+        return self._published_at
 
 
 class Group(Subscriber):

@@ -96,6 +96,10 @@ class Message:
         """The group of a shared subscription that handed it out; empty if none did."""
         return b""
 
+    def published_at(self) -> float:
+        """When it was published, on the monotonic clock, if somebody wanted that to be known; else NEVER."""
+        return NEVER
+
     @property
     def topic_name(self) -> str:
         return self.topic.decode()
@@ -104,3 +108,17 @@ class Message:
     def size(self) -> int:
         """Bytes that the message itself holds."""
         return len(self.topic) + len(self.payload) + len(self.properties)
+
+
+class TimedMessage(Message):
+    """A message that knows when it was published; what `copy` makes of it does not."""
+
+    __slots__ = ("_published_at",)
+
+    def __init__(self, message: Message, now: float) -> None:
+        super().__init__(message.topic, message.payload, message.qos, message.retain, message.properties,
+                         message.expires_at, message.publisher)
+        self._published_at = now
+
+    def published_at(self) -> float:
+        return self._published_at

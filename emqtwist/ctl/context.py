@@ -17,6 +17,7 @@ from emqtwist.services.certificates import Certificates
 from emqtwist.services.decisions import Decisions
 from emqtwist.services.modules import Modules
 from emqtwist.services.pooler import Pool
+from emqtwist.services.slowness import Slowness
 from emqtwist.services.supervisor import Supervisor
 from emqtwist.services.topicmetrics import TopicMetrics
 from emqtwist.services.trace import Traces
@@ -55,6 +56,8 @@ class Served(Protocol):
     def decisions(self) -> Decisions: ...
     @property
     def topic_metrics(self) -> TopicMetrics: ...
+    @property
+    def slowness(self) -> Slowness: ...
     @property
     def traces(self) -> Traces: ...
     @property

@@ -41,9 +41,9 @@ class Module:
         """Add what it does: see `hook` and `watch`."""
         raise NotImplementedError
 
-    def hook(self, name: str, function: Function) -> None:
+    def hook(self, name: str, function: Function, priority: int = 0) -> None:
         """Have a function called at a hook."""
-        self._hooks.add(name, function, tag=self.name)
+        self._hooks.add(name, function, priority, self.name)
         self._added.append((name, function))
 
     def watch(self, observer: Observer) -> None:

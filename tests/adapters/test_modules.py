@@ -23,7 +23,8 @@ ROOT = "$SYS/brokers/emqtwist@127.0.0.1/clients/"
 REWRITE = ("module.rewrite.enable = on", "module.rewrite.rule.1 = x/# ^x/y/(.+)$ z/y/$1")
 SUBSCRIBE = ("module.subscription.enable = on", "module.subscription.topics = clients/%c/inbox=1")
 DELAY = ("module.delayed.enable = on",)
-NAMES = ["presence", "retainer", "subscription", "rewrite", "delayed"]
+SLOW = "module.slow_subs.enable = on"
+NAMES = ["presence", "retainer", "subscription", "rewrite", "delayed", "slow_subs"]
 
 
 def listen(desk: Desk, topic_filter: str = "#") -> list[tuple[str, str, int]]:
@@ -321,6 +322,20 @@ def test_what_is_no_filter_is_refused_as_without_rules() -> None:
     assert subscribe(client, "$share/g", "x/y/#/z") == [c.TOPIC_FILTER_INVALID] * 2
 
 
+def test_what_is_too_long_for_the_rule_that_selects_it_is_refused() -> None:
+    desk = Desk("module.rewrite.enable = on", "module.rewrite.rule.1 = y/# ^y/(.+)/z/(.+)$ y/z/$2")
+    rule = parse("module.rewrite.rule.1 = y/# ^y/(.+)/z/(.+)$ y/z/$2").module.rewrite.rules[0][1]
+    heard = listen(desk)
+    client = desk.client("a")
+    fits = "y/1/z/".ljust(rule.longest, "e")
+    client.send(Publish(fits.encode(), b""), Publish(fits.encode() + b"x", b""), Publish(b"x" * 5000, b""))
+    assert [topic for topic, _, _ in heard] == [fits.replace("y/1/z/", "y/z/"), "x" * 5000]
+    assert desk.service.broker.metrics.drops["stopped_by_hook"] == 1
+    assert subscribe(client, fits, "$share/g/" + fits) == [1, 1]
+    assert subscribe(client, fits + "x") == subscribe(client, "$share/g/" + fits + "x") == [c.NOT_AUTHORIZED]
+    assert unsubscribe(client, fits + "x", fits) == [c.NO_SUBSCRIPTION_EXISTED, c.SUCCESS]
+
+
 def test_with_rules_for_subscriptions_alone_messages_go_their_short_way() -> None:
     desk = Desk("module.rewrite.enable = on", "module.rewrite.rule.1 = subscribe x/# ^x/y/(.+)$ z/y/$1")
     assert hooked(desk) == ["client.subscribe", "client.unsubscribe"]
@@ -421,7 +436,7 @@ def test_commands_tell_of_what_is_delayed_and_delete_it() -> None:
 
 @pytest.mark.parametrize("name", NAMES)
 def test_a_module_goes_whole_and_comes_back_whole(name: str) -> None:
-    desk = Desk(*REWRITE, *SUBSCRIBE, *DELAY)
+    desk = Desk(*REWRITE, *SUBSCRIBE, *DELAY, SLOW)
     observers: list[Observer] = list(desk.service.observers.each)
     before, failing = hooked(desk), desk.service.root.find(f"modules/{name}")
     assert failing.state == "running"
@@ -443,7 +458,7 @@ def test_a_module_goes_whole_and_comes_back_whole(name: str) -> None:
 
 
 def test_without_modules_nothing_is_left() -> None:
-    desk = Desk(*REWRITE, *SUBSCRIBE, *DELAY)
+    desk = Desk(*REWRITE, *SUBSCRIBE, *DELAY, SLOW)
     plain = Desk("module.presence.enable = off")
     for name in NAMES:
         desk.ask("modules", "unload", name)
@@ -459,7 +474,8 @@ def test_modules_are_listed_loaded_and_unloaded_by_command() -> None:
         "Module(retainer, description=Keeps retained messages for those who subscribe later, active=true)",
         "Module(subscription, description=Subscribes clients when they connect, active=false)",
         "Module(rewrite, description=Takes topics for others, as rules say, active=false)",
-        "Module(delayed, description=Publishes later what is published below $delayed/, active=false)"]
+        "Module(delayed, description=Publishes later what is published below $delayed/, active=false)",
+        "Module(slow_subs, description=Ranks subscribers whose messages take long, active=false)"]
     for words, why in ((("load", "presence"), "load module error: already_started"),
                        (("unload", "rewrite"), "unload module error: not_started"),
                        (("load", "x"), "load module error: not_found"), (("unload", "x"), "unload module error: not_found")):
@@ -468,7 +484,8 @@ def test_modules_are_listed_loaded_and_unloaded_by_command() -> None:
     desk.ask("modules", "load", "rewrite")
     assert desk.service.config.module.rewrite.enable  # a reload goes by the file again
     desk.service.reconfigure(parse(""))
-    assert shown(desk) == {"presence": True, "retainer": True, "subscription": False, "rewrite": False, "delayed": False}
+    assert shown(desk) == {"presence": True, "retainer": True, "subscription": False, "rewrite": False, "delayed": False,
+                           "slow_subs": False}
 
 
 def test_what_a_module_does_it_does_while_its_part_is_down(logged_failures: list[Failure]) -> None:

@@ -6,6 +6,7 @@ import socket
 import stat
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from ipaddress import ip_address
@@ -20,7 +21,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 
 from emqtwist._version import __version__
 from emqtwist.mqtt.constants import ADMINISTRATIVE_ACTION, MQTT_3_1_1
-from emqtwist.mqtt.packets import Connack, Connect, Disconnect, Pingreq
+from emqtwist.mqtt.packets import Connack, Connect, Disconnect, Pingreq, Pingresp, Puback, Publish
 from tests.integration.program import LIMIT, Program, environment, python_script, run
 from tests.integration.raw import RawClient
 
@@ -382,3 +383,32 @@ def test_a_live_trace_comes_at_once_and_ends_with_an_interrupt(
         assert [each["event"] for each in json.loads("\n".join(watch.output))] == ["connected", "received", "sent"]
     else:
         assert [line.split()[3] for line in watch.output] == ["connected", "received", "sent"]
+
+
+def test_who_withholds_what_it_should_acknowledge_is_ranked_above_who_does_not(start: Callable[[str], Program], ctl: Ctl) -> None:
+    port = port_of(start("[module.slow_subs]\nenable = on\nthreshold = 1ms\n"))
+    with RawClient(port) as slow, RawClient(port) as healthy, RawClient(port) as talker:
+        for name, client in (("slow", slow), ("healthy", healthy), ("talker", talker)):
+            client.connect(name)
+        assert slow.subscribe(b"t/#", 1) == healthy.subscribe(b"t/#", 1) == [1]
+        before = time.monotonic()
+        talker.send(Publish(b"t/1", b"x", 1, packet_id=1))
+        acknowledged(healthy, healthy.next(Publish).packet_id)
+        withheld = slow.next(Publish).packet_id
+        first = json.loads(ctl("sessions", "slow", "--json").stdout)[0]
+        assert (first["client_id"], first["topic"], first["messages"]) == ("slow", "t/1", 0)
+        acknowledged(slow, withheld)
+        took = time.monotonic() - before
+        ranked = json.loads(ctl("sessions", "slow", "--json").stdout)
+    assert (ranked[0]["client_id"], ranked[0]["topic"], ranked[0]["messages"]) == ("slow", "t/1", 1)
+    assert 1 <= first["delay"] <= ranked[0]["delay"] <= took * 1000
+    for row in ranked[1:]:  # there if the machine let it wait
+        assert (row["client_id"], row["topic"], row["messages"]) == ("healthy", "t/1", 1)
+        assert row["delay"] <= ranked[0]["delay"]
+
+
+def acknowledged(client: RawClient, packet_id: int) -> None:
+    """The broker has its PUBACK."""
+    client.send(Puback(packet_id))
+    client.send(Pingreq())
+    client.next(Pingresp)

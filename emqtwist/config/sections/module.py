@@ -1,12 +1,14 @@
 """[module.<name>]: what the broker does beside its work, and can leave."""
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, Literal
 
 from emqtwist.config.rows import free, row
 from emqtwist.config.topics import REWRITING, SUBSCRIBED, RewriteRule
-from emqtwist.config.values import FLAG, INTEGER, SIZE
+from emqtwist.config.values import DURATION, FLAG, INTEGER, SIZE, Choice
 
 EFFECTS: Final = "tests/adapters/test_modules.py"
+SLOWNESS: Final = "tests/adapters/ctl/test_slow.py"
+Span = Literal["whole", "internal"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -57,7 +59,8 @@ class RewriteModule:
         meaning="`x/# ^x/y/(.+)$ z/y/$1`: a topic that the filter selects and in which the regular expression is found becomes "
                 "the destination, `$1` being what its first group has found. Of several rules the first one in the file whose "
                 "filter selects the topic decides, whether its expression is found or not. `publish` or `subscribe` before the "
-                "filter limits a rule to that. A filter that would begin with `#` is written `+/#`.")
+                "filter limits a rule to that. A filter that would begin with `#` is written `+/#`. An expression that "
+                "could take too long is refused, see [modules](guide.md#modules).")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -77,6 +80,28 @@ class DelayedModule:
 
 
 @dataclass(frozen=True, kw_only=True)
+class SlowSubsModule:
+    """Subscribers whose messages take long are ranked: `emqtwist_ctl sessions slow`. What is noted ends with the session."""
+
+    enable: bool = row(
+        "off", FLAG, live=True, test=SLOWNESS,
+        meaning="Whether they are. While they are, every message takes a longer way through the broker.")
+    threshold: float = row(
+        "500ms", DURATION, live=True, minimum="1ms", test=SLOWNESS,
+        meaning="Messages that take so long are slow.")
+    top_k_num: int = row(
+        "10", INTEGER, live=True, minimum="1", maximum="100", test=SLOWNESS,
+        meaning="How many subscribers are in the ranking, the slowest ones.")
+    expire_interval: float = row(
+        "5m", DURATION, live=True, minimum="1s", maximum="7d", test=SLOWNESS,
+        meaning="A subscriber that was not slow for so long is in it no more.")
+    stats_type: Span = row(
+        "whole", Choice[Span]("whole", "internal"), live=True, test=SLOWNESS,
+        meaning="What is measured: from when a message is published until it is sent and, at QoS 1 and 2, acknowledged, or only "
+                "until it is sent. What was published while the client was away counts from when it came back.")
+
+
+@dataclass(frozen=True, kw_only=True)
 class ModuleSection:
     """All modules."""
 
@@ -85,3 +110,4 @@ class ModuleSection:
     subscription: SubscriptionModule = SubscriptionModule()
     rewrite: RewriteModule = RewriteModule()
     delayed: DelayedModule = DelayedModule()
+    slow_subs: SlowSubsModule = SlowSubsModule()

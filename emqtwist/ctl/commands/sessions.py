@@ -7,6 +7,7 @@ from emqtwist.ctl.commands.clients import word
 from emqtwist.ctl.context import Context
 from emqtwist.ctl.registry import Line, Listing, Refused, Registry, Step, Words
 from emqtwist.ctl.walking import in_order
+from emqtwist.services.slowness import Slow
 from emqtwist.services.systopics import NO_ONE
 
 LINE = ("`Session(<id>, clean_sess=<bool>, subscriptions=<n>, max_inflight=<n>, inflight=<n>, mqueue_len=<n>, "
@@ -14,6 +15,9 @@ LINE = ("`Session(<id>, clean_sess=<bool>, subscriptions=<n>, max_inflight=<n>, 
         "deliveries are not counted for each session; what the store has kept counts as created when the broker started, its "
         "`mqueue_dropped` and `enqueue_msg` are since then, and until its client comes `max_inflight` is "
         "`mqtt.session.max_inflight`")
+SLOW = ("`Slow(<id>, delay=<ms>, topic=<topic>, messages=<n>, last_at=<unix seconds>)`: the longest delay and the topic of that "
+        "message, how many slow messages were delivered since it is in the ranking, and when it was seen to be slow last; or "
+        "`Error: <why>`")
 TOP = 10
 MOST = 1000
 
@@ -68,6 +72,29 @@ def top(context: Context, words: Words) -> Iterator[Step]:
         yield None if session is None else _line(context, session)
 
 
+def slow(context: Context, words: Words) -> Iterator[Step]:
+    """The slowest subscribers first, with what they have not got yet."""
+    count = _count(words[0] if words else str(MOST))
+    if not context.service.modules.known["slow_subs"].active:
+        raise Refused("Error: the module slow_subs is not loaded")
+    slowness, by_id = context.service.slowness, context.broker.sessions.by_id
+    for client_id in list(by_id):
+        session = by_id.get(client_id)
+        if session is not None:
+            slowness.look(session)
+        yield None
+    for each in slowness.ranking()[:count]:
+        yield _slow(context, each)
+
+
+def _slow(context: Context, slow: Slow) -> Line:
+    columns: dict[str, object] = {
+        "client_id": slow.client_id, "delay": int(slow.delay * 1000), "topic": slow.topic.decode(), "messages": slow.messages,
+        "last_at": context.unix(slow.last)}
+    shown = ", ".join(f"{key}={value}" for key, value in columns.items() if key != "client_id")
+    return f"Slow({slow.client_id}, {shown})", columns
+
+
 def _count(text: str) -> int:
     if not text.isdecimal() or not 1 <= int(text) <= MOST:
         raise Refused(f"Count should be from 1 to {MOST}")
@@ -83,3 +110,5 @@ def add(registry: Registry) -> None:
     registry.add("sessions show", "<ClientId>", "Show a session", show, "the same, or `Not Found.`")
     registry.add("sessions top", "", f"Show the {TOP} sessions with most messages under way or waiting", top, "the same")
     registry.add("sessions top", "<Count>", "Show that many of them", top, "the same")
+    registry.add("sessions slow", "", "Rank the subscribers whose messages take longest (module slow_subs)", slow, SLOW)
+    registry.add("sessions slow", "<Count>", "Show that many of them", slow, "the same")

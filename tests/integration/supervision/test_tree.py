@@ -72,6 +72,7 @@ class Place:
             f"listener.unix.local.bind = {folder / 's'}\n"
             "module.subscription.enable = on\nmodule.subscription.topics = given/%c=1\n"
             "module.rewrite.enable = on\nmodule.rewrite.rule.1 = old/# ^old/(.+)$ new/$1\nmodule.delayed.enable = on\n"
+            "module.slow_subs.enable = on\n"
             f"[listener.ssl.external]\nbind = 127.0.0.1:0\n{certificate}"
             f"[listener.wss.pages]\nbind = 127.0.0.1:0\n{certificate}"
             "[listener.ws.browsers]\nbind = 127.0.0.1:0\nhandshake_timeout = 1s\n"), reactor)
@@ -439,7 +440,7 @@ KILLS: Final[dict[str, Callable[[Place], Awaitable[None]]]] = {
     **{f"listeners/{name}": partial(kill_listener, name=name) for name in LISTENERS},
     **{path: partial(kill_module, path=path) for path in (
         "modules", "modules/presence", "modules/retainer", "modules/subscription", "modules/rewrite",
-        "modules/delayed")},
+        "modules/delayed", "modules/slow_subs")},
     **{path: partial(kill_pool, path=path) for path in ("sm", "server", "pubsub")},
     **{path: partial(kill_worker, path=path) for path in ("sm/0", "server/0", "pubsub/0")},  # the others are as these
 }

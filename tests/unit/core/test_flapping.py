@@ -1,6 +1,7 @@
 """[flapping]: clients that connect too often are banned for a while."""
 import pytest
 
+from emqtwist.core.door import Terms
 from emqtwist.core.flapping import BY
 from emqtwist.mqtt import constants as c
 from emqtwist.mqtt.packets import Disconnect
@@ -81,6 +82,22 @@ def test_who_does_not_get_in_is_not_counted() -> None:
     world.broker.hooks.add("client.authenticate", lambda *arguments: False)
     for _ in range(3):
         assert world.peer().connect("alice", user_name="al", password=b"x").reason_code == c.BAD_USER_NAME_OR_PASSWORD
+    assert world.broker.bans.table == {}
+
+
+def test_who_is_over_a_quota_is_not_counted() -> None:
+    world = World(ON, "flapping.max_count = 1", "mqtt.session.max_sessions = 1")
+    world.connect("bob")
+    for _ in range(3):
+        assert world.peer().connect("alice").reason_code == c.QUOTA_EXCEEDED
+    assert world.broker.bans.table == {}
+
+
+def test_who_has_no_place_below_the_mountpoint_is_not_counted() -> None:
+    world = World(ON, "flapping.max_count = 1")
+    world.door.terms = Terms(mountpoint="%u/")
+    for _ in range(3):
+        assert world.peer().connect("alice", user_name="a/b").reason_code == c.NOT_AUTHORIZED
     assert world.broker.bans.table == {}
 
 
