@@ -18,9 +18,9 @@ from emqtwist.interfaces import IAuthenticator
 from emqtwist.services.pooler import Abandoned, Pool, Refused
 
 if TYPE_CHECKING:
+    from emqtwist.access.database import Pooling
     from emqtwist.access.hashes import Hash
     from emqtwist.access.passwords import Hashing
-    from emqtwist.access.sqlite import Pooling
 
 HASHING: Final = {"users", "file", "clientid", "sqlite"}  # those whose answer may take as long as a hash
 LINE: Final = 4  # clients for each thread that hashes: the others wait before they are asked about, where they can be refused
@@ -113,7 +113,8 @@ def _http(section: AuthSection, means: Means) -> Any:
 
 
 def _sqlite(section: AuthSection, means: Means) -> Any:
-    from emqtwist.access.sqlite import Database, Sqlite
+    from emqtwist.access.database import Database
+    from emqtwist.access.sqlite import Sqlite
     try:
         return Sqlite(section.sqlite, Database(section.sqlite.path, means.pooling, section.timeout), means.hashing)
     except ValueError as error:

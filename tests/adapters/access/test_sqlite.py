@@ -11,7 +11,8 @@ from twisted.internet.defer import Deferred, fail
 from twisted.logger import capturedLogs
 
 from emqtwist.access import hashes
-from emqtwist.access.sqlite import Database, Query, Sqlite
+from emqtwist.access.database import Database, Query
+from emqtwist.access.sqlite import Sqlite
 from emqtwist.access.stage import Unreachable
 from emqtwist.app.authentication import check
 from emqtwist.app.methods import located
