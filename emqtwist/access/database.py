@@ -49,8 +49,19 @@ class Database:
 
     async def first(self, query: Query, values: Values) -> Row | None:
         """The first row that a query gives; Unreachable says why there is no answer."""
+        found = await self._rows(query, values, 1)
+        return found[0] if found else None
+
+    async def all(self, query: Query, values: Values, most: int) -> list[Row]:
+        """All rows that a query gives; Unreachable when there are more than `most`, too."""
+        found = await self._rows(query, values, most + 1)
+        if len(found) > most:
+            raise Unreachable(f"a query gives more than {most} rows")
+        return found
+
+    async def _rows(self, query: Query, values: Values, most: int) -> list[Row]:
         try:
-            found: Row | None = await self._pooling(self._first, query, {name: values.get(name) for name in query.needs})
+            found: list[Row] = await self._pooling(self._read, query, {name: values.get(name) for name in query.needs}, most)
         except (Refused, Abandoned) as error:
             raise Unreachable(f"no thread can ask it: {error}") from None
         return found
@@ -63,21 +74,21 @@ class Database:
 
     # In a thread.
 
-    def _first(self, query: Query, values: Values) -> Row | None:
+    def _read(self, query: Query, values: Values, most: int) -> list[Row]:
         try:
             found = os.stat(self._path)
             db, which = self._take((found.st_dev, found.st_ino))
         except (OSError, sqlite3.Error) as error:
             raise Unreachable(f"the data base cannot be opened: {_reason(error)}") from None
         try:
-            row = self._ask(db, query, values)
+            rows = self._ask(db, query, values, most)
         except BaseException:
             db.close()
             raise
         self._free.append((db, which))
         if self._closed:
             self.close()
-        return row
+        return rows
 
     def _take(self, which: tuple[int, int]) -> tuple[sqlite3.Connection, tuple[int, int]]:
         """A connection to the file that is there now: another may have come in its place."""
@@ -92,19 +103,29 @@ class Database:
         db.execute("PRAGMA trusted_schema = OFF")
         return db, which
 
-    def _ask(self, db: sqlite3.Connection, query: Query, values: Values) -> Row | None:
+    def _ask(self, db: sqlite3.Connection, query: Query, values: Values, most: int) -> list[Row]:
         due = time.monotonic() + self._patience
         db.set_progress_handler(lambda: time.monotonic() > due, STEPS)
         try:
             cursor = db.execute(query.sql, values)
-            row = cursor.fetchone()
+            rows = cursor.fetchmany(most)
             names = [column[0] for column in cursor.description or ()]
             cursor.close()  # a query that has not ended would hold up whoever writes
         except sqlite3.Error as error:
             late = getattr(error, "sqlite_errorcode", 0) == sqlite3.SQLITE_INTERRUPT
             raise Unreachable(f"a query takes longer than {self._patience:g} s" if late
                               else f"a query fails: {_reason(error)}") from None
-        return None if row is None else dict(zip(names, row, strict=True))
+        return [dict(zip(names, row, strict=True)) for row in rows]
+
+
+def text_of(value: object) -> str:
+    """What stands in a column of text; ValueError, which shows nothing of it, when there is none."""
+    if not isinstance(value, bytes):
+        raise ValueError("not a text")
+    try:
+        return value.decode()
+    except UnicodeDecodeError:
+        raise ValueError("not UTF-8") from None
 
 
 def _reason(error: Exception) -> str:

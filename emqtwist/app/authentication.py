@@ -82,11 +82,11 @@ def _hashes(name: str, section: AuthSection) -> bool:
 
 def check(config: Config) -> None:
     """Make them as for a start; ConfigError where that is not possible."""
-    for each in authenticators_of(config, Means(Users(None), _not_now, _not_now, None)).values():
+    for each in authenticators_of(config, Means(Users(None), not_now, not_now, None)).values():
         each.close()
 
 
-def _not_now(function: Callable[..., object], *arguments: object) -> "Deferred[Any]":
+def not_now(function: Callable[..., object], *arguments: object) -> "Deferred[Any]":
     return fail(Abandoned("nobody is asked while a configuration is checked"))
 
 
