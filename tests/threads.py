@@ -2,7 +2,18 @@
 from collections.abc import Callable
 from typing import Any
 
+from twisted.internet.defer import Deferred
 from twisted.internet.task import Clock
+
+
+def at_once(function: Callable[..., Any], *arguments: object) -> "Deferred[Any]":
+    """A thread that is none."""
+    done: Deferred[Any] = Deferred()
+    try:
+        done.callback(function(*arguments))
+    except Exception:
+        done.errback()
+    return done
 
 
 class ThreadedClock(Clock):

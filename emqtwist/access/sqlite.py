@@ -1,116 +1,24 @@
-"""A data base of SQLite that is asked, as by emqttd's authentication with SQL.
+"""What a data base of SQLite says, as to emqttd's plug-ins for SQL: who a client is, and what it may do."""
+from typing import Final
 
-The queries are the operator's, the values in them are clients': these are bound, and never become SQL. Each query runs in a
-thread, on a connection that can only read.
-"""
-import os
-import sqlite3
-import time
-from collections.abc import Callable, Mapping
-from pathlib import Path
-from typing import Any, Final
-
-from twisted.internet.defer import Deferred
 from zope.interface import implementer
 
 from emqtwist.access import hashes
+from emqtwist.access.aclrows import rules_of
+from emqtwist.access.authorizers import ALLOW, DENY, IGNORE
+from emqtwist.access.database import Database, Query, Row, Values, text_of, values_of
 from emqtwist.access.hashes import Hash
 from emqtwist.access.passwords import NO_NAME, NO_PASSWORD, UNKNOWN, WRONG, Hashing
 from emqtwist.access.stage import Unreachable
-from emqtwist.config.sections.sqlite import PLACEHOLDER, SqliteSection
-from emqtwist.core.access import Client, Deny, Finding, Ignore, Ok
-from emqtwist.interfaces import IAuthenticator
-from emqtwist.services.pooler import Abandoned, Refused
+from emqtwist.config.sections.sqlite import SqliteSection
+from emqtwist.core.access import Client, Deny, Finding, Ignore, Ok, Verdict
+from emqtwist.core.acl import PUBLISH, SUBSCRIBE, Acl
+from emqtwist.core.who import asker
+from emqtwist.interfaces import IAuthenticator, IAuthorizer
 
-STEPS: Final = 10_000  # of SQLite's machine between two looks at the clock
 ANY: Final = "any"
-
-Row = Mapping[str, object]  # by the name of the column; texts are bytes
-Values = Mapping[str, str | None]
-Pooling = Callable[..., "Deferred[Any]"]  # has a function called in a thread
-
-
-class Query:
-    """SQL with placeholders; `needs` are those that it has."""
-
-    def __init__(self, text: str) -> None:
-        self.needs = frozenset(PLACEHOLDER.findall(text))
-        self.sql = PLACEHOLDER.sub(r":\1", text)
-
-
-def values_of(client: Client) -> Values:
-    """What placeholders stand for, but the password."""
-    return {"u": client.user_name, "c": client.client_id, "a": client.address}
-
-
-class Database:
-    """The file at `path`. A connection belongs to one query at a time, and is kept for the next."""
-
-    def __init__(self, path: str, pooling: Pooling, patience: float) -> None:
-        self._path = Path(path).absolute()
-        self._pooling = pooling
-        self._patience = patience
-        self._free: list[tuple[sqlite3.Connection, tuple[int, int]]] = []
-        self._closed = False
-
-    async def first(self, query: Query, values: Values) -> Row | None:
-        """The first row that a query gives; Unreachable says why there is no answer."""
-        try:
-            found: Row | None = await self._pooling(self._first, query, {name: values.get(name) for name in query.needs})
-        except (Refused, Abandoned) as error:
-            raise Unreachable(f"no thread can ask it: {error}") from None
-        return found
-
-    def close(self) -> None:
-        """Queries that run go on."""
-        self._closed = True
-        while self._free:
-            self._free.pop()[0].close()
-
-    # In a thread.
-
-    def _first(self, query: Query, values: Values) -> Row | None:
-        try:
-            found = os.stat(self._path)
-            db, which = self._take((found.st_dev, found.st_ino))
-        except (OSError, sqlite3.Error) as error:
-            raise Unreachable(f"the data base cannot be opened: {_reason(error)}") from None
-        try:
-            row = self._ask(db, query, values)
-        except BaseException:
-            db.close()
-            raise
-        self._free.append((db, which))
-        if self._closed:
-            self.close()
-        return row
-
-    def _take(self, which: tuple[int, int]) -> tuple[sqlite3.Connection, tuple[int, int]]:
-        """A connection to the file that is there now: another may have come in its place."""
-        while self._free:
-            kept = self._free.pop()
-            if kept[1] == which:
-                return kept
-            kept[0].close()
-        db = sqlite3.connect(f"{self._path.as_uri()}?mode=ro", uri=True, timeout=self._patience, isolation_level=None,
-                             check_same_thread=False)
-        db.text_factory = bytes  # to fail on a text would show it
-        db.execute("PRAGMA trusted_schema = OFF")
-        return db, which
-
-    def _ask(self, db: sqlite3.Connection, query: Query, values: Values) -> Row | None:
-        due = time.monotonic() + self._patience
-        db.set_progress_handler(lambda: time.monotonic() > due, STEPS)
-        try:
-            cursor = db.execute(query.sql, values)
-            row = cursor.fetchone()
-            names = [column[0] for column in cursor.description or ()]
-            cursor.close()  # a query that has not ended would hold up whoever writes
-        except sqlite3.Error as error:
-            late = getattr(error, "sqlite_errorcode", 0) == sqlite3.SQLITE_INTERRUPT
-            raise Unreachable(f"a query takes longer than {self._patience:g} s" if late
-                              else f"a query fails: {_reason(error)}") from None
-        return None if row is None else dict(zip(names, row, strict=True))
+ACCESS: Final = {"publish": PUBLISH, "subscribe": SUBSCRIBE}
+MOST_ROWS: Final = 1000  # about one client
 
 
 @implementer(IAuthenticator)
@@ -154,12 +62,12 @@ class Sqlite:
         """ValueError when it is none, which shows nothing of it."""
         if "password" not in row:
             raise Unreachable("auth_query gives no column password")
-        text = _text(row["password"])
+        text = text_of(row["password"])
         if self._scheme == ANY:
             return hashes.parse(text)
         if "salt" not in row and hashes.is_salted(self._scheme):
             raise Unreachable("auth_query gives no column salt")
-        return hashes.of_emqttd(self._scheme, _text(row.get("salt", b"")), text)
+        return hashes.of_emqttd(self._scheme, text_of(row.get("salt", b"")), text)
 
     async def _is_superuser(self, values: Values) -> bool:
         if self._super is None:
@@ -168,15 +76,27 @@ class Sqlite:
         return row is not None and next(iter(row.values())) in (1, b"1")
 
 
-def _text(value: object) -> str:
-    if not isinstance(value, bytes):
-        raise ValueError("not a text")
-    try:
-        return value.decode()
-    except UnicodeDecodeError:
-        raise ValueError("not UTF-8") from None
+@implementer(IAuthorizer)
+class SqliteAuthorizer:
+    """What a client may do, by the rows that `section.acl_query` gives for it, each of them a rule."""
 
+    def __init__(self, section: SqliteSection, database: Database) -> None:
+        self._database = database
+        self._query = Query(section.acl_query)
 
-def _reason(error: Exception) -> str:
-    """An error of SQLite names tables and columns, not values."""
-    return error.strerror or "" if isinstance(error, OSError) else str(error)
+    async def authorize(self, client: Client, action: str, topic: str) -> Verdict:
+        rows = await self._database.all(self._query, values_of(client), MOST_ROWS)
+        try:
+            rules = rules_of(rows)
+        except KeyError as error:
+            raise Unreachable(f"acl_query gives no column {error.args[0]}") from None
+        except ValueError as error:
+            return Verdict(DENY, str(error))
+        acl = Acl(rules, False)
+        rule = acl.decide(asker(client), ACCESS[action], topic.encode())
+        if rule is acl.otherwise:
+            return Verdict(IGNORE)
+        return Verdict(ALLOW if rule.allow else DENY, f"{rule.place}: {rule.text}")
+
+    def close(self) -> None:
+        self._database.close()

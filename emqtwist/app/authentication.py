@@ -18,9 +18,9 @@ from emqtwist.interfaces import IAuthenticator
 from emqtwist.services.pooler import Abandoned, Pool, Refused
 
 if TYPE_CHECKING:
+    from emqtwist.access.database import Pooling
     from emqtwist.access.hashes import Hash
     from emqtwist.access.passwords import Hashing
-    from emqtwist.access.sqlite import Pooling
 
 HASHING: Final = {"users", "file", "clientid", "sqlite"}  # those whose answer may take as long as a hash
 LINE: Final = 4  # clients for each thread that hashes: the others wait before they are asked about, where they can be refused
@@ -82,11 +82,11 @@ def _hashes(name: str, section: AuthSection) -> bool:
 
 def check(config: Config) -> None:
     """Make them as for a start; ConfigError where that is not possible."""
-    for each in authenticators_of(config, Means(Users(None), _not_now, _not_now, None)).values():
+    for each in authenticators_of(config, Means(Users(None), not_now, not_now, None)).values():
         each.close()
 
 
-def _not_now(function: Callable[..., object], *arguments: object) -> "Deferred[Any]":
+def not_now(function: Callable[..., object], *arguments: object) -> "Deferred[Any]":
     return fail(Abandoned("nobody is asked while a configuration is checked"))
 
 
@@ -113,7 +113,8 @@ def _http(section: AuthSection, means: Means) -> Any:
 
 
 def _sqlite(section: AuthSection, means: Means) -> Any:
-    from emqtwist.access.sqlite import Database, Sqlite
+    from emqtwist.access.database import Database
+    from emqtwist.access.sqlite import Sqlite
     try:
         return Sqlite(section.sqlite, Database(section.sqlite.path, means.pooling, section.timeout), means.hashing)
     except ValueError as error:

@@ -71,7 +71,7 @@ class Foundation:
         Authentication(config, self.access, self.hashing, self.pool, self.broker.users).apply()
         self.broker.users.changed = self.access.forget
         self.authorization = Authorization(config.acl, self.broker.alarms, self.broker.metrics, reactor, now)
-        Authorizers(config, self.authorization, reactor).apply()
+        Authorizers(config, self.authorization, self.pool, reactor).apply()
         self.rules = acl_of(config)
         self.broker.acl = self.law()
         self.turns = Turns(self.broker, reactor, now)

@@ -225,7 +225,7 @@ class BrokerService(Foundation, MultiService):
         changed = apply_live(self.config, config)
         methods, loaded = methods_of(changed), loaded_of(changed)
         authentication = Authentication(changed, self.access, self.hashing, self.pool, self.broker.users)
-        authorizers = Authorizers(changed, self.authorization, self.reactor)
+        authorizers = Authorizers(changed, self.authorization, self.pool, self.reactor)
         self.turns.begin()
         self.rules = read_again(changed, self.broker.alarms)
         self.broker.methods = methods

@@ -89,11 +89,12 @@ def _one(reader: _Reader, depth: int) -> Who:
         case "cert":
             return CertificateIs(reader.value("a name")[0])
         case "ip":
-            return AddressIn(_network(reader.value("an address")[0]))
+            return AddressIn(network_of(reader.value("an address")[0]))
     raise ValueError("not all, client, user, cert or ip")
 
 
-def _network(text: str) -> IPv4Network | IPv6Network:
+def network_of(text: str) -> IPv4Network | IPv6Network:
+    """An address, or a network with a mask; ValueError when it is neither."""
     try:
         return ip_network(text, strict=False)
     except ValueError:

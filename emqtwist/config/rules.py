@@ -165,7 +165,8 @@ def acl_reasons(config: Config) -> Iterator[Conflict]:
 
 def authorizers(config: Config) -> Iterator[Conflict]:
     """Who is asked what clients may do has what it needs to answer, and no rule is written in vain."""
-    needs = {"http": ("auth.http.acl_req", config.auth.http.acl_req), "python": ("acl.python.object", config.acl.python.object)}
+    needs = {"sqlite": ("auth.sqlite.path", config.auth.sqlite.path), "http": ("auth.http.acl_req", config.auth.http.acl_req),
+             "python": ("acl.python.object", config.acl.python.object)}
     for name in config.acl.order:
         key, value = needs.get(name, ("", name))
         if not value:

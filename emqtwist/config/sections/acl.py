@@ -13,7 +13,7 @@ Reason = Literal["not_authorized", "quota_exceeded", "unspecified_error", "imple
 
 EFFECTS: Final = "tests/adapters/test_acl.py"
 ASKED: Final = "tests/adapters/access/test_acl_rows.py"
-KINDS: Final = Words("rules", "http", "python")
+KINDS: Final = Words("rules", "sqlite", "http", "python")
 ACTION: Final = Choice[Action](
     "allow publish", "allow subscribe", "allow pubsub", "deny publish", "deny subscribe", "deny pubsub",
     aliases={"allow": "allow pubsub", "deny": "deny pubsub"})

@@ -1,4 +1,4 @@
-"""[auth.sqlite]: a data base that is asked who a client is."""
+"""[auth.sqlite]: a data base that is asked who a client is, and what it may do."""
 import re
 from dataclasses import dataclass
 from typing import Final
@@ -7,6 +7,7 @@ from emqtwist.config.rows import row
 from emqtwist.config.values import TEXT, Text, Unit
 
 SQLITE: Final = "tests/adapters/access/test_sqlite.py"
+RULES: Final = "tests/adapters/access/test_sqlite_acl.py"
 PLACEHOLDER: Final = re.compile(r"'%([ucaP])'")
 STRAY: Final = re.compile(r"%[ucaP](?!\w)")
 FORM: Final = r"(?:md5|sha|sha256)"
@@ -19,10 +20,11 @@ class Query(Unit[str]):
     """A statement that gives rows, with placeholders in quotes, as emqttd's: each stands for a value that is bound."""
 
     name = "SQL"
-    form = "SQL with one of '%u', '%c', '%a', '%P' in it"
 
-    def __init__(self, optional: bool) -> None:
+    def __init__(self, placeholders: str, optional: bool = False) -> None:
+        self._placeholders = set(placeholders)
         self._optional = optional
+        self.form = "SQL with one of " + ", ".join([f"'%{mark}'" for mark in placeholders]) + " in it"
 
     def read(self, text: str) -> str:
         if not self.holds(text):
@@ -34,18 +36,19 @@ class Query(Unit[str]):
             return False
         if not value:
             return self._optional
-        return PLACEHOLDER.search(value) is not None and STRAY.search(PLACEHOLDER.sub("", value)) is None
+        used = set(PLACEHOLDER.findall(value))
+        return bool(used) and used <= self._placeholders and STRAY.search(PLACEHOLDER.sub("", value)) is None
 
 
 @dataclass(frozen=True, kw_only=True)
 class SqliteSection:
-    """A data base in a file of SQLite: `sqlite` in `auth.order`."""
+    """A data base in a file of SQLite: `sqlite` in `auth.order`, and in `acl.order`."""
 
     path: str = row(
         "", TEXT, live=True, test=SQLITE,
         meaning="File of the data base, which is only read. A relative path starts at the folder of broker.ini.")
     auth_query: str = row(
-        "select password from mqtt_user where username = '%u' limit 1", Query(optional=False), live=True, test=SQLITE,
+        "select password from mqtt_user where username = '%u' limit 1", Query("ucaP"), live=True, test=SQLITE,
         meaning="What gives a row for a client that is known, with a column `password`, and `salt` where the scheme has one. "
                 "`'%u'` is the User Name, `'%c'` the Client Identifier, `'%a'` the address, `'%P'` the password.")
     password_hash: str = row(
@@ -53,5 +56,10 @@ class SqliteSection:
         meaning="How passwords are kept: one of emqttd's schemes, or `any`, where each says so itself, as [in a "
                 "file](guide.md#passwords).")
     super_query: str = row(
-        "select is_superuser from mqtt_user where username = '%u' limit 1", Query(optional=True), live=True, test=SQLITE,
+        "select is_superuser from mqtt_user where username = '%u' limit 1", Query("ucaP", optional=True), live=True, test=SQLITE,
         meaning="What says of a client that gets in whether it is a superuser: a row whose first column is 1. Empty: nobody is.")
+    acl_query: str = row(
+        "select allow, ipaddr, username, clientid, access, topic from mqtt_acl where ipaddr = '%a' or username = '%u' or "
+        "username = '$all' or clientid = '%c'", Query("uca"), live=True, test=RULES,
+        meaning="What gives the rules about a client, each a row with these columns: `sqlite` in `acl.order`. [The last one that "
+                "decides](guide.md#rules-in-a-data-base) is the answer.")

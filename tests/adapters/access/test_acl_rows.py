@@ -152,9 +152,10 @@ def test_an_object_that_cannot_be_had_is_an_error() -> None:
 
 @pytest.mark.parametrize(("lines", "message"), [
     ("acl.order = http", "http needs auth.http.acl_req"), ("acl.order = python", "python needs acl.python.object"),
+    ("acl.order = sqlite", "sqlite needs auth.sqlite.path"),
     ("acl.order =\n[acl.rule.x]\naction = deny", "there are access rules, but rules is not in acl.order"),
     ("acl.order =\nmqtt.acl_file = x", "there are access rules, but rules is not in acl.order"),
-    ("acl.order = me", "not some of rules, http, python")])
+    ("acl.order = me", "not some of rules, sqlite, http, python")])
 def test_an_order_has_what_it_needs(lines: str, message: str) -> None:
     with pytest.raises(ConfigError, match=message):
         parse(lines)

@@ -11,7 +11,8 @@ from twisted.internet.defer import Deferred, fail
 from twisted.logger import capturedLogs
 
 from emqtwist.access import hashes
-from emqtwist.access.sqlite import Database, Query, Sqlite
+from emqtwist.access.database import Database, Query
+from emqtwist.access.sqlite import Sqlite
 from emqtwist.access.stage import Unreachable
 from emqtwist.app.authentication import check
 from emqtwist.app.methods import located
@@ -21,6 +22,7 @@ from emqtwist.mqtt import constants as c
 from emqtwist.services.pooler import Refused
 from tests.oracles import client
 from tests.places import Place
+from tests.threads import at_once
 
 WRONG = c.BAD_USER_NAME_OR_PASSWORD
 TABLE = ("CREATE TABLE mqtt_user (username TEXT, password TEXT, salt TEXT, is_superuser INTEGER, clientid TEXT, address TEXT)")
@@ -44,16 +46,6 @@ def change(path: Path, sql: str, *values: object) -> None:
     with closing(sqlite3.connect(path)) as db:
         db.execute(sql, values)
         db.commit()
-
-
-def at_once(function: Callable[..., Any], *arguments: object) -> "Deferred[Any]":
-    """A thread that is none."""
-    done: Deferred[Any] = Deferred()
-    try:
-        done.callback(function(*arguments))
-    except Exception:
-        done.errback()
-    return done
 
 
 class Desk:
