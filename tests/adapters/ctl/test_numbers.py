@@ -32,6 +32,7 @@ ELSEWHERE: dict[str, tuple[str, str]] = {
     **dict.fromkeys(("users add", "users passwd"), (
         "tests/adapters/access/test_users.py", "test_a_user_gets_in_from_when_it_is_added_until_it_is_deleted")),
     **dict.fromkeys(("plugins load", "plugins unload"), (NODE, "test_plugins_are_loaded_and_unloaded")),
+    "sessions slow": ("tests/adapters/ctl/test_slow.py", "test_who_acknowledges_late_is_ranked_above_who_does_it_less_late"),
     "acl reload": ("tests/adapters/ctl/test_acl.py", "test_rules_are_read_again"),
     "listeners reload-certs": (
         "tests/adapters/ctl/test_listeners.py", "test_certificates_are_loaded_again_of_all_listeners_or_of_one"),
