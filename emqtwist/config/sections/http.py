@@ -74,5 +74,6 @@ class HttpSection:
         "access=%A,username=%u,clientid=%c,ipaddr=%a,topic=%t", PARAMS, live=True, test=HTTP,
         meaning="What is sent there: `%A` is 1 to subscribe and 2 to publish, `%t` the topic, the others are as above.")
     pool: int = row(
-        "8", INTEGER, live=True, minimum="1", maximum="10000", test=HTTP,
-        meaning="Connections to the server that are kept open.")
+        "100", INTEGER, live=True, minimum="1", maximum="10000", test=HTTP,
+        meaning="Connections to the server that are kept open: as many as `auth.concurrency`, or some questions need a new one each, "
+                "which takes the broker longer than the question.")

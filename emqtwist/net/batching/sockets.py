@@ -16,7 +16,7 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
-EVENTS = 256  # sockets that one batch serves at most
+EVENTS = 128  # sockets that one batch serves at most: as many CONNECTs take some 10 ms, and nothing else is done meanwhile
 BATCH_BYTES = 512 * 1024  # bytes after which a batch leaves the other sockets to the next
 
 READ: int = getattr(select, "EPOLLIN", 1)
