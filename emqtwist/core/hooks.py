@@ -48,6 +48,7 @@ DELIVERY_DROPPED: Final = "delivery.dropped"
 
 PUBLISH: Final = "publish"  # the actions of client.authorize
 SUBSCRIBE: Final = "subscribe"
+SECRETIVE: Final = (CLIENT_AUTHENTICATE,)  # what functions there raise may have the password in its message
 
 
 class Row:
@@ -247,8 +248,9 @@ class Hooks:
         if hook.failures == 1:
             self._observer.hook_failed(hook.name, hook.label, error)
         elif hook.failures == FAILURES:
+            told = type(error).__name__ if hook.name in SECRETIVE else repr(error)
             self._alarms.raise_(self._alarm(hook), ERROR, f"a function at {hook.name} keeps failing",
-                                f"{hook.label} has failed {FAILURES} times in a row, the last time with {error!r}")
+                                f"{hook.label} has failed {FAILURES} times in a row, the last time with {told}")
 
     def _put(self, name: str, hooks: tuple[Hook, ...]) -> None:
         self.at[name] = hooks

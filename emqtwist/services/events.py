@@ -1,9 +1,12 @@
 """The broker's events in the log."""
+from traceback import extract_tb
+
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from emqtwist.core import causes
 from emqtwist.core.alarm import ERROR, WARNING, Alarm
+from emqtwist.core.hooks import SECRETIVE
 from emqtwist.core.observer import Observer
 from emqtwist.net.sparing import Sparing
 
@@ -76,6 +79,9 @@ class LogObserver(Observer):
         self.log.failure("a subscriber of {topic_filter} in this process failed", Failure(error), topic_filter=topic_filter)
 
     def hook_failed(self, hook: str, function: str, error: Exception) -> None:
+        if hook in SECRETIVE:
+            self.log.error("{function} at {hook} failed: {reason}", hook=hook, function=function, reason=_without_message(error))
+            return
         self.log.failure("{function} at {hook} failed", Failure(error), hook=hook, function=function)
 
     def job_failed(self, worker: str, error: Exception) -> None:
@@ -83,3 +89,9 @@ class LogObserver(Observer):
 
     def delivery_failed(self, client_id: str, error: Exception) -> None:
         self.log.failure("defect while delivering to {client_id}", Failure(error), client_id=client_id)
+
+
+def _without_message(error: Exception) -> str:
+    """What an error is, and where it was raised."""
+    where = "".join([f" at {frame.filename}:{frame.lineno}" for frame in extract_tb(error.__traceback__)[-1:]])
+    return type(error).__name__ + where

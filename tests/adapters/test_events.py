@@ -4,6 +4,7 @@ from twisted.python.failure import Failure
 
 from emqtwist.core import causes
 from emqtwist.core.alarm import Alarm
+from emqtwist.core.hooks import CLIENT_AUTHENTICATE
 from emqtwist.services.events import LogObserver
 
 
@@ -109,3 +110,14 @@ def test_what_is_for_debugging_need_not_be_said() -> None:
         observer.disconnected("alice", "10.0.0.1:5", causes.NORMAL, "words")
         observer.disconnected("alice", "10.0.0.1:5", "malformed_packet", "words")
     assert [event["cause"] for event in events] == ["malformed_packet"]
+
+
+def test_of_what_a_function_raises_that_saw_a_password_there_is_no_message() -> None:
+    try:
+        raise ValueError("pencil")
+    except ValueError as error:
+        event = logged("hook_failed", CLIENT_AUTHENTICATE, "plugin.function", error)
+    assert "log_failure" not in event
+    told = formatEvent(event)
+    assert told.startswith(f"plugin.function at client.authenticate failed: ValueError at {__file__}:")
+    assert "pencil" not in told

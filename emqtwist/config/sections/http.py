@@ -1,4 +1,7 @@
-"""[auth.http]: a web server that is asked who a client is."""
+"""[auth.http]: a web server that is asked who a client is, and what it may do.
+
+Its addresses are secrets: some have a token in them.
+"""
 import re
 from dataclasses import dataclass
 from typing import Final, Literal
@@ -45,7 +48,7 @@ class HttpSection:
     """A web server: `http` in `auth.order`. 200 lets a client in, or with the body `ignore` does not know it; all else denies."""
 
     auth_req: str = row(
-        "", URL, live=True, test=HTTP,
+        "", URL, live=True, test=HTTP, secret=True,
         meaning="Address that is asked. Beyond this machine it should be https://, as passwords go there.")
     method: Method = row(
         "post", Choice[Method]("post", "get"), live=True, test=HTTP,
@@ -58,13 +61,13 @@ class HttpSection:
         "form", Choice[Format]("form", "json"), live=True, test=HTTP,
         meaning="Form of what is posted.")
     super_req: str = row(
-        "", URL, live=True, test=HTTP,
+        "", URL, live=True, test=HTTP, secret=True,
         meaning="Address that says of a client which gets in whether it is a superuser: 200. Empty: nobody is.")
     super_params: tuple[tuple[str, str], ...] = row(
         "clientid=%c,username=%u", PARAMS, live=True, test=HTTP,
         meaning="What is sent there, in the same way.")
     acl_req: str = row(
-        "", URL, live=True, test=HTTP,
+        "", URL, live=True, test=HTTP, secret=True,
         meaning="Address that is asked what a client may do: `http` in `acl.order`. 200 allows it, or with the body `ignore` has "
                 "no say; all else denies.")
     acl_method: Method = row(

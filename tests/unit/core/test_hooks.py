@@ -6,7 +6,7 @@ import pytest
 
 from emqtwist.core.access import Client
 from emqtwist.core.alarms import Alarms
-from emqtwist.core.hooks import FAILURES, ROWS, Hooks, Stop
+from emqtwist.core.hooks import CLIENT_AUTHENTICATE, FAILURES, ROWS, Hooks, Stop
 from emqtwist.core.link import Turn
 from emqtwist.core.message import Message
 from emqtwist.core.metrics import Metrics
@@ -135,6 +135,15 @@ def test_the_first_failure_of_a_row_is_told_and_the_tenth_is_an_alarm() -> None:
     [alarm] = alarms.active.values()
     assert (alarm.identifier, alarm.severity) == (f"hook_failing/{NAME}/{__name__}.broken:t", "error")
     assert "ZeroDivisionError('always')" in alarm.summary
+
+
+def test_an_alarm_does_not_repeat_what_may_have_a_password() -> None:
+    hooks, alarms, _, _ = made()
+    hooks.add(CLIENT_AUTHENTICATE, broken)
+    for _ in range(FAILURES):
+        hooks.failed(hooks.at[CLIENT_AUTHENTICATE][0], ValueError("pencil"))
+    [alarm] = alarms.active.values()
+    assert alarm.summary.endswith("the last time with ValueError")
 
 
 def test_a_success_ends_the_alarm_and_so_does_deletion() -> None:
