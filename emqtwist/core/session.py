@@ -11,7 +11,7 @@ from emqtwist.core.backlog import Backlog
 from emqtwist.core.circle import Circle
 from emqtwist.core.hooks import MESSAGE_ACKED, MESSAGE_DELIVERED
 from emqtwist.core.inflight import Inflight
-from emqtwist.core.ledger import Ledger, Row
+from emqtwist.core.ledger import Ledger
 from emqtwist.core.link import Link
 from emqtwist.core.message import DUP_BIT, MQTT_5_BIT, NEVER, QOS_1_BITS, QOS_2_BITS, QOS_BITS, Delivery, Message
 from emqtwist.core.records import COMPLETED, RECEIVED
@@ -375,20 +375,6 @@ class Session(Subscriber):
                 self.ledger.complete(packet_id)
             else:
                 self.ledger.done(delivery[3])
-
-    def bring_back(self, rows: list[Row], more: bool) -> None:
-        """The next page of the queue has come from the store."""
-        backlog, ledger = self.backlog, self.ledger
-        if backlog is None or ledger is None:
-            return
-        ledger.fetching = False
-        for packet_id in ledger.bring_back(rows):
-            self.inflight.held[packet_id] = None
-            self.send_pubrel(packet_id)
-        backlog.bring_back(rows)
-        if not rows and not more:
-            backlog.nothing_stored()
-        self.pump()
 
     def _drop(self, message: Message, row: int, cause: str) -> None:
         self.circle.drop(self.client_id, message, cause)
