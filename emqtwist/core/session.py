@@ -14,7 +14,6 @@ from emqtwist.core.inflight import Inflight
 from emqtwist.core.ledger import Ledger
 from emqtwist.core.link import Link
 from emqtwist.core.message import DUP_BIT, MQTT_5_BIT, NEVER, QOS_1_BITS, QOS_2_BITS, QOS_BITS, Delivery, Message
-from emqtwist.core.records import COMPLETED, RECEIVED
 from emqtwist.core.subscriber import Subscriber, Subscription
 from emqtwist.core.window import send_run
 from emqtwist.mqtt.constants import IMPLEMENTATION_SPECIFIC_ERROR, MQTT_5_0, PUBACK, PUBCOMP, PUBREC
@@ -350,18 +349,6 @@ class Session(Subscriber):
             self._tell(MESSAGE_ACKED, message)
         if self.backlog is not None or self.inflight.resend or self.replays:
             self.pump()
-
-    def receive(self, packet_id: int) -> None:
-        """A QoS 2 message with this identifier was passed on."""
-        self.received[packet_id] = None
-        if self.ledger is not None:
-            self.ledger.journal.add((RECEIVED, self.ledger.number, packet_id))
-
-    def complete(self, packet_id: int) -> None:
-        """Its PUBREL came."""
-        del self.received[packet_id]
-        if self.ledger is not None:
-            self.ledger.journal.add((COMPLETED, self.ledger.number, packet_id))
 
     def keeps(self) -> bool:
         return self.ledger is not None
