@@ -9,6 +9,7 @@ from emqtwist.core import causes
 from emqtwist.core.aliases import Outgoing
 from emqtwist.core.backlog import Backlog
 from emqtwist.core.circle import Circle
+from emqtwist.core.gate import Gate
 from emqtwist.core.hooks import MESSAGE_ACKED, MESSAGE_DELIVERED
 from emqtwist.core.inflight import Inflight
 from emqtwist.core.ledger import Ledger
@@ -28,10 +29,11 @@ class Session(Subscriber):
 
     `expiry_interval` is in seconds, 0 when the session ends with its connection. `opener` is the connection that has it, or
     has asked for it. `ledger` is there when a store keeps the session. `created_at` is when it began, or came from the store.
+    `gate` is there while what waits may not be for the client any more.
     """
 
     __slots__ = ("circle", "user_name", "link", "opener", "expiry_interval", "subscriptions", "inflight", "backlog", "received",
-                 "ledger", "created_at")
+                 "ledger", "created_at", "gate")
 
     def __init__(self, client_id: str, circle: Circle) -> None:
         super().__init__(client_id)
@@ -44,6 +46,7 @@ class Session(Subscriber):
         self.created_at = circle.turn.now
         self.subscriptions: dict[bytes, Subscription] = {}
         self.inflight = Inflight()
+        self.gate: Gate | None = None
         self.backlog: Backlog | None = None  # made when first needed: most sessions never let anything wait
         self.received: dict[int, None] = {}
 
@@ -132,10 +135,16 @@ class Session(Subscriber):
             return
         while inflight.room_to_resend() > 0 and not link.congested:
             packet_id, _ = inflight.resend.popitem()
-            self._repeat(link, packet_id)
+            if self.gate is None or self.gate.repeats(packet_id):
+                self._repeat(link, packet_id)
+            elif self.gate.waits():
+                inflight.resend[packet_id] = None
+                break
         if self.backlog is not None and not inflight.resend:
             self._send_waiting(link, self.backlog)
             self.backlog.refill()
+        if self.gate is not None and self.gate.is_over():
+            self.gate = None
         if self.link is not link:
             return  # a function at a hook has ended the connection
         waiting = link.congested or (self.backlog is not None and self.backlog.holds_qos0())  # QoS 0 must not overtake QoS 0
@@ -148,7 +157,9 @@ class Session(Subscriber):
     def retry(self, before: float) -> None:
         """Send again what was sent by `before` and is not acknowledged: an option for clients older than 5.0."""
         for packet_id in [packet_id for packet_id, sent in self.inflight.sent_at.items() if sent <= before]:
-            if self.link is not None and not self.link.congested:
+            if self.link is None or self.link.congested:
+                return
+            if self.gate is None or self.gate.repeats(packet_id):
                 self._repeat(self.link, packet_id)
 
     def puback(self, packet_id: int, reason_code: int) -> None:
@@ -185,10 +196,14 @@ class Session(Subscriber):
             return False
         if held is not None and self.circle.taps:
             self._tell(MESSAGE_ACKED, held[0])
+        self.release(packet_id, held)  # [MQTT-4.3.3-4]
+        return True
+
+    def release(self, packet_id: int, held: Delivery | None) -> None:
+        """Nothing is to be sent under this identifier but PUBREL."""
         if self.ledger is not None and held is not None:
             self.ledger.release(packet_id, held[3])
-        self.inflight.released(packet_id)  # [MQTT-4.3.3-4]
-        return True
+        self.inflight.released(packet_id)
 
     def pubcomp(self, packet_id: int) -> None:
         if packet_id in self.inflight.held and self.inflight.held[packet_id] is None:
@@ -223,12 +238,17 @@ class Session(Subscriber):
         self.backlog.put(delivery, self.expiry_interval > 0)
 
     def _send_waiting(self, link: Link, backlog: Backlog) -> None:
-        send_run(link, backlog, self.inflight, self.shape, self.circle)
+        if self.gate is None:
+            send_run(link, backlog, self.inflight, self.shape, self.circle)
         while backlog.queue and not link.congested and self.link is link:
             delivery = backlog.queue.peek()
             message, first_byte, identifiers, row = delivery
             if first_byte & QOS_BITS and (self.inflight.room() <= 0 or self.inflight.taken(row)):
                 return
+            if self.gate is not None and not self.gate.passes(delivery):
+                if self.gate.waits():
+                    return
+                continue
             backlog.take()
             if message.expires_at <= self.circle.turn.now and (self.ledger is None or row not in self.ledger.begun):
                 self._drop(message, row, causes.EXPIRED)  # [MQTT-3.3.2-5]
