@@ -1,7 +1,9 @@
 """Messages that wait, or are under way, when the rules change or another comes for the session."""
 import pytest
 
+from emqtwist.core import guard
 from emqtwist.core.acl import SUBSCRIBE, Acl, Pattern, Rule
+from emqtwist.core.guard import Guard
 from emqtwist.core.ruling import use_rules
 from emqtwist.core.who import UserIs, Who
 from emqtwist.mqtt import constants as c
@@ -312,6 +314,64 @@ def test_an_answer_that_comes_when_the_client_has_gone_changes_nothing() -> None
     judge.say(NO)
     use_rules(world.broker, None)
     assert taken(world.connect("carol", **LASTING)) == ["no/a", "yes", "no/b"]
+
+
+def asked_about_one(world: World) -> tuple[Judge, Peer]:
+    """An authority is asked about the next message for carol."""
+    waiting_without_subscription(world)
+    judge = Judge(world)
+    carol = world.connect("carol", **LASTING)
+    assert judge.waits() == 1
+    return judge, carol
+
+
+def test_other_rules_make_the_question_void() -> None:
+    world = World()
+    judge, carol = asked_about_one(world)
+    use_rules(world.broker, deny("no/#"))
+    world.settle()
+    judge.say(FAILED)
+    assert taken(carol) == ["yes"]
+    assert not carol.closed
+
+
+def test_after_a_failure_nobody_is_asked_about_the_rest() -> None:
+    world = World()
+    carol = world.connect("carol", **LASTING)
+    carol.subscribe("no", qos=1)
+    publish(world, "no", "no")
+    carol.received()
+    carol.unsubscribe("no")
+    carol.drop()
+    judge = Judge(world, no=FAILED)
+    world.connect("carol", **LASTING)
+    assert judge.asked == [("carol", SUBSCRIBE, b"no")]
+
+
+def test_what_is_remembered_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(guard, "MOST_REMEMBERED", 1)
+    world = World()
+    carol = narrow(world, "#")
+    publish(world, "yes", "a", "no/a", "b", "c")
+    use_rules(world.broker, deny("no/#"))
+    gate = world.session("carol").gate
+    assert isinstance(gate, Guard)
+    assert taken(carol) == ["yes", "a", "b", "c"]
+    assert len(gate._known) == 1
+
+
+# While subscriptions that are to end cannot be taken out.
+
+@pytest.mark.parametrize("topic_filters", [("no/a", "no/#"), ("no/#", "no/a"), ("$share/g/no/#",)])
+def test_a_subscription_on_its_way_out_selects_nothing(topic_filters: tuple[str, ...]) -> None:
+    world = World()
+    carol = narrow(world, "yes", *topic_filters)
+    publish(world, "yes", "no/a")
+    for worker in world.broker.pools.pubsub.workers:
+        worker.up = False
+    use_rules(world.broker, deny("no/#"))
+    assert taken(carol) == ["yes"]
+    assert lost(world) == 1
 
 
 # A store.
