@@ -3,6 +3,7 @@ import pytest
 
 from emqtwist.core import guard
 from emqtwist.core.acl import SUBSCRIBE, Acl, Pattern, Rule
+from emqtwist.core.door import Terms
 from emqtwist.core.guard import Guard
 from emqtwist.core.ruling import use_rules
 from emqtwist.core.who import UserIs, Who
@@ -314,6 +315,13 @@ def test_an_answer_that_comes_when_the_client_has_gone_changes_nothing() -> None
     judge.say(NO)
     use_rules(world.broker, None)
     assert taken(world.connect("carol", **LASTING)) == ["no/a", "yes", "no/b"]
+
+
+def test_the_authority_hears_topics_as_the_client_says_them() -> None:
+    world = World()
+    world.door.terms = Terms(mountpoint="tenant/")
+    judge, _ = asked_about_one(world)
+    assert judge.asked == [("carol", SUBSCRIBE, b"no/a")]
 
 
 def asked_about_one(world: World) -> tuple[Judge, Peer]:
