@@ -21,7 +21,7 @@ from emqtwist.core.pool import Job, Pools, Worker
 from emqtwist.core.prefixes import Prefixed, check_filter, subscription_to
 from emqtwist.core.pubsub import fan_out, feed
 from emqtwist.core.records import Record, Snapshot
-from emqtwist.core.recovery import recover, rows_of
+from emqtwist.core.recovery import bring_back, recover, rows_of
 from emqtwist.core.retained import Retained
 from emqtwist.core.router import Route, Router
 from emqtwist.core.session import Session
@@ -331,7 +331,7 @@ class Broker:
         """Rows of a session's queue, as `journal.wanted` asked for; `more`: there are rows behind them."""
         session = self.sessions.by_number.get(number)
         if session is not None and self.journal is not None:
-            session.bring_back(rows_of(rows, self.journal.offset), more)
+            bring_back(session, rows_of(rows, self.journal.offset), more)
 
 
 class Listening(Write):

@@ -25,6 +25,7 @@ DELAYED_FULL: Final = "delayed_full"
 REFUSED_BY_CLIENT: Final = "refused_by_client"
 STOPPED_BY_HOOK: Final = "stopped_by_hook"
 OVERLOAD: Final = "overload"
+NO_LONGER_ALLOWED: Final = "no_longer_allowed"
 
 DROPS: Final[dict[str, str]] = {
     NO_SUBSCRIBERS: "nobody subscribes to the topic",
@@ -45,6 +46,7 @@ DROPS: Final[dict[str, str]] = {
     REFUSED_BY_CLIENT: "the receiver answered PUBACK or PUBREC with an error",
     STOPPED_BY_HOOK: "a function at the hook message.publish stopped it",
     OVERLOAD: "QoS 0, and the broker could not keep up",
+    NO_LONGER_ALLOWED: "the access rules, changed while it waited, do not let the receiver have it",
 }
 
 # Why a connection ended, beside the reason codes of the standard.

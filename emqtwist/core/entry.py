@@ -99,6 +99,7 @@ class Entry(Job):
             ruling.regret(connection, old, sweep)
             self._end(_discard(connection, old, True))
         else:
+            sweep.guard(connection.broker)
             self.present = True  # [MQTT-3.2.2-3]
             self._open(old)  # [MQTT-3.1.2-5]
 

@@ -73,6 +73,10 @@ class Groups:
         if self._joined.pop(session, None) is not None:
             self._give_away(session, self._to_anyone)
 
+    def hand_on(self, session: Session, delivery: Delivery) -> bool:
+        """Give what it may not have any more to a group that it has left for that; whether another member gets it."""
+        return delivery[0].group() not in self._joined.get(session, {}) and self._to_anyone(delivery)
+
     def forget(self, subscriber: Subscriber) -> None:
         """It has left its groups, and had no messages."""
         self._joined.pop(subscriber, None)

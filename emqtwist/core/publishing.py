@@ -7,6 +7,7 @@ from emqtwist.core.hooks import MESSAGE_PUBLISH
 from emqtwist.core.journal import Journal
 from emqtwist.core.message import MQTT_5_BIT, NEVER, PUBLISH_BYTE, Message
 from emqtwist.core.pubsub import fan_out, refused_by
+from emqtwist.core.records import COMPLETED, RECEIVED
 from emqtwist.core.reserved import DOLLAR, is_reserved
 from emqtwist.core.router import Route
 from emqtwist.core.ruling import opens
@@ -69,7 +70,7 @@ def publish(connection: Connection, session: Session, packet: Publish) -> None:
         else:
             connection.answer(c.PUBACK, packet.packet_id)  # [MQTT-3.3.4-1] [MQTT-4.3.2-4] [MQTT-4.3.2-5] [MQTT-4.6.0-2]
     elif qos == 2:
-        session.receive(packet.packet_id)  # [MQTT-4.3.3-10]
+        _note_received(session, packet.packet_id)  # [MQTT-4.3.3-10]
         connection.acknowledge(c.PUBREC, packet.packet_id, reason_code)  # [MQTT-3.3.4-1] [MQTT-4.3.3-8] [MQTT-4.6.0-3]
 
 
@@ -219,7 +220,7 @@ def refuse(connection: Connection, packet: Publish, error: MQTTError) -> None:
         connection.acknowledge(c.PUBACK, packet.packet_id, error.reason_code, error.reason)
     elif packet.qos == 2:
         if not told and connection.session is not None:
-            connection.session.receive(packet.packet_id)  # [MQTT3-3.3.5-2]
+            _note_received(connection.session, packet.packet_id)  # [MQTT3-3.3.5-2]
         connection.acknowledge(c.PUBREC, packet.packet_id, error.reason_code, error.reason)  # [MQTT-4.3.3-9]
 
 
@@ -232,12 +233,26 @@ def pubrec(connection: Connection, session: Session, packet: Acknowledgement) ->
 
 def pubrel(connection: Connection, session: Session, packet: Acknowledgement) -> None:
     if packet.packet_id in session.received:
-        session.complete(packet.packet_id)  # [MQTT-4.3.3-12]
+        _note_completed(session, packet.packet_id)  # [MQTT-4.3.3-12]
         connection.answer(c.PUBCOMP, packet.packet_id)  # [MQTT-4.3.3-11] [MQTT-4.3.3-13]
     else:
         connection.since = -1  # that it was completed may not be stored yet
         connection.broker.metrics.missed[c.PUBREL] += 1
         connection.acknowledge(c.PUBCOMP, packet.packet_id, c.PACKET_IDENTIFIER_NOT_FOUND, "no such Packet Identifier received")
+
+
+def _note_received(session: Session, packet_id: int) -> None:
+    """A QoS 2 message with this identifier was passed on."""
+    session.received[packet_id] = None
+    if session.ledger is not None:
+        session.ledger.journal.add((RECEIVED, session.ledger.number, packet_id))
+
+
+def _note_completed(session: Session, packet_id: int) -> None:
+    """Its PUBREL came."""
+    del session.received[packet_id]
+    if session.ledger is not None:
+        session.ledger.journal.add((COMPLETED, session.ledger.number, packet_id))
 
 
 def pubcomp(connection: Connection, session: Session, packet: Acknowledgement) -> None:

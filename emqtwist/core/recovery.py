@@ -11,6 +11,7 @@ from emqtwist.core.mqueue import OVERHEAD
 from emqtwist.core.prefixes import subscription_to
 from emqtwist.core.records import Record, Snapshot
 from emqtwist.core.retained import Retained
+from emqtwist.core.session import Session
 from emqtwist.core.sessions import Sessions
 from emqtwist.core.users import User, Users
 from emqtwist.core.wills import WillMessage, Wills
@@ -106,3 +107,18 @@ def rows_of(records: list[Record], offset: float) -> list[Row]:
             messages[number] = message
         rows.append((rank, state, (message, first_byte, identifiers, seq)))
     return rows
+
+
+def bring_back(session: Session, rows: list[Row], more: bool) -> None:
+    """The next page of a session's queue has come; `more`: there are rows behind it."""
+    backlog, ledger = session.backlog, session.ledger
+    if backlog is None or ledger is None:
+        return
+    ledger.fetching = False
+    for packet_id in ledger.bring_back(rows):
+        session.inflight.held[packet_id] = None
+        session.send_pubrel(packet_id)
+    backlog.bring_back(rows)
+    if not rows and not more:
+        backlog.nothing_stored()
+    session.pump()

@@ -7,6 +7,7 @@ from emqtwist.core.access import Client
 from emqtwist.core.acl import CANNOT_TELL, PUBLISH, SUBSCRIBE, Acl, Ruling
 from emqtwist.core.broker import Broker
 from emqtwist.core.connection import Connection
+from emqtwist.core.guard import Guard
 from emqtwist.core.hooks import SESSION_UNSUBSCRIBED
 from emqtwist.core.link import Link
 from emqtwist.core.mounting import seen
@@ -64,6 +65,14 @@ class Sweep:
             self._take(pending.decision)
         self._done(self)
 
+    def guard(self, broker: Broker) -> None:
+        """Have what waits in the session, or might be sent again, looked at when it is its turn."""
+        session = self._session
+        session.gate = None
+        if self.acl is not None and (session.queued() or session.inflight.held):
+            groups = broker.subscriptions.groups
+            session.gate = Guard(session, groups, self.acl, self._client, self._mount, list(self.left))
+
     def _judged(self, link: Link, ruling: Ruling) -> None:
         self._take(ruling)
         self.go_on()
@@ -91,8 +100,12 @@ def use_rules(broker: Broker, acl: Acl | None) -> None:
         connection = cast(Connection, link)
         if connection.grants is not None:
             connection.grants.forget()  # also for the packets that came with the one that is served just now
-        if acl is not None and connection.session is not None:
-            broker.pools.server.submit(Review(connection, connection.session))
+        session = connection.session
+        if acl is not None and session is not None:
+            broker.pools.server.submit(Review(connection, session))
+        elif session is not None and session.gate is not None:
+            session.gate = None
+            session.pump()
 
 
 class Review(Job):
@@ -120,8 +133,10 @@ class Review(Job):
         if sweep.failed:
             connection.fail(ServerBusy(CANNOT_TELL))
         else:
+            sweep.guard(connection.broker)
             self._left = sweep.left
             self._end_next()
+            self._session.pump()
 
     def failed(self) -> None:
         """What a defect left half undone costs the client its connection: when it is back, its session is looked at."""

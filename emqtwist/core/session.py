@@ -9,12 +9,11 @@ from emqtwist.core import causes
 from emqtwist.core.aliases import Outgoing
 from emqtwist.core.backlog import Backlog
 from emqtwist.core.circle import Circle
+from emqtwist.core.gate import Gate
 from emqtwist.core.hooks import MESSAGE_ACKED, MESSAGE_DELIVERED
 from emqtwist.core.inflight import Inflight
-from emqtwist.core.ledger import Row
 from emqtwist.core.link import Link
 from emqtwist.core.message import DUP_BIT, MQTT_5_BIT, NEVER, QOS_1_BITS, QOS_2_BITS, QOS_BITS, Delivery, Message
-from emqtwist.core.records import COMPLETED, RECEIVED
 from emqtwist.core.subscriber import Subscriber, Subscription
 from emqtwist.core.window import send_run
 from emqtwist.mqtt.constants import IMPLEMENTATION_SPECIFIC_ERROR, MQTT_5_0, PUBACK, PUBCOMP, PUBREC
@@ -28,11 +27,12 @@ class Session(Subscriber):
     """State of one client; `link` is its connection, None while it is away.
 
     `expiry_interval` is in seconds, 0 when the session ends with its connection. `opener` is the connection that has it, or
-    has asked for it. `created_at` is when it began, or came from the store.
+    has asked for it. `created_at` is when it began, or came from the store. `gate` is there while what waits may not be for the
+    client any more.
     """
 
     __slots__ = ("circle", "user_name", "link", "opener", "expiry_interval", "subscriptions", "inflight", "backlog", "received",
-                 "created_at")
+                 "created_at", "gate")
 
     def __init__(self, client_id: str, circle: Circle) -> None:
         super().__init__(client_id)
@@ -44,6 +44,7 @@ class Session(Subscriber):
         self.created_at = circle.turn.now
         self.subscriptions: dict[bytes, Subscription] = {}
         self.inflight = Inflight()
+        self.gate: Gate | None = None
         self.backlog: Backlog | None = None  # made when first needed: most sessions never let anything wait
         self.received: dict[int, None] = {}
 
@@ -132,15 +133,21 @@ class Session(Subscriber):
             return
         while inflight.room_to_resend() > 0 and not link.congested:
             packet_id, _ = inflight.resend.popitem()
-            self._repeat(link, packet_id)
+            if self.gate is None or self.gate.repeats(packet_id):
+                self._repeat(link, packet_id)
+            elif self.gate.waits():
+                inflight.resend[packet_id] = None
+                break
         if self.backlog is not None and not inflight.resend:
             self._send_waiting(link, self.backlog)
             self.backlog.refill()
+        if self.gate is not None and self.gate.is_over():
+            self.gate = None
         if self.link is not link:
             return  # a function at a hook has ended the connection
         waiting = link.congested or (self.backlog is not None and self.backlog.holds_qos0())  # QoS 0 must not overtake QoS 0
         self.direct = None if waiting or link.aliases is not None or self.circle.taps else link
-        asked = inflight.watched or self.queued()  # while some are to be sent again there is no room
+        asked = inflight.watched or inflight.resend or self.queued()
         self.flight = None if asked else inflight
         if self.replays and self.room() > 0:
             self.circle.feed(self)
@@ -148,7 +155,9 @@ class Session(Subscriber):
     def retry(self, before: float) -> None:
         """Send again what was sent by `before` and is not acknowledged: an option for clients older than 5.0."""
         for packet_id in [packet_id for packet_id, sent in self.inflight.sent_at.items() if sent <= before]:
-            if self.link is not None and not self.link.congested:
+            if self.link is None or self.link.congested:
+                return
+            if self.gate is None or self.gate.repeats(packet_id):
                 self._repeat(self.link, packet_id)
 
     def puback(self, packet_id: int, reason_code: int) -> None:
@@ -185,10 +194,14 @@ class Session(Subscriber):
             return False
         if held is not None and self.circle.taps:
             self._tell(MESSAGE_ACKED, held[0])
+        self.release(packet_id, held)  # [MQTT-4.3.3-4]
+        return True
+
+    def release(self, packet_id: int, held: Delivery | None) -> None:
+        """Nothing is to be sent under this identifier but PUBREL."""
         if self.ledger is not None and held is not None:
             self.ledger.release(packet_id, held[3])
-        self.inflight.released(packet_id)  # [MQTT-4.3.3-4]
-        return True
+        self.inflight.released(packet_id)
 
     def pubcomp(self, packet_id: int) -> None:
         if packet_id in self.inflight.held and self.inflight.held[packet_id] is None:
@@ -223,12 +236,17 @@ class Session(Subscriber):
         self.backlog.put(delivery, self.expiry_interval > 0)
 
     def _send_waiting(self, link: Link, backlog: Backlog) -> None:
-        send_run(link, backlog, self.inflight, self.shape, self.circle)
+        if self.gate is None:
+            send_run(link, backlog, self.inflight, self.shape, self.circle)
         while backlog.queue and not link.congested and self.link is link:
             delivery = backlog.queue.peek()
             message, first_byte, identifiers, row = delivery
             if first_byte & QOS_BITS and (self.inflight.room() <= 0 or self.inflight.taken(row)):
                 return
+            if self.gate is not None and not self.gate.passes(delivery):
+                if self.gate.waits():
+                    return
+                continue
             backlog.take()
             if message.expires_at <= self.circle.turn.now and (self.ledger is None or row not in self.ledger.begun):
                 backlog.expire(message, row)  # [MQTT-3.3.2-5]
@@ -350,18 +368,6 @@ class Session(Subscriber):
         if self.backlog is not None or self.inflight.resend or self.replays:
             self.pump()
 
-    def receive(self, packet_id: int) -> None:
-        """A QoS 2 message with this identifier was passed on."""
-        self.received[packet_id] = None
-        if self.ledger is not None:
-            self.ledger.journal.add((RECEIVED, self.ledger.number, packet_id))
-
-    def complete(self, packet_id: int) -> None:
-        """Its PUBREL came."""
-        del self.received[packet_id]
-        if self.ledger is not None:
-            self.ledger.journal.add((COMPLETED, self.ledger.number, packet_id))
-
     def keeps(self) -> bool:
         return self.ledger is not None
 
@@ -374,20 +380,6 @@ class Session(Subscriber):
                 self.ledger.complete(packet_id)
             else:
                 self.ledger.done(delivery[3])
-
-    def bring_back(self, rows: list[Row], more: bool) -> None:
-        """The next page of the queue has come from the store."""
-        backlog, ledger = self.backlog, self.ledger
-        if backlog is None or ledger is None:
-            return
-        ledger.fetching = False
-        for packet_id in ledger.bring_back(rows):
-            self.inflight.held[packet_id] = None
-            self.send_pubrel(packet_id)
-        backlog.bring_back(rows)
-        if not rows and not more:
-            backlog.nothing_stored()
-        self.pump()
 
     def _drop(self, message: Message, row: int, cause: str) -> None:
         self.circle.drop(self.client_id, message, cause)

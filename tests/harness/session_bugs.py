@@ -23,7 +23,7 @@ SESSION_BUGS: Final = [
     Bug("a refused message blocks the window", "core.session:Session.pubrec", "self._finish(packet_id, reason_code)", "pass"),
     Bug("a repeated QoS 2 message is passed on twice", "core.publishing:publish",
         "packet.packet_id in session.received", "not packet"),
-    Bug("a released QoS 2 identifier stays", "core.publishing:pubrel", "session.complete(packet.packet_id)", "pass"),
+    Bug("a released QoS 2 identifier stays", "core.publishing:pubrel", "_note_completed(session, packet.packet_id)", "pass"),
     Bug("overlapping subscriptions give copies", "core.router:Router._match",
         "return self._merge(found)", "return found"),
     Bug("overlapping subscriptions lose an identifier", "core.pubsub:_deliver",

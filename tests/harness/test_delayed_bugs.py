@@ -13,7 +13,7 @@ DELAYED_BUGS: Final = [
     Bug("the deadline is stored on the clock of this process", "core.delayed:Delayed.add", "journal.wall(due)", "due"),
     Bug("an acknowledgement is not held", "core.connection:Connection.promise", "if journal is None:", "if True:"),
     Bug("a QoS 2 PUBLISH is not held", "core.session:Session._waits_for_commit", "self.ledger is not None and", "False and"),
-    Bug("RECEIVED is not recorded", "core.session:Session.receive", "if self.ledger is not None:", "if False:"),
+    Bug("RECEIVED is not recorded", "core.publishing:_note_received", "if session.ledger is not None:", "if False:"),
 ]
 WITH_NUMBER: Final = ("wait", "crash", "publish")
 

@@ -11,7 +11,7 @@ JOURNAL_BUGS: Final = [
     Bug("PUBREL and QoS 2 PUBLISH are not held", "core.ledger:Ledger.send", "if not number and", "if True or"),
     Bug("a QoS 2 PUBLISH is not held", "core.session:Session._waits_for_commit", "self.ledger is not None and", "False and"),
     Bug("the identifier is not that of the row", "core.inflight:Inflight.add", "if delivery[3]:", "if False:"),
-    Bug("RECEIVED is not recorded", "core.session:Session.receive", "if self.ledger is not None:", "if False:"),
+    Bug("RECEIVED is not recorded", "core.publishing:_note_received", "if session.ledger is not None:", "if False:"),
     Bug("DONE is not recorded", "core.session:Session.puback", "self.ledger.done(held[3])", "pass"),
     Bug("DONE is not recorded for a run", "core.window:end_flows", "ledger.done_together(rows)", "pass"),
     Bug("the end of a QoS 2 flow is not recorded", "core.session:Session.forget", "self.ledger.complete(packet_id)", "pass"),

@@ -11,6 +11,7 @@ from emqtwist.core.bans import CLIENT, Ban
 from emqtwist.core.hooks import Stop
 from emqtwist.core.message import NEVER
 from emqtwist.core.overload import begin
+from emqtwist.core.ruling import use_rules
 from emqtwist.mqtt import constants as c
 from emqtwist.mqtt.encoder import encode
 from emqtwist.mqtt.errors import MQTTError
@@ -166,6 +167,17 @@ def overload() -> World:
     return world
 
 
+def no_longer_allowed() -> World:
+    world = World()
+    bob = world.connect("bob", receive_maximum=1)
+    bob.subscribe("a", qos=1)
+    publish(world)
+    publish(world)
+    use_rules(world.broker, Acl([], False))
+    bob.acknowledge(bob.one(Publish))
+    return world
+
+
 def stopped_by_hook() -> World:
     world = World()
     world.connect("bob").subscribe("a")
@@ -176,7 +188,7 @@ def stopped_by_hook() -> World:
 
 DROPS = [no_subscribers, queue_full, queue_full_refused, qos0_not_stored, expired, too_large_for_client, session_ended,
          retained_too_many, retained_quota, retained_too_large, retainer_unloaded, reserved_topic, acl_denied, delay_invalid,
-         delayed_full, refused_by_client, stopped_by_hook, overload]
+         delayed_full, refused_by_client, stopped_by_hook, overload, no_longer_allowed]
 
 
 @pytest.mark.parametrize("cause", causes.DROPS)
