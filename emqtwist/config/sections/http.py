@@ -78,5 +78,5 @@ class HttpSection:
         meaning="What is sent there: `%A` is 1 to subscribe and 2 to publish, `%t` the topic, the others are as above.")
     pool: int = row(
         "100", INTEGER, live=True, minimum="1", maximum="10000", test=HTTP,
-        meaning="Connections to the server that are kept open: as many as `auth.concurrency`, or some questions need a new one each, "
-                "which takes the broker longer than the question.")
+        meaning="Connections to the server that are kept open: as many as `auth.concurrency`, or some questions need one each, "
+                "which costs the broker more than the question.")
