@@ -14,7 +14,7 @@ import pytest
 
 from emqtwist.mqtt import constants as c
 from emqtwist.mqtt.encoder import encode
-from emqtwist.mqtt.packets import Connect, Disconnect, Pingreq, Puback, Publish, Suback, Subscribe
+from emqtwist.mqtt.packets import Connack, Connect, Disconnect, Pingreq, Puback, Publish, Suback, Subscribe
 from emqtwist.mqtt.properties import Properties
 from tests.authorities import Authority
 from tests.handshakes import client_context
@@ -27,6 +27,9 @@ CONFIGURATION = """
 type = memory
 [mqtt.client]
 max_unsent = 256KB
+idle_timeout = 1h
+[mqtt.session]
+max_sessions = 300
 [mqtt.mqueue]
 max_bytes = 1MB
 max_memory = 1MB
@@ -37,6 +40,9 @@ handshake_timeout = 300ms
 [listener.tcp.narrow]
 bind = 127.0.0.1:0
 max_connections = 10
+[listener.tcp.fair]
+bind = 127.0.0.1:0
+max_connections_per_address = 10
 """
 MB = 1024
 
@@ -49,7 +55,7 @@ class Victim:
         self.broker = RunningBroker(folder, CONFIGURATION + tls)
         said = "\n".join(self.broker.program.output)
         self.ports = {name: int(re.search(rf"\.{name} at 127\.0\.0\.1:(\d+)", said)[1])  # type: ignore[index]
-                      for name in ("impatient", "narrow", "tls")}
+                      for name in ("impatient", "narrow", "fair", "tls")}
         self.canary = Canary(self.broker.port)
 
     def resident(self, key: str = "VmRSS") -> int:
@@ -125,10 +131,11 @@ def test_who_dribbles_a_connect_has_no_more_time_for_it_than_others(victim: Vict
     victim.bears(attack, 8 * MB)
 
 
-def test_a_flood_of_connections_is_held_at_the_bound_and_costs_little(victim: Victim) -> None:
+@pytest.mark.parametrize("listener", ["narrow", "fair"])
+def test_a_flood_of_connections_is_held_at_the_bound_and_costs_little(victim: Victim, listener: str) -> None:
     def attack() -> None:
         with ExitStack() as stack:
-            flood = [stack.enter_context(RawClient(victim.ports["narrow"])) for _ in range(500)]
+            flood = [stack.enter_context(RawClient(victim.ports[listener])) for _ in range(500)]
             assert all(ended(client) for client in flood[10:])
         for _ in range(500):  # and who comes and goes leaves nothing
             with RawClient(victim.ports["impatient"]) as client:
@@ -173,6 +180,37 @@ def test_what_is_no_tls_costs_nothing_at_a_listener_with_tls(victim: Victim) -> 
                 assert ended(client)
 
     victim.bears(attack, 4 * MB)
+
+
+# Sessions.
+
+def come_and_go(victim: Victim, client_id: str, expiry: int) -> int:
+    """The reason code for a client that asks for a session of so many seconds, and leaves; it subscribes where it gets one."""
+    properties = Properties()
+    properties.session_expiry_interval = expiry
+    with RawClient(victim.broker.port) as client:
+        client.send(Connect(c.MQTT_5_0, client_id, clean_start=not expiry, properties=properties))
+        reason_code = client.next(Connack).reason_code
+        if reason_code == c.SUCCESS:
+            assert client.subscribe(client_id[:4000].encode(), 1) == [c.GRANTED_QOS_1]
+            client.send(Disconnect())
+        assert ended(client)
+    return reason_code
+
+
+def test_ever_new_client_identifiers_leave_no_more_sessions_than_there_may_be(victim: Victim) -> None:
+    names = [f"{number:05}".ljust(20_000, "x") for number in range(2000)]
+
+    def attack() -> None:
+        codes = {name: come_and_go(victim, name, 3600) for name in names}
+        kept = [name for name in names if codes[name] == c.SUCCESS]
+        assert 250 < len(kept) <= 298  # of 300 two are the pair's
+        assert set(codes.values()) == {c.SUCCESS, c.QUOTA_EXCEEDED}
+        for name in kept:  # who has a session comes back, and ends it
+            assert come_and_go(victim, name, 0) == c.SUCCESS
+        assert come_and_go(victim, names[-1], 0) == c.SUCCESS  # so there is room
+
+    victim.bears(attack, 32 * MB)
 
 
 # Slow readers.
