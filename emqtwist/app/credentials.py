@@ -33,4 +33,5 @@ def located(section: R, folder: str) -> R:
     return replace(section, certfile=tuple(os.path.join(folder, path) for path in section.certfile),
                    keyfile=tuple(os.path.join(folder, path) for path in section.keyfile),
                    cacertfile=section.cacertfile and os.path.join(folder, section.cacertfile),
-                   crlfile=section.crlfile and os.path.join(folder, section.crlfile))
+                   crlfile=section.crlfile and os.path.join(folder, section.crlfile),
+                   psk_file=section.psk_file and os.path.join(folder, section.psk_file))

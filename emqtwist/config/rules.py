@@ -43,8 +43,8 @@ def priorities(config: Config) -> Iterator[Conflict]:
 def public_listeners(config: Config) -> Iterator[Conflict]:
     """Who opens the broker to other machines says in words whom it lets in."""
     for listener in config.listener.all():
-        if isinstance(listener, TlsRows) and listener.verify == "require" and listener.peer_cert_as_username != "off":
-            continue  # an authority tells
+        if isinstance(listener, TlsRows) and listener.knows_all and listener.peer_cert_as_username != "off":
+            continue  # an authority tells, or a key
         if not listener.bind.is_loopback() and config.mqtt.allow_anonymous == "loopback" and not authenticates(config, listener):
             yield Conflict(
                 (f"listener.{listener.label}.bind", "mqtt.allow_anonymous"),
@@ -99,6 +99,11 @@ def listener_certificates(config: Config) -> Iterator[Conflict]:
 
 def _certificate_problems(listener: TlsRows) -> Iterator[tuple[str, tuple[str, ...], str]]:
     """Keys of its section, the one to blame first, and what is wrong."""
+    if not listener.certfile and not listener.psk_file:
+        yield "certfile", ("psk_file",), "a listener with TLS needs certfile and keyfile, or psk_file"
+    for key, asked in (("certfile", listener.certfile != ()), ("verify", listener.verify != "none")):
+        if asked and listener.psk_file:
+            yield key, ("psk_file",), "a listener with psk_file has no certificates, and asks for none"
     if len(listener.certfile) != len(listener.keyfile):
         yield "keyfile", ("certfile",), "each file of certfile needs one of keyfile, in the same order"
     if listener.verify != "none" and not listener.cacertfile:
@@ -115,10 +120,13 @@ def names_from_certificates(config: Config) -> Iterator[Conflict]:
         if listener.superusers and listener.peer_cert_as_username == "off":
             yield Conflict((f"listener.{listener.label}.superusers", key),
                            "has no effect unless peer_cert_as_username says where names are")
-        if listener.peer_cert_as_username == "off" or (isinstance(listener, TlsRows) and listener.verify != "none"):
+        if isinstance(listener, TlsRows) and listener.psk_file and listener.peer_cert_as_username not in ("off", "cn"):
+            yield Conflict((key, f"listener.{listener.label}.psk_file"),
+                           "the identity of a key is a Common Name: peer_cert_as_username = cn")
+        if listener.peer_cert_as_username == "off" or (isinstance(listener, TlsRows) and listener.knows_some):
             continue
         if listener.proxy_protocol not in ("v2", "any"):
-            needs = "verify = optional or verify = require, or " if isinstance(listener, TlsRows) else ""
+            needs = "verify = optional or verify = require, a psk_file, or " if isinstance(listener, TlsRows) else ""
             yield Conflict((key, f"listener.{listener.label}.proxy_protocol"),
                            f"has no effect without {needs}a proxy that tells the name: proxy_protocol = v2")
         elif listener.peer_cert_as_username != "cn":

@@ -67,6 +67,11 @@ class Certificates:
         for label, credentials in self.credentials.items():
             loaded = credentials.loaded
             self._tell_files(label, credentials.problem)  # a reload of the configuration may have brought good ones
+            if not loaded.expiries:  # it goes by keys, which do not expire
+                self._stats.levels.pop(f"listeners/{label}/certificate_days", None)
+                for kind in (EXPIRING, EXPIRED):
+                    self._alarms.clear(f"{kind}/{label}")
+                continue
             path, end = min(loaded.expiries, key=at)
             self._stats.levels[f"listeners/{label}/certificate_days"] = int((end - now) // DAY)
             self._set(EXPIRING, label, WARNING, now < end < now + self.section.certificate_expiry,

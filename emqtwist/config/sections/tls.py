@@ -7,6 +7,7 @@ from emqtwist.config.rows import row
 from emqtwist.config.values import TEXT, Choice, Text, Unit
 
 EFFECTS: Final = "tests/integration/test_tls.py"
+PSK: Final = "tests/adapters/tls/test_psk.py"
 
 
 class Paths(Unit[tuple[str, ...]]):
@@ -14,13 +15,15 @@ class Paths(Unit[tuple[str, ...]]):
     form = "paths with commas between them"
 
     def read(self, text: str) -> tuple[str, ...]:
+        if not text:
+            return ()
         paths = tuple(part.strip() for part in text.split(","))
         if not all(paths):
             raise ValueError("a path is empty")
         return paths
 
     def holds(self, value: object) -> bool:
-        return isinstance(value, tuple) and bool(value) and all(isinstance(path, str) and path for path in value)
+        return isinstance(value, tuple) and all(isinstance(path, str) and path for path in value)
 
     def write(self, value: object) -> str:
         assert isinstance(value, tuple)
@@ -54,13 +57,19 @@ class TlsRows:
     """How a listener shows who it is, and whom it lets in. Who is connected stays when any of this changes."""
 
     certfile: tuple[str, ...] = row(
-        None, PATHS, live=True, test=EFFECTS,
+        "", PATHS, live=True, test=EFFECTS,
         meaning="The listener's certificate in PEM form, and behind it in the same file those of the authorities between it "
                 "and the one that clients know. Of several files the one whose names have the host that a client asks for "
-                "(SNI) is taken, else the first.")
+                "(SNI) is taken, else the first. Empty only where there is a `psk_file`.")
     keyfile: tuple[str, ...] = row(
-        None, PATHS, live=True, test=EFFECTS,
+        "", PATHS, live=True, test=EFFECTS,
         meaning="The private key of each certificate in PEM form, without a password.")
+    psk_file: str = row(
+        "", TEXT, live=True, test=PSK,
+        meaning="In the place of certificates: keys that the listener shares with its clients (TLS-PSK), a line `identity:key` "
+                "for each, the key in hexadecimal and of 16 to 256 bytes; lines that begin with # are comments. Who has none "
+                "cannot connect. The identity of who has one is the Common Name for `peer_cert_as_username` and access rules. "
+                "Needs Python 3.13.")
     cacertfile: str = row(
         "", TEXT, live=True, test=EFFECTS,
         meaning="Certificates of the authorities that clients' certificates have to come from.")
@@ -76,4 +85,15 @@ class TlsRows:
         meaning="The oldest version of TLS that a client may speak.")
     ciphers: str = row(
         "", CIPHERS, live=True, test=EFFECTS,
-        meaning="Ciphers for TLS 1.2, the best one first; empty: those of OpenSSL. TLS 1.3 has its own.")
+        meaning="Ciphers for TLS 1.2, the best one first; empty: those of OpenSSL, or with a `psk_file` "
+                "those for such keys. TLS 1.3 has its own.")
+
+    @property
+    def knows_some(self) -> bool:
+        """Whether clients may show who they are."""
+        return self.verify != "none" or self.psk_file != ""
+
+    @property
+    def knows_all(self) -> bool:
+        """Whether they have to."""
+        return self.verify == "require" or self.psk_file != ""

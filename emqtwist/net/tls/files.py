@@ -9,6 +9,9 @@ from cryptography.hazmat.primitives.asymmetric.types import PublicKeyTypes
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat, load_pem_private_key
 from cryptography.x509.oid import NameOID
 
+DIGITS: Final = re.compile(r"([0-9A-Fa-f]{2})+")
+SHORTEST_KEY: Final = 16  # bytes: whoever has seen a handshake could guess a shorter one
+LONGEST_KEY: Final = 256  # that OpenSSL takes
 REVOKED: Final = re.compile(rb"-----BEGIN X509 CRL-----.*?-----END X509 CRL-----", re.DOTALL)
 
 
@@ -49,6 +52,37 @@ def check_key(key: str, path: str, certificate: x509.Certificate, whose: str) ->
         raise BadFile(key, f"{path} holds no private key in PEM form, or a broken one") from None
     if _der(found.public_key()) != _der(certificate.public_key()):
         raise BadFile(key, f"the key in {path} does not belong to the certificate in {whose}")
+
+
+def read_keys(key: str, path: str) -> dict[str, bytes]:
+    """Pre-shared keys by their identities, one at least."""
+    found: dict[str, bytes] = {}
+    try:
+        lines = _content(key, path).decode().splitlines()
+    except UnicodeDecodeError:
+        raise BadFile(key, f"{path} is not UTF-8") from None
+    for number, line in enumerate(lines, 1):
+        identity, colon, digits = line.strip().rpartition(":")
+        if not line.strip() or line.startswith("#"):
+            continue
+        wrong = _wrong(identity, colon, digits, found)
+        if wrong:
+            raise BadFile(key, f"{path}, line {number}: {wrong}")  # and not a word of the key
+        found[identity] = bytes.fromhex(digits)
+    if not found:
+        raise BadFile(key, f"{path} holds no key")
+    return found
+
+
+def _wrong(identity: str, colon: str, digits: str, found: dict[str, bytes]) -> str:
+    """What is, of one line; empty when nothing is."""
+    if not colon or not identity:
+        return "not of the form identity:key"
+    if identity in found:
+        return "this identity has a key already"
+    if not DIGITS.fullmatch(digits) or not SHORTEST_KEY <= len(digits) // 2 <= LONGEST_KEY:
+        return f"the key is not of {SHORTEST_KEY} to {LONGEST_KEY} bytes in hexadecimal, two digits each"
+    return ""
 
 
 def server_names(certificate: x509.Certificate) -> list[str]:

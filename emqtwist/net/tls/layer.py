@@ -8,7 +8,7 @@ A BIO keeps the memory that it once needed for as long as the connection lasts. 
 at a time, and emptied at once. The buffers of OpenSSL itself, where an incomplete record waits, are given back after each.
 """
 from collections.abc import Callable, Iterable
-from ssl import MemoryBIO, SSLContext, SSLError, SSLWantReadError, SSLZeroReturnError
+from ssl import MemoryBIO, SSLError, SSLWantReadError, SSLZeroReturnError
 from typing import Any, Final
 
 from twisted.internet.error import ConnectionDone, ConnectionLost
@@ -21,8 +21,8 @@ from emqtwist.core.causes import HANDSHAKE_FAILED, HANDSHAKE_TIMEOUT
 from emqtwist.core.door import Certificate
 from emqtwist.net.address import peer_of
 from emqtwist.net.patience import Patience
-from emqtwist.net.tls.credentials import Credentials
-from emqtwist.net.tls.subject import certificate_of
+from emqtwist.net.tls.credentials import Credentials, Loaded
+from emqtwist.net.tls.subject import shown_by
 from emqtwist.net.tls.words import reason_of
 
 RECORD: Final = 16 * 1024  # bytes that a record holds at most
@@ -41,11 +41,13 @@ class TlsLayer(Protocol):
     transport: Any
     protocol: Any = None
     certificate: Certificate | None = None
+    _identity: str | None = None  # of the pre-shared key that the peer says to have
 
-    def __init__(self, context: SSLContext) -> None:
+    def __init__(self, loaded: Loaded) -> None:
         self._incoming = MemoryBIO()
         self._outgoing = MemoryBIO()
-        self._tls = context.wrap_bio(self._incoming, self._outgoing, server_side=True)
+        self._loaded = loaded
+        self._tls = loaded.context.wrap_bio(self._incoming, self._outgoing, server_side=True)
         self._closing = False  # nothing is written any more
         self._over = False  # nothing is read any more, and the protocol knows
 
@@ -99,9 +101,14 @@ class TlsLayer(Protocol):
 
     def _shake_hands(self) -> None:
         """Go on with it; raises SSLWantReadError until it is done. Then the protocol is connected."""
-        self._tls.do_handshake()
+        self._loaded.identity = None
+        try:
+            self._tls.do_handshake()
+        finally:
+            if self._loaded.identity:  # said in this read, to be proved in this or the next
+                self._identity = self._loaded.identity
         told = getattr(self.transport, "told", None)
-        self.certificate = told.certificate if told is not None and told.over_tls else certificate_of(self._tls)
+        self.certificate = told.certificate if told is not None and told.over_tls else shown_by(self._tls, self._identity)
         self.protocol = self.factory.shaken(self)
         self.protocol.makeConnection(self)
 
@@ -247,7 +254,7 @@ class TlsFactory(ServerFactory):
         self._parting = Patience(clock, LINGER, TlsLayer.abortConnection)
 
     def buildProtocol(self, addr: IAddress | None) -> Any:
-        layer = TlsLayer(self.credentials.loaded.context)
+        layer = TlsLayer(self.credentials.loaded)
         layer.factory = self
         return layer
 

@@ -6,7 +6,23 @@ from cryptography.x509.oid import NameOID
 
 from emqtwist.core.door import Certificate
 
+PSK = "PSK"  # in the names of ciphers of TLS 1.2
 KINDS = (x509.DNSName, x509.RFC822Name, x509.UniformResourceIdentifier, x509.IPAddress)  # of alternative names
+
+
+def shown_by(tls: SSLObject, identity: str | None) -> Certificate | None:
+    """Who the peer has shown to be when hands are shaken: by a certificate, or by the pre-shared key of `identity`, which is the
+    Common Name then. SSLError when that cannot be told.
+
+    That a client has said an identity proves nothing: it may have gone on without the key.
+    """
+    if PSK in (tls.cipher() or ("",))[0]:
+        if identity is None:
+            raise SSLError("a session was resumed, and nobody knows whose it is")
+        return Certificate(identity, "", ())
+    if identity is not None and tls.version() == "TLSv1.3" and tls.session_reused:  # as nobody has a ticket here
+        return Certificate(identity, "", ())
+    return certificate_of(tls)
 
 
 def certificate_of(tls: SSLObject) -> Certificate | None:
