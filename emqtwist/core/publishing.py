@@ -1,11 +1,13 @@
 """PUBLISH from a client, and the acknowledgements of both directions."""
+from typing import Final
+
 from emqtwist.core import causes
 from emqtwist.core.connection import Connection
 from emqtwist.core.delayed import DelayInvalid
 from emqtwist.core.forwarded import check_forwarded
 from emqtwist.core.hooks import MESSAGE_PUBLISH
 from emqtwist.core.journal import Journal
-from emqtwist.core.message import MQTT_5_BIT, NEVER, PUBLISH_BYTE, Message
+from emqtwist.core.message import MQTT_5_BIT, NEVER, PUBLISH_BYTE, QOS_1_BITS, Message
 from emqtwist.core.pubsub import fan_out, refused_by
 from emqtwist.core.records import COMPLETED, RECEIVED
 from emqtwist.core.reserved import DOLLAR, is_reserved
@@ -25,11 +27,13 @@ from emqtwist.mqtt.packets import Acknowledgement, AliasedPublish, Publish
 from emqtwist.mqtt.properties import Properties, forwarded_properties
 from emqtwist.mqtt.topics import check_topic_name
 
+SMALL: Final = 4096  # bytes
+
 
 def publish(connection: Connection, session: Session, packet: Publish) -> None:
     """Pass a PUBLISH on and acknowledge it as its QoS asks [MQTT-3.3.4-1]."""
     qos = packet.qos
-    if packet.frame:  # nothing to check that the route cache does not know, and nothing to answer
+    if packet.frame and not qos:  # nothing to check that the route cache does not know, and nothing to answer
         router = connection.broker.router
         route = router.cache.get(packet.topic_name)
         if route is None:
@@ -91,8 +95,19 @@ def _pass_plain(connection: Connection, packet: Publish) -> bool:
         return False
     if broker.journal is not None and broker.journal.failing:
         return False
-    fan_out(route, Message(packet.topic_name, packet.payload, packet.qos, False, b"", NEVER, connection.client_id), circle)
+    message = Message(packet.topic_name, packet.payload, packet.qos, False, b"", NEVER, connection.client_id)
+    if packet.frame:
+        _dress(message, packet.frame, connection.version)
+    fan_out(route, message, circle)
     return True
+
+
+def _dress(message: Message, head: bytes, version: int) -> None:
+    """As `Message.encode` would, for receivers at QoS 1 of the publisher's version: with its own bytes."""
+    if version != c.MQTT_5_0:
+        message.head, message.tail, message.shape = head, message.payload, PUBLISH_BYTE | QOS_1_BITS
+    elif len(message.payload) < SMALL:  # a copy, for receivers that there may not be
+        message.head, message.tail, message.shape = head, b"\0" + message.payload, PUBLISH_BYTE | QOS_1_BITS | MQTT_5_BIT
 
 
 def _route_of_frame(connection: Connection, packet: Publish) -> Route | None:

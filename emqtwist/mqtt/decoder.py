@@ -129,6 +129,9 @@ class Decoder:
                                                       first & 8 != 0, packet_id, properties, topic_alias))
                     elif first == 0x30 and properties is None:
                         packets.append(Publish(topic_name, data[pos:stop], 0, False, False, 0, None, data[start:stop]))
+                    elif first == 0x32 and properties is None:
+                        packets.append(Publish(topic_name, data[pos:stop], 1, False, False, packet_id, None,
+                                               data[start:topic_end]))
                     else:
                         packets.append(Publish(topic_name, data[pos:stop], first >> 1 & 3, first & 1 != 0,
                                                first & 8 != 0, packet_id, properties))

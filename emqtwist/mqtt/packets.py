@@ -73,7 +73,8 @@ class Connack(Explained):
 class Publish(Packet):
     """PUBLISH; `packet_id` is 0 at QoS 0.
 
-    The decoder sets `frame` where all else is as by default: the whole packet, which can be sent on as it is.
+    The decoder sets `frame` where all else is as by default, so that it can be sent on as it is: the whole packet, at QoS 1 what
+    comes before the Packet Identifier.
     """
 
     __slots__ = ("topic_name", "payload", "qos", "retain", "dup", "packet_id", "properties", "frame")

@@ -7,7 +7,7 @@ from emqtwist.core import causes
 from emqtwist.mqtt import constants as c
 from emqtwist.mqtt.encoder import encode
 from emqtwist.mqtt.packets import Connect, Puback, Pubcomp, Publish, Pubrec, Pubrel
-from tests.peers import World, before_5, every_version, properties
+from tests.peers import VERSIONS, World, before_5, every_version, properties
 from tests.scenes import ANSWERS, acknowledged, reader
 
 # The three flows.
@@ -232,3 +232,22 @@ def test_properties_do_not_pass_from_one_message_to_the_next() -> None:
     alice.send(Publish(b"a", b"x", 1, packet_id=1, properties=properties(content_type="text/plain")),
                Publish(b"a", b"y", 1, packet_id=2))
     assert [publish.properties is None for publish in bob.all(Publish)] == [False, True]
+
+
+@every_version
+@pytest.mark.parametrize("receiver", VERSIONS)
+@pytest.mark.parametrize("size", [0, 100, 4095, 4096, 20_000])
+def test_a_message_whose_way_is_known_goes_out_as_any_other(version: int, receiver: int, size: int) -> None:
+    world = World()
+    bob, carol = world.connect("bob", version=receiver), world.connect("carol", version=receiver)
+    bob.subscribe("a/b", qos=1)
+    carol.subscribe("a/+", qos=0)
+    alice = world.connect("alice", version=version)
+    alice.publish("a/b", b"first", qos=1)
+    assert (bob.one(Publish).packet_id, carol.payloads()) == (1, [b"first"])
+    before = len(bob.raw)
+    alice.publish("a/b", bytes(size), qos=1, packet_id=777)
+    assert bob.raw[before:] == encode(Publish(b"a/b", bytes(size), 1, packet_id=2), receiver)
+    assert bob.one(Publish).payload == bytes(size)
+    assert carol.payloads() == [bytes(size)]
+    assert [puback.packet_id for puback in alice.all(Puback)] == [1, 777]

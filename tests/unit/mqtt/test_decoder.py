@@ -210,9 +210,19 @@ def test_a_plain_publish_brings_the_frame_that_it_came_in(version: int, size: in
     assert packets[1].frame == data
 
 
+@pytest.mark.parametrize("version", [3, 4, 5])
+@pytest.mark.parametrize("size", [1, 100, 200, 20_000])
+def test_at_qos_1_it_brings_what_comes_before_its_identifier(version: int, size: int) -> None:
+    data = encode(Publish(b"a/b", bytes(size), 1, packet_id=0x1234), version)
+    (packet,) = Decoder(c.MAX_PACKET, version).feed(data)
+    assert isinstance(packet, Publish)
+    assert packet.frame == data[:data.index(b"a/b") + 3]
+
+
 @pytest.mark.parametrize("packet", [
-    Publish(b"a", b"x", 1, packet_id=1), Publish(b"a", b"x", 2, packet_id=1), Publish(b"a", b"x", retain=True),
-    Publish(b"a", b"x", properties=properties(topic_alias=1)),
+    Publish(b"a", b"x", 2, packet_id=1), Publish(b"a", b"x", retain=True), Publish(b"a", b"x", 1, True, packet_id=1),
+    Publish(b"a", b"x", 1, dup=True, packet_id=1), Publish(b"a", b"x", properties=properties(topic_alias=1)),
+    Publish(b"a", b"x", 1, packet_id=1, properties=properties(content_type="t")),
 ])
 def test_a_publish_that_cannot_be_sent_on_as_it_is_brings_no_frame(packet: Publish) -> None:
     (received,) = Decoder(c.MAX_PACKET, 5).feed(encode(packet, 5))
