@@ -20,16 +20,25 @@ ANY_QOS: Final = 2  # each member has its own
 class SharedMessage(Message):
     """A message that a group gave to one member, who may lose it to another."""
 
-    __slots__ = ("_group", "_published_at")
+    __slots__ = ("_group",)
 
     def __init__(self, message: Message, group: bytes) -> None:
         super().__init__(message.topic, message.payload, message.qos, message.retain, message.properties,
                          message.expires_at, message.publisher)
         self._group = group
-        self._published_at = message.published_at()
 
     def group(self) -> bytes:
         return self._group
+
+
+class TimedSharedMessage(SharedMessage):
+    """One that knows when it was published, if what it was made of does."""
+
+    __slots__ = ("_published_at",)
+
+    def __init__(self, message: Message, group: bytes) -> None:
+        super().__init__(message, group)
+        self._published_at = message.published_at()
 
     def published_at(self) -> float:
         return self._published_at
@@ -114,7 +123,7 @@ class Group(Subscriber):
         if message.retain and options & OPTION_RETAIN_AS_PUBLISHED:  # [MQTT-3.3.1-12]
             first_byte |= RETAIN_BIT  # [MQTT-3.3.1-13]
         if (first_byte & QOS_BITS or subscriber.direct is None) and not isinstance(message, SharedMessage):
-            message = SharedMessage(message, self.name)
+            message = (TimedSharedMessage if self._circle.taps else SharedMessage)(message, self.name)
         try:
             subscriber.deliver(message, first_byte, subscription.identifiers)
         except Exception as error:
