@@ -130,6 +130,9 @@ class Entry(Job):
             connection.broker.sessions.resume(session)  # [MQTT-4.1.0-1]
             connection.broker.wills.cancel(session.client_id)  # [MQTT-3.1.3-9]
         session.expiry_interval = expiry_of(connection, packet, self.answer)  # [MQTT-3.1.2-23]
+        acl = connection.broker.acl
+        if acl is not None and not self.present and session.expiry_interval > 0:
+            session.judged = ruling.inputs_of(acl, ruling.claimed(connection, packet.user_name), connection.mount)
         connection.user_name = session.user_name = packet.user_name
         quotas.own(connection, packet.user_name)
         self.will = _will(connection, packet)

@@ -32,6 +32,9 @@ def claimed(connection: Connection, user_name: str | None) -> Client:
     return client
 
 
+Inputs = tuple[Acl, str, str | None, str, str, bool, object, bytes]
+
+
 class Sweep:
     """Whether a client may have each subscription of a session, asked one after the other as part of a `job`.
 
@@ -66,8 +69,14 @@ class Sweep:
         self._done(self)
 
     def guard(self, broker: Broker) -> None:
-        """Have what waits in the session, or might be sent again, looked at when it is its turn."""
-        session = self._session
+        """Have what waits in the session, or might be sent again, looked at when it is its turn.
+
+        Where all is as it was when it came to wait, there is nothing to look at, or somebody is looking already.
+        """
+        session, inputs = self._session, inputs_of(self.acl, self._client, self._mount)
+        if inputs is not None and session.judged == inputs:
+            return
+        session.judged = inputs
         session.gate = None
         if self.acl is not None and (session.queued() or session.inflight.held):
             groups = broker.subscriptions.groups
@@ -85,6 +94,15 @@ class Sweep:
 
 
 Done = Callable[[Sweep], None]
+
+
+def inputs_of(acl: Acl | None, client: Client, mount: bytes) -> Inputs | None:
+    """All that it depends on what the client may have; None where others are asked, who may say something else the next time."""
+    if acl is None or acl.authority is not None:
+        return None
+    certificate = client.certificate
+    shown = None if certificate is None else (certificate.cn, certificate.dn, certificate.san)
+    return acl, client.client_id, client.user_name, client.listener, client.address, client.superuser, shown, mount
 
 
 def regret(connection: Connection, session: Session, sweep: Sweep) -> None:

@@ -28,11 +28,11 @@ class Session(Subscriber):
 
     `expiry_interval` is in seconds, 0 when the session ends with its connection. `opener` is the connection that has it, or
     has asked for it. `created_at` is when it began, or came from the store. `gate` is there while what waits may not be for the
-    client any more.
+    client any more; it had all that is there by what was `judged`.
     """
 
     __slots__ = ("circle", "user_name", "link", "opener", "expiry_interval", "subscriptions", "inflight", "backlog", "received",
-                 "created_at", "gate")
+                 "created_at", "gate", "judged")
 
     def __init__(self, client_id: str, circle: Circle) -> None:
         super().__init__(client_id)
@@ -45,6 +45,7 @@ class Session(Subscriber):
         self.subscriptions: dict[bytes, Subscription] = {}
         self.inflight = Inflight()
         self.gate: Gate | None = None
+        self.judged: object = None
         self.backlog: Backlog | None = None  # made when first needed: most sessions never let anything wait
         self.received: dict[int, None] = {}
 
