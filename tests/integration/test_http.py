@@ -186,6 +186,10 @@ def test_an_address_is_needed_and_parameters_are_pairs() -> None:
         parse("auth.order = http")
     with pytest.raises(ConfigError, match="not http:// or"):
         parse("auth.http.auth_req = ftp://x")
+    with pytest.raises(ConfigError, match="without user and password in it"):
+        parse("auth.http.auth_req = http://user:secret@x/auth")
+    for url in ("http://x", "https://[::1]:8080/a?token=b@c", "http://x?a=@"):
+        parse(f"auth.http.auth_req = {url}")
     for text in ("a", "a=b,", "a=b=c", "a=b,a=c", "=x"):
         with pytest.raises(ValueError, match="not a list of parameters"):
             PARAMS.read(text)

@@ -13,7 +13,7 @@ Method = Literal["post", "get"]
 Format = Literal["form", "json"]
 
 HTTP: Final = "tests/integration/test_http.py"
-URL: Final = Text("http:// or https:// and an address", r"(?:https?://[^\s]+)?")
+URL: Final = Text("http:// or https:// and an address, without user and password in it", r"(?:https?://[^\s/?#@]+(?:[/?#]\S*)?)?")
 PAIR: Final = re.compile(r"[^=,\s]+=[^=,\s]*")
 
 
