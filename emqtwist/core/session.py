@@ -285,7 +285,7 @@ class Session(Subscriber):
         if shape != message.shape or message.expires_at != NEVER or delivery[2]:
             message.encode(shape, delivery[2], self.circle.turn.now)
         if len(message.head) + 2 + len(message.tail) > link.max_packet:  # [MQTT-3.1.2-24]
-            self._drop(message, delivery[3], causes.TOO_LARGE_FOR_CLIENT)  # as if it had been sent [MQTT-3.1.2-25]
+            self._drop(delivery[0], delivery[3], causes.TOO_LARGE_FOR_CLIENT)  # as if it had been sent [MQTT-3.1.2-25]
             return
         metrics = self.circle.metrics
         if shape & QOS_2_BITS:
@@ -294,7 +294,7 @@ class Session(Subscriber):
         if self.inflight.watched or (self.ledger is not None and shape & QOS_2_BITS):
             self._write(link, message, delivery, packet_id)
             if self.circle.taps:
-                self._tell(MESSAGE_DELIVERED, message)
+                self._tell(MESSAGE_DELIVERED, delivery[0])
         else:
             metrics.flights += 1
             if not link.out:

@@ -4,6 +4,7 @@ import pytest
 from emqtwist.app.doors import terms_of
 from emqtwist.config import ConfigError, parse
 from emqtwist.core.acl import PUBSUB, Acl, Pattern, Rule
+from emqtwist.core.message import Message
 from emqtwist.core.mounting import filled, mounted, seen
 from emqtwist.core.who import Who
 from emqtwist.mqtt import constants as c
@@ -168,3 +169,21 @@ def test_only_what_has_more_than_the_mountpoint_loses_it() -> None:
 def test_other_mountpoints_are_refused(text: str) -> None:
     with pytest.raises(ConfigError, match="end with /"):
         parse(f"listener.tcp.a.bind = 127.0.0.1:0\nlistener.tcp.a.mountpoint = {text}")
+
+
+@pytest.mark.parametrize("world", [World, StoredWorld])
+@pytest.mark.parametrize("qos", [0, 1, 2])
+def test_who_looks_at_deliveries_sees_topics_as_they_are_inside(world: type[World], qos: int) -> None:
+    here = world()
+    told: list[bytes] = []
+
+    def delivered(client_id: str, user_name: str | None, message: Message) -> None:
+        told.append(message.topic)
+
+    inside = join(here, "a", "x/", clean_start=False, session_expiry_interval=1000)
+    inside.subscribe("t", qos=qos)
+    here.broker.hooks.add("message.delivered", delivered)
+    inside.publish("t", b"", qos)
+    here.settle()
+    assert topics(inside) == [b"t"]
+    assert told == [b"x/t"]
