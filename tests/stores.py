@@ -74,8 +74,11 @@ class StoredWorld(World):
                 busy = True
             wanted, self.journal.wanted = self.journal.wanted, []
             for fetch in wanted:
-                self.broker.page(fetch.session, *now(self.store.page(fetch)))
-                busy = True
+                if self.journal.has(fetch.group):
+                    self.broker.page(fetch.session, *now(self.store.page(fetch)))
+                    busy = True
+                else:  # as the keeper, which waits until the rows that are wanted are stored
+                    self.journal.wanted.append(fetch)
             busy = self.flush() or busy
             if not busy:
                 return

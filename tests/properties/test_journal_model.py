@@ -5,9 +5,11 @@ import pytest
 
 from tests.properties.journal.history import JournalHistory
 
+FOUND = (371230352, 2279186474)  # by the sweep: a page that was handed over before all its rows were stored
+
 
 def test_what_was_accepted_arrives_whenever_the_broker_crashes() -> None:
-    for seed in range(80):
+    for seed in [*range(80), *FOUND]:
         JournalHistory(seed).play()
 
 
