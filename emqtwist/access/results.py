@@ -3,14 +3,10 @@ import hmac
 from collections import OrderedDict
 from collections.abc import Callable
 from secrets import token_bytes
-from typing import Final
 
 from emqtwist.core.access import Client, Finding
 
 Key = tuple[object, ...]
-
-# All that a Client has but `peer`: with its port, that is another for each connection.
-FIELDS: Final = ("client_id", "user_name", "listener", "address", "loopback", "superuser")  # and its `certificate`
 
 
 class Results:
@@ -32,9 +28,7 @@ class Results:
     def key(self, client: Client, password: bytes | None) -> Key:
         """Equal only where every input of a decision is."""
         digest = None if password is None else hmac.digest(self._secret, password, "sha256")
-        certificate = client.certificate
-        shown = None if certificate is None else (certificate.cn, certificate.dn, certificate.san)
-        return (*[getattr(client, name) for name in FIELDS], shown, digest)
+        return (*client.inputs(), digest)
 
     def get(self, key: Key) -> Finding | None:
         kept = self._found.get(key)

@@ -34,6 +34,12 @@ class Client:
         self.certificate = peer.certificate
         self.superuser = superuser
 
+    def inputs(self) -> tuple[object, ...]:
+        """All that a decision about it can depend on; not `peer`, whose port is another for each connection."""
+        certificate = self.certificate
+        shown = None if certificate is None else (certificate.cn, certificate.dn, certificate.san)
+        return self.client_id, self.user_name, self.listener, self.address, self.loopback, self.superuser, shown
+
 
 class Finding:
     """What is found of a client that wants to get in. `why` is for the log, and is not told to the client."""

@@ -32,9 +32,6 @@ def claimed(connection: Connection, user_name: str | None) -> Client:
     return client
 
 
-Inputs = tuple[Acl, str, str | None, str, str, bool, object, bytes]
-
-
 class Sweep:
     """Whether a client may have each subscription of a session, asked one after the other as part of a `job`.
 
@@ -96,13 +93,11 @@ class Sweep:
 Done = Callable[[Sweep], None]
 
 
-def inputs_of(acl: Acl | None, client: Client, mount: bytes) -> Inputs | None:
+def inputs_of(acl: Acl | None, client: Client, mount: bytes) -> tuple[object, ...] | None:
     """All that it depends on what the client may have; None where others are asked, who may say something else the next time."""
     if acl is None or acl.authority is not None:
         return None
-    certificate = client.certificate
-    shown = None if certificate is None else (certificate.cn, certificate.dn, certificate.san)
-    return acl, client.client_id, client.user_name, client.listener, client.address, client.superuser, shown, mount
+    return acl, *client.inputs(), mount
 
 
 def regret(connection: Connection, session: Session, sweep: Sweep) -> None:
