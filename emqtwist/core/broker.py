@@ -23,7 +23,7 @@ from emqtwist.core.pool import Job, Pools, Worker
 from emqtwist.core.prefixes import Prefixed, check_filter, subscription_to
 from emqtwist.core.pubsub import fan_out, feed
 from emqtwist.core.records import Record, Snapshot
-from emqtwist.core.recovery import bring_back, recover, rows_of
+from emqtwist.core.recovery import bring_back, give_up, recover, rows_of
 from emqtwist.core.retained import Retained
 from emqtwist.core.router import Route, Router
 from emqtwist.core.session import Session
@@ -331,8 +331,9 @@ class Broker:
         """
         self.turn.now = now
         if self.journal is not None:
-            recover(self.journal, snapshot, self.sessions, self.wills, self.retained, self.bans, self.users,
-                    self.delayed, self.circle)
+            outboxes = recover(self.journal, snapshot, self.sessions, self.wills, self.retained, self.bans, self.users,
+                               self.delayed, self.circle)
+            give_up(self.journal, outboxes)
             self._tidy()  # delayed messages wait for a tick: no module is loaded yet
 
     def page(self, number: int, rows: list[Record], more: bool) -> None:
