@@ -19,7 +19,6 @@ from emqtwist.core.cluster.link import NodeLink
 from emqtwist.core.cluster.peer import Peer as Neighbour
 from tests.stores import StoredWorld
 
-
 pack: Callable[[Frame], bytes] = msgpack.Packer().pack
 
 
