@@ -13,8 +13,7 @@ CALM: Final = 60.0  # seconds without another of its cause, and an alarm is over
 REPEAT: Final = 60.0  # seconds until the log tells the same again
 KEPT: Final = 3600.0  # seconds that a problem is kept after it came last
 # What a link that opens disproves; the others come up on links.
-SOLVED: Final = frozenset({r.WRONG_COOKIE, r.WRONG_VERSION, r.WRONG_CLUSTER, r.NOT_A_MEMBER, r.CERTIFICATE, r.SILENT, r.NO_NODE,
-                           r.UNREACHABLE})
+SOLVED: Final = frozenset({r.WRONG_COOKIE, r.WRONG_VERSION, r.WRONG_CLUSTER, r.CERTIFICATE, r.SILENT, r.NO_NODE, r.UNREACHABLE})
 
 Key = tuple[str, str]
 
@@ -65,7 +64,8 @@ class Problems:
             self.log.warn("no link with {who}: {cause}: {reason}", who=who, cause=cause, reason=refused.text)
         if cause in ALARMS:
             self._raised[cause] = now
-            self._alarms.raise_(alarm_of(cause), ALARMS[cause], REFUSALS[cause], f"{who}: {refused.text}")
+            identifier, severity = ALARMS[cause]
+            self._alarms.raise_(identifier, severity, REFUSALS[cause], f"{who}: {refused.text}")
 
     def solve(self, *whom: str) -> None:
         """There is a link with these: what was wrong with them is not any more."""
@@ -84,9 +84,5 @@ class Problems:
 
     def _clear(self, cause: str) -> None:
         del self._raised[cause]
-        self._alarms.clear(alarm_of(cause))
+        self._alarms.clear(ALARMS[cause][0])
 
-
-def alarm_of(cause: str) -> str:
-    """The identifier of its alarm."""
-    return f"cluster_{cause}"

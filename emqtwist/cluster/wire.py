@@ -6,13 +6,16 @@ from typing import Final
 
 from twisted.protocols.amp import Command, Integer, String, Unicode
 
-from emqtwist.cluster.refusals import Refused
-
 NEWEST: Final = 1  # version of what is sent over a link
 OLDEST: Final = max(1, NEWEST - 1)  # that is still spoken
 PIECE: Final = 60_000  # bytes in a Push; an AMP value holds 65,535
 
-ERRORS: Final = {Refused: b"REFUSED"}
+
+class NoLink(Exception):
+    """There is to be no link: what a `cluster.refusals.Refused` says."""
+
+
+ERRORS: Final[dict[type[Exception], bytes]] = {NoLink: b"REFUSED"}
 
 
 class Hello(Command):
