@@ -17,7 +17,7 @@ from emqtwist.core.cluster.frames import Frame
 from emqtwist.core.cluster.part import Part
 from emqtwist.core.cluster.peer import Peer
 from emqtwist.core.cluster.roll import LEFT, UP, Member, Roll, members_of
-from emqtwist.core.cluster.troubles import DOWN, NAME, REMOVED, UNREACHABLE, Troubles
+from emqtwist.core.cluster.troubles import DOWN, NAME, REMOVED, Troubles
 from emqtwist.core.link import nobody
 from emqtwist.core.pending import Pending
 from emqtwist.core.records import Snapshot
@@ -149,7 +149,6 @@ class Membership(Part):
 
     def dialled(self, address: str, name: str) -> None:
         """A node that proved to know the cookie answers at `address`. To be called before its link opens."""
-        self.troubles.over(UNREACHABLE, address)
         joining = self.joinings.known.get(address)
         if joining is None:
             return
@@ -164,7 +163,6 @@ class Membership(Part):
 
     def failed(self, address: str, reason: str) -> None:
         """Nobody answers at `address`, or not as a node should."""
-        self.troubles.note(UNREACHABLE, address, reason, self.cluster.broker.turn.now)
         joining = self.joinings.known.get(address)
         if joining is not None:
             joining.failure = reason
