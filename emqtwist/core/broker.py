@@ -333,7 +333,10 @@ class Broker:
         if self.journal is not None:
             outboxes = recover(self.journal, snapshot, self.sessions, self.wills, self.retained, self.bans, self.users,
                                self.delayed, self.circle)
-            give_up(self.journal, outboxes)
+            if self.cluster is None:
+                give_up(self.journal, outboxes)
+            else:
+                self.cluster.recover(snapshot)
             self._tidy()  # delayed messages wait for a tick: no module is loaded yet
 
     def page(self, number: int, rows: list[Record], more: bool) -> None:

@@ -1,6 +1,6 @@
 """The other nodes of a cluster, as far as a Broker knows of them."""
 from emqtwist.core.pending import Pending
-from emqtwist.core.records import Record
+from emqtwist.core.records import Record, Snapshot
 from emqtwist.core.subscriber import Subscription
 
 Names = tuple[str, ...]
@@ -17,8 +17,8 @@ class Neighbours:
         they know it already."""
         return None
 
-    def recover(self, outboxes: list[Record], taken: list[Record]) -> None:
-        """What the store has of messages for other nodes, and from them."""
+    def recover(self, snapshot: Snapshot) -> None:
+        """What the store has of other nodes, and for them."""
 
     def page(self, number: int, rows: list[Record], more: bool) -> None:
         """Rows of a queue that is no session's have come from the store; `more`: there are rows behind them."""

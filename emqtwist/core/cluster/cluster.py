@@ -23,7 +23,7 @@ from emqtwist.core.cluster.tables import Authored, Mirrored, Names
 from emqtwist.core.link import Link
 from emqtwist.core.neighbours import Neighbours
 from emqtwist.core.pending import Pending
-from emqtwist.core.records import ENDED, Record
+from emqtwist.core.records import ENDED, OUTBOX, Record, Snapshot
 from emqtwist.core.recovery import rows_of
 from emqtwist.core.settings import QueueSettings
 from emqtwist.core.subscriber import Subscription
@@ -42,7 +42,7 @@ class Cluster(Neighbours):
     """
 
     __slots__ = ("broker", "node", "incarnation", "origins", "pack", "peers", "parts", "serve", "routes", "inbox", "authored",
-                 "mirrors", "_token", "_rules", "_outboxes", "_beaten", "_compared", "_flushes")
+                 "mirrors", "_token", "_rules", "_beaten", "_compared", "_flushes")
 
     def __init__(self, broker: Broker, node: str, incarnation: str, token: Callable[[], str], pack: Pack,
                  rules: QueueSettings) -> None:
@@ -52,8 +52,8 @@ class Cluster(Neighbours):
         self.origins = Origins(incarnation)
         self.pack = pack
         self.peers: dict[str, Peer] = {}
-        self.routes = Routes(broker.router, self.send)
-        self.inbox = Inbox(broker, pack)
+        self.routes = Routes(broker.router, self.send, self.send_stored)
+        self.inbox = Inbox(broker, self.send, self.send_stored)
         self.authored: dict[int, Authored] = {self.routes.table.table: self.routes.table}
         self.mirrors: dict[int, Callable[[Peer], Mirrored]] = {self.routes.table.table: self.routes.mirror}
         self.parts: list[Part] = [self.inbox]
@@ -64,7 +64,6 @@ class Cluster(Neighbours):
         }
         self._token = token
         self._rules = rules
-        self._outboxes: dict[int, Peer] = {}  # by their number in the store
         self._beaten = self._compared = broker.turn.now
         self._flushes: list[tuple[Peer, int]] = []
         broker.join(self)
@@ -140,6 +139,17 @@ class Cluster(Neighbours):
         if peer.link is not None:
             peer.link.send(self.pack(frame))
 
+    def send_stored(self, peer: Peer, frame: Frame) -> None:
+        """Send to a node once all that was recorded is stored."""
+        link, journal = peer.link, self.broker.journal
+        if link is None:
+            return
+        number = 0 if journal is None else journal.barrier()
+        if journal is None or not number:
+            link.send(self.pack(frame))
+        elif link.hold(number, self.pack(frame)):
+            journal.hold(link, number)
+
     def broadcast(self, frame: Frame) -> None:
         """Send to all nodes that are connected."""
         data = self.pack(frame)
@@ -182,35 +192,32 @@ class Cluster(Neighbours):
     def settled(self) -> Pending[Names] | None:
         return self.routes.table.settled(self.broker.turn.now)
 
-    def recover(self, outboxes: list[Record], taken: list[Record]) -> None:
-        """What the store has of messages for other nodes, and from them."""
-        for record in outboxes:
-            identity, _, name = record[1].partition(" ")
-            if name in self.peers or name == self.node:
-                self._end_outbox(record[0])  # an older one, or that of another name that this node had
-                continue
-            peer = self.peers[name] = Peer(name, identity, self.broker.circle, self._rules, self.pack, self.origins)
-            peer.outbox.recover(record[0], record[7], record[5], record[6])
-            self._outboxes[record[0]] = peer
-        self.inbox.recover(taken)
+    def recover(self, snapshot: Snapshot) -> None:
+        outboxes: dict[int, Peer] = {}
+        for record in snapshot.sessions:
+            if record[3] == OUTBOX:
+                self._recover_outbox(record, outboxes)
+        for number, name, _, _ in snapshot.subscriptions:
+            if number in outboxes:
+                self.routes.recover(outboxes[number], name)
+        for part in self.parts:
+            part.recover(snapshot)
 
     def page(self, number: int, rows: list[Record], more: bool) -> None:
-        peer = self._outboxes.get(number) or self._outbox(number)
         journal = self.broker.journal
-        if peer is not None and journal is not None:
-            peer.outbox.bring_back(rows_of(rows, journal.offset), more)
-
-    def _outbox(self, number: int) -> Peer | None:
         for peer in self.peers.values():
             ledger = peer.outbox.ledger
-            if ledger is not None and ledger.number == number:
-                self._outboxes[number] = peer
-                return peer
-        return None
+            if ledger is not None and ledger.number == number and journal is not None:
+                peer.outbox.bring_back(rows_of(rows, journal.offset), more)
 
-    def _end_outbox(self, number: int) -> None:
-        if self.broker.journal is not None:
-            self.broker.journal.add((ENDED, number))
+    def _recover_outbox(self, record: Record, outboxes: dict[int, Peer]) -> None:
+        identity, _, name = record[1].partition(" ")
+        if name not in self.peers and name != self.node:
+            peer = self.peers[name] = Peer(name, identity, self.broker.circle, self._rules, self.pack, self.origins)
+            peer.outbox.recover(record[0], record[7], record[5], record[6])
+            outboxes[record[0]] = peer
+        elif self.broker.journal is not None:  # an older one, or from when this node had another name
+            self.broker.journal.add((ENDED, record[0]))
 
     # Frames.
 

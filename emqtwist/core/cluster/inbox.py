@@ -9,10 +9,11 @@ from emqtwist.core.cluster import frames as f
 from emqtwist.core.cluster.frames import BadFrame, Frame
 from emqtwist.core.cluster.origin import ForwardedMessage
 from emqtwist.core.cluster.part import Part
-from emqtwist.core.cluster.peer import Pack, Peer
+from emqtwist.core.cluster.peer import Peer
+from emqtwist.core.cluster.tables import Send
 from emqtwist.core.message import NEVER, RETAIN_BIT
 from emqtwist.core.pubsub import fan_out
-from emqtwist.core.records import Record
+from emqtwist.core.records import Snapshot
 from emqtwist.core.router import Route
 
 
@@ -35,19 +36,19 @@ class Mark:
 class Inbox(Part):
     """`marks` by name of the node. `to_group` and `to_client` take what is for one member of a group, or for one session."""
 
-    __slots__ = ("marks", "to_group", "to_client", "_broker", "_pack", "_local")
+    __slots__ = ("marks", "to_group", "to_client", "_broker", "_send", "_send_stored", "_local")
 
-    def __init__(self, broker: Broker, pack: Pack) -> None:
+    def __init__(self, broker: Broker, send: Send, send_stored: Send) -> None:
         self.marks: dict[str, Mark] = {}
         self.to_group: To | None = None
         self.to_client: To | None = None
         self._broker = broker
-        self._pack = pack
+        self._send = send
+        self._send_stored = send_stored
         self._local: dict[bytes, tuple[Route, Route]] = {}  # all of a route, and those of it who are here
 
-    def recover(self, taken: list[Record]) -> None:
-        """What the store has of marks."""
-        for node, identity, number in taken:
+    def recover(self, snapshot: Snapshot) -> None:
+        for node, identity, number in snapshot.taken:
             self.marks[node] = Mark(identity, number)
 
     def greet(self, peer: Peer, frame: Frame) -> None:
@@ -58,7 +59,7 @@ class Inbox(Part):
         if mark.incarnation != peer.incarnation:
             mark.incarnation, mark.volatile = peer.incarnation, 0
         mark.told = (mark.kept, mark.volatile)
-        self._say(peer, (f.MARK, mark.identity, mark.kept, mark.volatile))
+        self._send_stored(peer, (f.MARK, mark.identity, mark.kept, mark.volatile))
 
     def forward(self, peer: Peer, frame: Frame) -> None:
         """Take a message, unless it was taken before."""
@@ -121,27 +122,15 @@ class Inbox(Part):
         mark = self.marks.get(peer.name)
         if mark is None:
             return
-        if mark.volatile != mark.told[1] and peer.link is not None:
-            peer.link.send(self._pack((f.TOOK, mark.identity, 0, mark.volatile)))
+        if mark.volatile != mark.told[1]:
+            self._send(peer, (f.TOOK, mark.identity, 0, mark.volatile))
         if mark.kept != mark.told[0]:
-            self._say(peer, (f.TOOK, mark.identity, mark.kept, 0))
+            self._send_stored(peer, (f.TOOK, mark.identity, mark.kept, 0))
         mark.told = (mark.kept, mark.volatile)
 
     def left(self, peer: Peer) -> None:
         if self.marks.pop(peer.name, None) is not None and self._broker.journal is not None:
             self._broker.journal.add((r.TAKEN, peer.name, "", 0))
-
-    def _say(self, peer: Peer, frame: Frame) -> None:
-        """Send once all that was recorded is stored."""
-        link, journal = peer.link, self._broker.journal
-        if link is None:
-            return
-        number = 0 if journal is None else journal.barrier()
-        data = self._pack(frame)
-        if journal is None or not number:
-            link.send(data)
-        elif link.hold(number, data):
-            journal.hold(link, number)
 
 
 class To:

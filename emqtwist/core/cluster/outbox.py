@@ -16,11 +16,10 @@ from emqtwist.core.backlog import Backlog
 from emqtwist.core.circle import Circle
 from emqtwist.core.ledger import Ledger, Row
 from emqtwist.core.link import Link
-from emqtwist.core.message import NEVER, Delivery, Message
+from emqtwist.core.message import NEVER, NO_IDENTIFIERS, Delivery, Message
 from emqtwist.core.settings import QueueSettings
 
 WINDOW: Final = 10_000  # messages that are sent and not acknowledged
-OF_A_NODE: Final = 0  # the protocol level of what is no client's, in the store
 
 Sent = tuple[int, int, Delivery]  # number in its lane, place in the order of both, and what was sent
 
@@ -64,6 +63,16 @@ class Outbox:
         if queued:
             queue = self._waiting().queue
             queue.stored, queue.stored_bytes = queued, queued_bytes
+
+    def note_route(self, topic_filter: bytes, kept: bool) -> None:
+        """Whether the node has a persistent session that subscribes to this: known also after a restart, while it is away."""
+        if self.circle.journal is None:
+            return
+        ledger = self._made()
+        if kept:
+            ledger.subscribed(topic_filter, 0, NO_IDENTIFIERS)
+        else:
+            ledger.journal.add((r.UNSUBSCRIBED, ledger.number, topic_filter))
 
     def __len__(self) -> int:
         """How many messages the other node is not known to have."""
@@ -200,7 +209,7 @@ class Outbox:
         if ledger is None:
             assert journal is not None
             ledger = self._ledger = Ledger(journal.session_number(), journal, 0)
-            journal.add((r.OPENED, ledger.number, f"{self.identity} {self.name}", NEVER, OF_A_NODE))
+            journal.add((r.OPENED, ledger.number, f"{self.identity} {self.name}", NEVER, r.OUTBOX, 0))
         return ledger
 
 

@@ -1,9 +1,13 @@
 """What a part of the cluster hears of the other nodes."""
 from emqtwist.core.cluster.peer import Peer
+from emqtwist.core.records import Snapshot
 
 
 class Part:
     """A part of a Cluster; by itself it ignores what it hears."""
+
+    def recover(self, snapshot: Snapshot) -> None:
+        """What the store has, before any node is connected."""
 
     def opened(self, peer: Peer) -> None:
         """A node is connected; what is sent to it now comes before all else."""

@@ -1,6 +1,7 @@
 """Routes: which Topic Filters are subscribed to on which node. Each announces its own; those of others stand in the Router."""
 from typing import Final
 
+from emqtwist.core.cluster.frames import Frame
 from emqtwist.core.cluster.peer import KEPT, Peer
 from emqtwist.core.cluster.tables import ROUTES, Authored, Key, Mirrored, Send
 from emqtwist.core.message import NO_IDENTIFIERS
@@ -22,14 +23,16 @@ class Routes:
     `grouped` takes the entries of groups, where somebody sees to them.
     """
 
-    __slots__ = ("table", "mirrors", "grouped", "_router", "_send", "_holders", "_keepers")
+    __slots__ = ("table", "mirrors", "grouped", "_router", "_send", "_send_stored", "_holders", "_keepers", "_noted")
 
-    def __init__(self, router: Router, send: Send) -> None:
+    def __init__(self, router: Router, send: Send, send_stored: Send) -> None:
         self.table = Authored(ROUTES, send)
         self.mirrors: dict[str, Mirrored] = {}
         self.grouped: Grouped | None = None
         self._router = router
         self._send = send
+        self._send_stored = send_stored
+        self._noted = False  # something is on its way to the store that the next confirmation waits for
         self._holders: dict[bytes, int] = {}  # by Topic Filter
         self._keepers: dict[bytes, int] = {}
 
@@ -46,14 +49,25 @@ class Routes:
         """The copy of the table of a node."""
         mirror = self.mirrors.get(peer.name)
         if mirror is None:
-            mirror = self.mirrors[peer.name] = Mirrored(ROUTES, peer, self._send, self._announced)
+            mirror = self.mirrors[peer.name] = Mirrored(ROUTES, peer, self._send, self._confirm, self._announced)
         return mirror
+
+    def recover(self, peer: Peer, topic_filter: bytes) -> None:
+        """A persistent session of this node subscribed to a filter when this process ended."""
+        self.mirror(peer).recover(topic_filter, HELD | STORED)
+        peer.kept_routes += 1
+        self._lead(peer, topic_filter, HELD | STORED)
 
     def left(self, peer: Peer) -> None:
         """Nothing leads to this node any more."""
         mirror = self.mirrors.pop(peer.name, None)
         if mirror is not None:
             mirror.clear()
+
+    def _confirm(self, peer: Peer, frame: Frame) -> None:
+        """What is to be kept for a node is known also after a restart, once that is confirmed."""
+        (self._send_stored if self._noted else self._send)(peer, frame)
+        self._noted = False
 
     def _announced(self, peer: Peer, key: Key, before: int, value: int) -> None:
         if not isinstance(key, bytes):
@@ -67,7 +81,14 @@ class Routes:
             if self.grouped is not None:
                 self.grouped.announced(peer, key, before, value)
             return
-        peer.kept_routes += (value & STORED != 0) - (before & STORED != 0)
+        if (value ^ before) & STORED:
+            peer.kept_routes += 1 if value & STORED else -1
+            peer.outbox.note_route(key, value & STORED != 0)
+            self._noted = True
+        self._lead(peer, key, value)
+
+    def _lead(self, peer: Peer, key: bytes, value: int) -> None:
+        """Messages to this filter cross to this node, or do so no longer."""
         if value:
             identifiers = KEPT if value & STORED else NO_IDENTIFIERS
             new = self._router.subscribe(Subscription(peer, key, AS_PUBLISHED, identifiers))

@@ -176,11 +176,14 @@ class Authored:
 
 
 class Mirrored:
-    """A copy of the table of another node; `number` is -1 before there is one. `changed` is called with each difference."""
+    """A copy of the table of another node; `number` is -1 before there is one. `changed` is called with each difference.
 
-    __slots__ = ("table", "peer", "entries", "number", "digest", "incarnation", "_send", "_changed", "_coming")
+    What has been applied is confirmed by `confirm`, which may wait until it is stored.
+    """
 
-    def __init__(self, table: int, peer: Peer, send: Send, changed: "Changed") -> None:
+    __slots__ = ("table", "peer", "entries", "number", "digest", "incarnation", "_send", "_changed", "_coming", "_confirm_by")
+
+    def __init__(self, table: int, peer: Peer, send: Send, confirm: Send, changed: "Changed") -> None:
         self.table = table
         self.peer = peer
         self.entries: dict[Key, int] = {}
@@ -188,6 +191,7 @@ class Mirrored:
         self.digest = 0
         self.incarnation = ""  # of the process that counts the changes
         self._send = send
+        self._confirm_by = confirm
         self._changed = changed
         self._coming: dict[Key, int] | None = None  # a snapshot, as far as it has come
 
@@ -236,6 +240,11 @@ class Mirrored:
                 self.incarnation = ""
                 self._send(self.peer, (f.WANT, self.table, -1))
 
+    def recover(self, key: Key, value: int) -> None:
+        """An entry that this node has stored; the author is asked whether it still holds when it is connected."""
+        self.entries[key] = value
+        self.digest ^= digest_of(key, value)
+
     def clear(self) -> None:
         """Nothing of it holds any more."""
         for key in list(self.entries):
@@ -243,7 +252,7 @@ class Mirrored:
         self.number, self.incarnation = -1, ""
 
     def _confirm(self) -> None:
-        self._send(self.peer, (f.APPLIED, self.table, self.number))
+        self._confirm_by(self.peer, (f.APPLIED, self.table, self.number))
 
     def _set(self, key: Key, value: int) -> None:
         before = self.entries.pop(key, 0)
