@@ -68,6 +68,7 @@ class Town(Net):
         node = self.citizen(name)
         node.crash(seconds)
         node.members.start()
+        self.settle()
         return node
 
     def stop(self, name: str) -> None:
@@ -80,6 +81,9 @@ class Town(Net):
         for _ in range(3):
             for name in self._nodes:
                 self._dial(name)
+            self.settle()
+            for node in self._nodes.values():
+                node.cluster.tick(node.turn.now)
             self.settle()
 
     def _dial(self, name: str) -> None:

@@ -67,10 +67,10 @@ class Joinings:
         self.known.pop(joining.address, None)
         joining.pending.resume(decision)
 
-    def end_all(self, name: str, decision: str) -> None:
-        """All of this node, or of all nodes where `name` is empty."""
+    def end_all(self, name: str, address: str, decision: str) -> None:
+        """Those of the node of this name, or at this address; all where `name` is empty."""
         for joining in list(self.known.values()):
-            if not name or joining.name == name:
+            if not name or joining.name == name or joining.address == address:
                 self.end(joining, decision)
 
     def tick(self, now: float) -> None:

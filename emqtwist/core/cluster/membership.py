@@ -96,7 +96,8 @@ class Membership(Part):
         found: dict[str, str] = {}
         if self.is_in():
             for member in self.roll.up():
-                found[member.address] = member.name
+                if member.name != self.node:
+                    found[member.address] = member.name
         for joining in self.joinings.known.values():
             found.setdefault(joining.address, joining.name)
         found.pop(self.address, None)
@@ -171,6 +172,9 @@ class Membership(Part):
 
     def opened(self, peer: Peer) -> None:
         self.troubles.over(DOWN, peer.name)
+        member = self.roll.members.get(peer.name)
+        if member is not None and member.state == LEFT:
+            self._going[peer.name] = Going(self.cluster.broker.turn.now + LEAVE_PATIENCE)  # it does not know
         self._introduce(peer)
 
     def lost(self, peer: Peer) -> None:
@@ -182,7 +186,7 @@ class Membership(Part):
 
     def settle(self, peer: Peer) -> None:
         going = self._going.get(peer.name)
-        if going is not None and not len(peer.outbox):
+        if going is not None and peer.name in self._told and not len(peer.outbox):
             self._see_off(peer, going)
 
     def tick(self, now: float) -> None:
@@ -193,7 +197,7 @@ class Membership(Part):
             peer = self.cluster.peers[name]
             if peer.link is None or now >= going.due + LEAVE_PATIENCE:
                 self.cluster.forget(name)
-            elif now >= going.due or not len(peer.outbox):
+            elif now >= going.due or (name in self._told and not len(peer.outbox)):
                 self._see_off(peer, going)
         for name, peer in list(self.cluster.peers.items()):
             if peer.link is None:
@@ -221,7 +225,7 @@ class Membership(Part):
         for member in news:
             self._changed(member)
         if self.roll.is_up(peer.name):
-            self.joinings.end_all(peer.name, DONE)
+            self.joinings.end_all(peer.name, self.roll.members[peer.name].address, DONE)
 
     def _hear_of_us(self, peer: Peer, member: Member) -> None:
         """Another node has a row of this one."""
@@ -256,6 +260,8 @@ class Membership(Part):
     def _goodbye(self, peer: Peer, frame: Frame) -> None:
         if self.leaving is not None:
             self.leaving.said[peer.name] = None
+        elif not self.is_in() and peer.link is not None:
+            peer.link.close()  # it did not know that this node had left
 
     # Joining.
 
@@ -286,7 +292,7 @@ class Membership(Part):
 
     def _begin_leaving(self, stamp: int) -> None:
         self.leaving = Leaving(self.cluster.broker.turn.now + LEAVE_PATIENCE)
-        self.joinings.end_all("", BUSY)
+        self.joinings.end_all("", "", BUSY)
         self._say(LEFT, stamp)
         self.changed()
 
