@@ -120,18 +120,19 @@ class Membership(Part):
         if self.is_in() and address in [member.address for member in self.roll.up()]:
             return Pending(ALREADY)
         now = self.cluster.broker.turn.now
-        pending = self.joinings.begin(address, now, now + patience).pending
+        pending: Pending[str] = Pending()
+        self.joinings.begin(address, now, now + patience).pendings.append(pending)
         self.changed()
         return pending
 
     def leave(self) -> Pending[str]:
         """Be alone from now on. Decided: NOT_IN, or DONE, or of how many messages for others nothing became."""
-        if self.leaving is None:
-            if not self.is_in() or len(self.running()) < 2:
-                return Pending(NOT_IN)
-            self._begin_leaving(self.roll.members[self.node].stamp + 1)
-        assert self.leaving is not None
-        return self.leaving.pending
+        if self.leaving is None and (not self.is_in() or len(self.running()) < 2):
+            return Pending(NOT_IN)
+        pending: Pending[str] = Pending()
+        leaving = self.leaving or self._begin_leaving(self.roll.members[self.node].stamp + 1)
+        leaving.pendings.append(pending)
+        return pending
 
     def force_leave(self, name: str) -> str:
         """Another node belongs to the cluster no more, and what waits for it is gone: DONE, SELF or NOT_IN."""
@@ -290,11 +291,12 @@ class Membership(Part):
 
     # Leaving.
 
-    def _begin_leaving(self, stamp: int) -> None:
-        self.leaving = Leaving(self.cluster.broker.turn.now + LEAVE_PATIENCE)
+    def _begin_leaving(self, stamp: int) -> Leaving:
+        leaving = self.leaving = Leaving(self.cluster.broker.turn.now + LEAVE_PATIENCE)
         self.joinings.end_all("", "", BUSY)
         self._say(LEFT, stamp)
         self.changed()
+        return leaving
 
     def _go_on_leaving(self, leaving: Leaving, now: float) -> None:
         """Until all that are connected have said goodbye and have what there is for them."""
@@ -304,7 +306,8 @@ class Membership(Part):
         lost = sum([len(peer.outbox) for peer in self.cluster.peers.values()])
         self.leaving = None
         self._be_alone()
-        leaving.pending.resume(f"{lost} messages for others are lost" if lost else DONE)
+        for pending in leaving.pendings:
+            pending.resume(f"{lost} messages for others are lost" if lost else DONE)
 
     def _be_alone(self) -> None:
         for name in [*self.cluster.peers]:

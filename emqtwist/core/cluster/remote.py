@@ -20,7 +20,6 @@ from emqtwist.core.link import nobody
 
 PATIENCE: Final = 5.0  # seconds that a page may take
 PIECE: Final = 60_000  # bytes of a page
-LARGEST: Final = 200_000  # the same of one that another node sends: it ends with a whole line
 IDLE: Final = 600.0  # seconds after which nobody seems to want the rest
 MOST: Final = 100  # listings that are open for one node
 WORDS: Final = 100  # of a command
@@ -47,7 +46,7 @@ class Running:
         self.used = 0.0  # when its last page was asked for
 
     def page(self, size: int) -> bytes:
-        """The next lines, about `size` bytes or what a little work brings; there may be none yet. Sets `over` and `failure`."""
+        """The next bytes, at most `size`, that a little work brings; there may be none yet. Sets `over` and `failure`."""
         raise NotImplementedError
 
     def close(self) -> None:
@@ -136,7 +135,7 @@ class Remote(Part):
 
     def _page(self, peer: Peer, frame: Frame) -> None:
         _, number, piece, last, failure = frame
-        if len(piece) > LARGEST or len(failure) > LONGEST:
+        if len(piece) > PIECE or len(failure) > LONGEST:
             raise BadFrame("a page is too large")
         asked = self._asked.get(number)
         if asked is None or asked.node != peer.name or not asked.waits:

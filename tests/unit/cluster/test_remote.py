@@ -3,7 +3,7 @@ import pytest
 
 from emqtwist.core.cluster import frames as f
 from emqtwist.core.cluster.frames import BadFrame
-from emqtwist.core.cluster.remote import CUT, DOWN, GONE, LARGEST, MOST, NO_COMMANDS, SILENT, Asked, Runner, Running, Words
+from emqtwist.core.cluster.remote import CUT, DOWN, GONE, MOST, NO_COMMANDS, PIECE, SILENT, Asked, Runner, Running, Words
 from tests.rolls import Town
 
 
@@ -160,7 +160,7 @@ def test_pages_that_nobody_asked_for_are_ignored() -> None:
 
 
 @pytest.mark.parametrize("frame", [
-    (f.PAGE, 1, bytes(LARGEST + 1), True, ""), (f.PAGE, 1, b"", True, "x" * 65_536), (f.RUN, 1, ("a", 1)),
+    (f.PAGE, 1, bytes(PIECE + 1), True, ""), (f.PAGE, 1, b"", True, "x" * 65_536), (f.RUN, 1, ("a", 1)),
     (f.RUN, 1, ("a",) * 101), (f.RUN, 1, ("a" * 65_536,))])
 def test_what_is_too_large_is_the_fault_of_who_sends_it(frame: tuple[object, ...]) -> None:
     town, commands = pair(b"one")
