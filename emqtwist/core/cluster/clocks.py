@@ -15,6 +15,7 @@ from emqtwist.core.cluster.troubles import CLOCK, Troubles
 EVERY: Final = 10.0  # seconds
 SLOW: Final = 10.0  # seconds after which an answer says nothing of a clock
 SKEW: Final = 5.0  # seconds that clocks may differ
+LATEST: Final = 1e12  # seconds that a clock can show
 LONGEST: Final = 100  # characters of a version
 
 
@@ -78,10 +79,11 @@ class Clocks(Part):
     def _answered(self, peer: Peer, frame: Frame) -> None:
         about = self.known[peer.name]
         took = self._cluster.broker.turn.now - about.at
-        if frame[1] != about.asked or took > SLOW:
+        wall = float(frame[2])
+        if frame[1] != about.asked or took > SLOW or not abs(wall) < LATEST:
             return
         about.doubt = took / 2
-        about.skew = skew = float(frame[2]) - (self._wall() - about.doubt)
+        about.skew = skew = wall - (self._wall() - about.doubt)
         if abs(skew) > SKEW + about.doubt:
             ahead = "ahead of" if skew > 0 else "behind"
             text = f"its clock is {abs(skew):.1f} s {ahead} that of {self._cluster.node}"

@@ -17,9 +17,12 @@ BUSY: Final = "leaving"
 
 
 class Joining:
-    """Some node at `address` is to be joined by `due`; `name` once it is known, `failure` why the last attempt failed."""
+    """Some node at `address` is to be joined by `due`; `name` once it is known, `failure` why the last attempt failed.
 
-    __slots__ = ("address", "since", "due", "name", "failure", "pending")
+    `pendings` are for those who wait for it.
+    """
+
+    __slots__ = ("address", "since", "due", "name", "failure", "pendings")
 
     def __init__(self, address: str, since: float, due: float) -> None:
         self.address = address
@@ -27,7 +30,7 @@ class Joining:
         self.due = due
         self.name = ""
         self.failure = "nobody answers"
-        self.pending: Pending[str] = Pending()
+        self.pendings: list[Pending[str]] = []
 
 
 class Joinings:
@@ -65,12 +68,13 @@ class Joinings:
     def end(self, joining: Joining, decision: str) -> None:
         """It is decided."""
         self.known.pop(joining.address, None)
-        joining.pending.resume(decision)
+        for pending in joining.pendings:
+            pending.resume(decision)
 
-    def end_all(self, name: str, decision: str) -> None:
-        """All of this node, or of all nodes where `name` is empty."""
+    def end_all(self, name: str, address: str, decision: str) -> None:
+        """Those of the node of this name, or at this address; all where `name` is empty."""
         for joining in list(self.known.values()):
-            if not name or joining.name == name:
+            if not name or joining.name == name or joining.address == address:
                 self.end(joining, decision)
 
     def tick(self, now: float) -> None:
@@ -81,14 +85,17 @@ class Joinings:
 
 
 class Leaving:
-    """This node is about to leave, at the latest at `due`; `said` are those that have said goodbye."""
+    """This node is about to leave, at the latest at `due`; `said` are those that have said goodbye.
 
-    __slots__ = ("due", "said", "pending")
+    `pendings` are for those who wait for it.
+    """
+
+    __slots__ = ("due", "said", "pendings")
 
     def __init__(self, due: float) -> None:
         self.due = due
         self.said: dict[str, None] = {}
-        self.pending: Pending[str] = Pending()
+        self.pendings: list[Pending[str]] = []
 
 
 class Going:

@@ -17,7 +17,7 @@ from emqtwist.core.cluster.frames import Frame
 from emqtwist.core.cluster.part import Part
 from emqtwist.core.cluster.peer import Peer
 from emqtwist.core.cluster.roll import LEFT, UP, Member, Roll, members_of
-from emqtwist.core.cluster.troubles import DOWN, NAME, REMOVED, UNREACHABLE, Troubles
+from emqtwist.core.cluster.troubles import DOWN, NAME, REMOVED, Troubles
 from emqtwist.core.link import nobody
 from emqtwist.core.pending import Pending
 from emqtwist.core.records import Snapshot
@@ -96,7 +96,8 @@ class Membership(Part):
         found: dict[str, str] = {}
         if self.is_in():
             for member in self.roll.up():
-                found[member.address] = member.name
+                if member.name != self.node:
+                    found[member.address] = member.name
         for joining in self.joinings.known.values():
             found.setdefault(joining.address, joining.name)
         found.pop(self.address, None)
@@ -119,18 +120,19 @@ class Membership(Part):
         if self.is_in() and address in [member.address for member in self.roll.up()]:
             return Pending(ALREADY)
         now = self.cluster.broker.turn.now
-        pending = self.joinings.begin(address, now, now + patience).pending
+        pending: Pending[str] = Pending()
+        self.joinings.begin(address, now, now + patience).pendings.append(pending)
         self.changed()
         return pending
 
     def leave(self) -> Pending[str]:
         """Be alone from now on. Decided: NOT_IN, or DONE, or of how many messages for others nothing became."""
-        if self.leaving is None:
-            if not self.is_in() or len(self.running()) < 2:
-                return Pending(NOT_IN)
-            self._begin_leaving(self.roll.members[self.node].stamp + 1)
-        assert self.leaving is not None
-        return self.leaving.pending
+        if self.leaving is None and (not self.is_in() or len(self.running()) < 2):
+            return Pending(NOT_IN)
+        pending: Pending[str] = Pending()
+        leaving = self.leaving or self._begin_leaving(self.roll.members[self.node].stamp + 1)
+        leaving.pendings.append(pending)
+        return pending
 
     def force_leave(self, name: str) -> str:
         """Another node belongs to the cluster no more, and what waits for it is gone: DONE, SELF or NOT_IN."""
@@ -149,7 +151,6 @@ class Membership(Part):
 
     def dialled(self, address: str, name: str) -> None:
         """A node that proved to know the cookie answers at `address`. To be called before its link opens."""
-        self.troubles.over(UNREACHABLE, address)
         joining = self.joinings.known.get(address)
         if joining is None:
             return
@@ -164,7 +165,6 @@ class Membership(Part):
 
     def failed(self, address: str, reason: str) -> None:
         """Nobody answers at `address`, or not as a node should."""
-        self.troubles.note(UNREACHABLE, address, reason, self.cluster.broker.turn.now)
         joining = self.joinings.known.get(address)
         if joining is not None:
             joining.failure = reason
@@ -173,6 +173,9 @@ class Membership(Part):
 
     def opened(self, peer: Peer) -> None:
         self.troubles.over(DOWN, peer.name)
+        member = self.roll.members.get(peer.name)
+        if member is not None and member.state == LEFT:
+            self._going[peer.name] = Going(self.cluster.broker.turn.now + LEAVE_PATIENCE)  # it does not know
         self._introduce(peer)
 
     def lost(self, peer: Peer) -> None:
@@ -184,7 +187,7 @@ class Membership(Part):
 
     def settle(self, peer: Peer) -> None:
         going = self._going.get(peer.name)
-        if going is not None and not len(peer.outbox):
+        if going is not None and peer.name in self._told and not len(peer.outbox):
             self._see_off(peer, going)
 
     def tick(self, now: float) -> None:
@@ -195,7 +198,7 @@ class Membership(Part):
             peer = self.cluster.peers[name]
             if peer.link is None or now >= going.due + LEAVE_PATIENCE:
                 self.cluster.forget(name)
-            elif now >= going.due or not len(peer.outbox):
+            elif now >= going.due or (name in self._told and not len(peer.outbox)):
                 self._see_off(peer, going)
         for name, peer in list(self.cluster.peers.items()):
             if peer.link is None:
@@ -223,7 +226,7 @@ class Membership(Part):
         for member in news:
             self._changed(member)
         if self.roll.is_up(peer.name):
-            self.joinings.end_all(peer.name, DONE)
+            self.joinings.end_all(peer.name, self.roll.members[peer.name].address, DONE)
 
     def _hear_of_us(self, peer: Peer, member: Member) -> None:
         """Another node has a row of this one."""
@@ -258,6 +261,8 @@ class Membership(Part):
     def _goodbye(self, peer: Peer, frame: Frame) -> None:
         if self.leaving is not None:
             self.leaving.said[peer.name] = None
+        elif not self.is_in() and peer.link is not None:
+            peer.link.close()  # it did not know that this node had left
 
     # Joining.
 
@@ -286,11 +291,12 @@ class Membership(Part):
 
     # Leaving.
 
-    def _begin_leaving(self, stamp: int) -> None:
-        self.leaving = Leaving(self.cluster.broker.turn.now + LEAVE_PATIENCE)
-        self.joinings.end_all("", BUSY)
+    def _begin_leaving(self, stamp: int) -> Leaving:
+        leaving = self.leaving = Leaving(self.cluster.broker.turn.now + LEAVE_PATIENCE)
+        self.joinings.end_all("", "", BUSY)
         self._say(LEFT, stamp)
         self.changed()
+        return leaving
 
     def _go_on_leaving(self, leaving: Leaving, now: float) -> None:
         """Until all that are connected have said goodbye and have what there is for them."""
@@ -300,7 +306,8 @@ class Membership(Part):
         lost = sum([len(peer.outbox) for peer in self.cluster.peers.values()])
         self.leaving = None
         self._be_alone()
-        leaving.pending.resume(f"{lost} messages for others are lost" if lost else DONE)
+        for pending in leaving.pendings:
+            pending.resume(f"{lost} messages for others are lost" if lost else DONE)
 
     def _be_alone(self) -> None:
         for name in [*self.cluster.peers]:

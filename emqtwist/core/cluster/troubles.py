@@ -1,48 +1,28 @@
-"""Troubles: what goes wrong between nodes, who is concerned, and what to do about it."""
+"""Troubles: what is wrong with the nodes of a cluster, seen from this one. Why a link does not come about is told elsewhere."""
 from typing import Final
 
 from emqtwist.core.alarm import ERROR, WARNING
 from emqtwist.core.alarms import Alarms
 
-UNREACHABLE: Final = "unreachable"
-COOKIE: Final = "cookie"
-WIRE: Final = "version"
-NAME: Final = "name"
-FLOOD: Final = "flood"
-FRAME: Final = "frame"
 DOWN: Final = "down"
 CLOCK: Final = "clock"
+NAME: Final = "name"
 REMOVED: Final = "removed"
 
-MOST: Final = 100  # troubles at a time
+MOST: Final = 3000  # troubles at a time
 LASTS: Final = 60.0  # seconds after which one that nobody noted again is over
 LONGEST: Final = 500  # characters of a text
 
-TITLES: Final[dict[str, tuple[str, str]]] = {  # and the severity; what is not here raises no alarm
-    COOKIE: (ERROR, "a node does not know the cookie of this one"),
-    WIRE: (ERROR, "a node speaks another version"),
-    NAME: (ERROR, "two nodes have the same name"),
-    FLOOD: (WARNING, "a node sends too much"),
-    FRAME: (ERROR, "a node sends what this one does not understand"),
+TITLES: Final[dict[str, tuple[str, str]]] = {  # with the severity
     DOWN: (ERROR, "a node of the cluster is down"),
     CLOCK: (WARNING, "the clock of a node is wrong, or that of this one"),
+    NAME: (ERROR, "two nodes have the same name"),
     REMOVED: (WARNING, "this node was made to leave the cluster"),
-}
-ADVICE: Final[dict[str, str]] = {
-    UNREACHABLE: "see that the node runs, and that its address and port can be reached from here",
-    COOKIE: "give both the same cluster.cookie",
-    WIRE: "update the older one of both",
-    NAME: "give one of them another node.name, and start it again",
-    FLOOD: "see what is wrong with that node",
-    FRAME: "see that both run versions that fit, and what the log of that node says",
-    DOWN: "start it again; if it does not come back, cluster force-leave removes it with what waits for it",
-    CLOCK: "set the clocks of both machines by NTP",
-    REMOVED: "cluster join brings it back",
 }
 
 
 class Trouble:
-    """`where` is the name of a node, or an address where its name is not known; `last` is when it was noted last."""
+    """`kind` is one of TITLES, `where` the name of a node; `last` is when it was noted last."""
 
     __slots__ = ("kind", "where", "text", "last", "lasting")
 
@@ -57,13 +37,9 @@ class Trouble:
         """The identifier of its alarm."""
         return f"cluster_{self.kind}/{self.where}"
 
-    def explained(self) -> str:
-        """What it is, and what to do."""
-        return f"{self.text}: {ADVICE[self.kind]}"
-
 
 class Troubles:
-    """`known` by kind and where, in the order in which they began; each kind in `TITLES` raises an alarm."""
+    """`known` by kind and where, in the order in which they began; each is an alarm."""
 
     __slots__ = ("known", "_alarms")
 
@@ -76,23 +52,18 @@ class Troubles:
         trouble = self.known.get((kind, where))
         if trouble is None:
             if len(self.known) >= MOST:
-                return  # strangers from many addresses are no news any more
+                return
             trouble = self.known[kind, where] = Trouble(kind, where, text[:LONGEST], now, lasting)
-            if kind in TITLES:
-                severity, title = TITLES[kind]
-                self._alarms.raise_(trouble.alarm(), severity, title, f"{where}: {trouble.explained()}")
+            severity, title = TITLES[kind]
+            self._alarms.raise_(trouble.alarm(), severity, title, f"{where}: {text[:LONGEST]}")
         trouble.text = text[:LONGEST]
         trouble.last = now
 
     def over(self, kind: str, where: str) -> None:
         """It is so no more."""
         trouble = self.known.pop((kind, where), None)
-        if trouble is not None and kind in TITLES:
+        if trouble is not None:
             self._alarms.clear(trouble.alarm())
-
-    def of(self, *places: str) -> list[Trouble]:
-        """Those that concern one of these names or addresses."""
-        return [trouble for trouble in self.known.values() if trouble.where in places]
 
     def tick(self, now: float) -> None:
         """Those that were not noted again are over."""
