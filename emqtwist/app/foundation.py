@@ -1,6 +1,6 @@
 """What the parts of a broker work on: it outlives them."""
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from secrets import token_hex
 from typing import Any, Final
@@ -19,10 +19,12 @@ from emqtwist.app.store import make_store
 from emqtwist.config import AnyListener, Config, validate
 from emqtwist.core.acl import Acl
 from emqtwist.core.broker import Broker
+from emqtwist.core.cluster.nodes import Nodes
 from emqtwist.core.journal import Journal
 from emqtwist.core.link import Turn
 from emqtwist.core.observer import Observers
 from emqtwist.core.records import Snapshot
+from emqtwist.ctl.context import Problem
 from emqtwist.net.batching import SocketSet, can_batch
 from emqtwist.net.crowds import Crowd
 from emqtwist.net.guard import Guard
@@ -50,7 +52,8 @@ OVERLOADED: Final = "overload"  # why listeners hold those who connect
 
 class Foundation:
     """`store` and `journal` are None where nothing outlives the process; `listeners` maps their names to them, `credentials` the
-    names of those with TLS to what they show of themselves. `rules` are the access rules, None where there are none."""
+    names of those with TLS to what they show of themselves. `rules` are the access rules, None where there are none. `nodes` are
+    there where this is a node among others, `problems` gives what stands between them."""
 
     def __init__(self, config: Config, reactor: Any, now: Callable[[], float]) -> None:
         validate(config)
@@ -63,6 +66,8 @@ class Foundation:
         self.journal = None if self.store is None else Journal()
         self.work = Work()
         self.broker = Broker(settings_of(config), _token, Turn(now()), self.observers, self.journal)
+        self.nodes: Nodes | None = None
+        self.problems: Callable[[], Sequence[Problem]] = tuple
         self.broker.methods = methods_of(config)
         self.hashing = Pool(hashing_section(config), self.broker.metrics)
         self.access = AccessControl(config.auth, self.broker.alarms, reactor, now)
