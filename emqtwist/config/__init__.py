@@ -44,7 +44,8 @@ from emqtwist.config.values import Address, SocketFile
 
 __all__ = [
     "Access", "AclRule", "AclSection", "Address", "AnyListener", "AuthSection", "BackoffSection", "BrokerSection",
-    "ClientSection", "ClusterSection", "Config", "ConfigError", "FlappingSection", "ListenerSection", "LogSection", "ModuleSection",
+    "ClientSection", "ClusterSection", "Config", "ConfigError", "FlappingSection", "ListenerSection", "LogSection",
+    "ModuleSection",
     "MqttSection", "MqueueSection", "NodeSection", "OverloadSection", "PoolerSection", "PortListener", "PresenceModule",
     "Problem", "PubsubSection", "RetainerModule", "RetainerSection", "RewriteModule", "ScramSection", "SessionSection",
     "SocketFile", "SslListener", "StoreSection", "SubscriptionModule", "SysmonSection", "TcpListener", "UnixListener",

@@ -191,7 +191,7 @@ def nodes(config: Config) -> Iterator[Conflict]:
     if missing and len(missing) < len(files):
         yield Conflict((*(key for key in files if key not in missing), *missing), f"{missing[0]} must be set, too")
     if cluster.bind is not None and not cluster.cookie and missing:
-        yield Conflict(("cluster.bind", "cluster.cookie"), "a node needs cluster.cookie, or a certificate, to prove that it is one")
+        yield Conflict(("cluster.bind", "cluster.cookie"), "a node proves what it is by cluster.cookie, or by a certificate")
     if cluster.seeds and cluster.discovery != "static":
         yield Conflict(("cluster.seeds", "cluster.discovery"), "has no effect unless discovery = static")
     if cluster.timeout < 2 * cluster.heartbeat:

@@ -83,8 +83,8 @@ class ClusterSection:
         meaning="PEM file with the private key of the certificate, without a passphrase.")
     ca: str = row(
         "", TEXT, test=NODES,
-        meaning="PEM file with the certificates of the authorities that nodes' certificates have to come from. Whoever has one of "
-                "theirs can be a node, if it knows the cookie: let it be an authority for this cluster alone.")
+        meaning="PEM file with the authorities that nodes' certificates have to come from. Whoever has one of theirs "
+                "can be a node, if it knows the cookie: let it be an authority for this cluster alone.")
     discovery: Finding = row(
         "manual", Choice[Finding]("manual", "static"), test=NODES,
         meaning="How other nodes are found. `manual`: by `emqtwist_ctl cluster join`. `static`: they are in `seeds`.")
@@ -102,7 +102,7 @@ class ClusterSection:
         meaning="Bytes that may be under way to this node on one link; more waits at the other until they are taken.")
     outbox_length: int = row(
         "1000000", INTEGER, words={"unlimited": 0}, test=EFFECTS,
-        meaning="QoS 1 and 2 messages that wait for one other node; 0 is unlimited, then the bytes bound it. When it is full, what "
+        meaning="QoS 1 and 2 messages that wait for one other node; 0 is unlimited, then bytes bound it. When it is full, what "
                 "persistent sessions there are to get is refused with 0x97, as by a full queue.")
     outbox_bytes: int = row(
         "64MB", SIZE, minimum="1KB", test=EFFECTS,

@@ -86,7 +86,8 @@ def test_a_row_without_a_live_mark_waits_for_a_restart() -> None:
     assert sorted(dotted for dotted, row in ROWS.items() if not row.live) == [
         "cluster.address", "cluster.bind", "cluster.ca", "cluster.certificate", "cluster.cookie", "cluster.discovery",
         "cluster.heartbeat", "cluster.name", "cluster.outbox_bytes", "cluster.outbox_length", "cluster.outbox_stored",
-        "cluster.private_key", "cluster.seeds", "cluster.timeout", "cluster.window", "ctl.bind", "ctl.certificate", "ctl.private_key", "ctl.secret", "ctl.socket", "listener.ssl.backlog",
+        "cluster.private_key", "cluster.seeds", "cluster.timeout", "cluster.window", "ctl.bind", "ctl.certificate",
+        "ctl.private_key", "ctl.secret", "ctl.socket", "listener.ssl.backlog",
         "listener.ssl.bind", "listener.tcp.backlog", "listener.tcp.bind", "listener.unix.backlog", "listener.unix.bind",
         "listener.ws.backlog", "listener.ws.bind", "listener.wss.backlog", "listener.wss.bind", "log.file", "log.file_count",
         "log.file_size", "log.format", "log.syslog", "log.syslog_facility", "log.syslog_prefix", "mqtt.allow_anonymous",
