@@ -43,6 +43,8 @@ class End:
 
     def flush(self) -> None:
         data = self.link.take()
+        if self.net.ends.get((self.node.name, self.other)) is not self:
+            return  # it was cut
         if data:
             self.under_way.append(data)
         if self.link.closing:
@@ -135,7 +137,7 @@ class Net:
         for name, end in ends:
             if end is not None and end.peer is not None:
                 self[name].cluster.closed(end.peer, end.link)
-                end.link.owner = None
+                end.peer = None
 
     def isolate(self, name: str) -> None:
         for other in self._nodes:

@@ -24,6 +24,17 @@ FLUSH: Final = 10
 FLUSHED: Final = 11
 BEAT: Final = 12
 
+MEMBERS: Final = 20
+JOIN: Final = 21
+GOODBYE: Final = 22
+ABOUT: Final = 23
+ECHO: Final = 24
+
+RUN: Final = 60
+MORE: Final = 61
+PAGE: Final = 62
+STOP: Final = 63
+
 TEXT: Final = (str,)
 DATA: Final = (bytes,)
 NUMBER: Final = (int,)
@@ -48,6 +59,15 @@ KINDS: Final[dict[int, tuple[str, tuple[tuple[str, tuple[type, ...]], ...]]]] = 
     FLUSH: ("FLUSH", (("number", NUMBER),)),
     FLUSHED: ("FLUSHED", (("number", NUMBER),)),
     BEAT: ("BEAT", (("wall", REST),)),
+    MEMBERS: ("MEMBERS", (("rows", LIST),)),
+    JOIN: ("JOIN", ()),
+    GOODBYE: ("GOODBYE", ()),
+    ABOUT: ("ABOUT", (("version", TEXT), ("asked", NUMBER))),
+    ECHO: ("ECHO", (("asked", NUMBER), ("wall", (float, int)))),
+    RUN: ("RUN", (("number", NUMBER), ("words", LIST))),
+    MORE: ("MORE", (("number", NUMBER),)),
+    PAGE: ("PAGE", (("number", NUMBER), ("piece", DATA), ("last", (bool,)), ("failure", TEXT))),
+    STOP: ("STOP", (("number", NUMBER),)),
 }
 
 
