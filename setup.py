@@ -21,6 +21,7 @@ PACKAGES = [
     "zope.interface>=6.0",
     "scramp>=1.5",
     "cryptography>=45",
+    "msgpack>=1.0",
 ]
 
 EXTRAS = {

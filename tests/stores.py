@@ -41,9 +41,13 @@ class StoredWorld(World):
         self.turn = Turn(START)
         self.witness = Witness()
         self.broker = Broker(settings_of(parse("\n".join(self.lines))), self._token, self.turn, self.witness, self.journal)
+        self.prepare()
         snapshot = now(self.store.start())
         assert snapshot is not None
         self.broker.recover(snapshot, START)
+
+    def prepare(self) -> None:
+        """For what has to be there before the broker is what the store says."""
 
     @property
     def wall(self) -> float:

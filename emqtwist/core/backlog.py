@@ -7,6 +7,7 @@ from emqtwist.core.ledger import Ledger, Row
 from emqtwist.core.message import QOS_BITS, Delivery, Message
 from emqtwist.core.mqueue import OVERHEAD, MQueue
 from emqtwist.core.records import STATE_RELEASED
+from emqtwist.core.settings import QueueSettings
 
 
 class Backlog:
@@ -19,8 +20,8 @@ class Backlog:
 
     __slots__ = ("client_id", "circle", "ledger", "queue", "qos0", "entered", "dropped", "_rules")
 
-    def __init__(self, client_id: str, circle: Circle, ledger: Ledger | None = None) -> None:
-        rules = circle.settings.queue
+    def __init__(self, client_id: str, circle: Circle, ledger: Ledger | None = None, rules: QueueSettings | None = None) -> None:
+        rules = rules or circle.settings.queue
         self.client_id = client_id
         self.circle = circle
         self.ledger = ledger

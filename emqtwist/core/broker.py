@@ -13,15 +13,17 @@ from emqtwist.core.hooks import MESSAGE_PUBLISH, SESSION_DISCARDED, Hooks
 from emqtwist.core.journal import Journal
 from emqtwist.core.ledger import Ledger
 from emqtwist.core.link import Link, Turn
+from emqtwist.core.listening import Listened, Listening
 from emqtwist.core.logins import Logins
 from emqtwist.core.message import NO_IDENTIFIERS, Message
 from emqtwist.core.metrics import Metrics
+from emqtwist.core.neighbours import Neighbours
 from emqtwist.core.observer import Observer
 from emqtwist.core.pool import Job, Pools, Worker
 from emqtwist.core.prefixes import Prefixed, check_filter, subscription_to
 from emqtwist.core.pubsub import fan_out, feed
 from emqtwist.core.records import Record, Snapshot
-from emqtwist.core.recovery import bring_back, recover, rows_of
+from emqtwist.core.recovery import bring_back, give_up, recover, rows_of
 from emqtwist.core.retained import Retained
 from emqtwist.core.router import Route, Router
 from emqtwist.core.session import Session
@@ -29,7 +31,7 @@ from emqtwist.core.sessions import End, Sessions
 from emqtwist.core.settings import Settings
 from emqtwist.core.stats import Stats
 from emqtwist.core.subscriber import Subscription
-from emqtwist.core.subscriptions import Subscriptions, Write
+from emqtwist.core.subscriptions import Subscriptions
 from emqtwist.core.tap import Tap
 from emqtwist.core.users import Users
 from emqtwist.core.wills import WillMessage, Wills, obeys, still_allowed
@@ -47,12 +49,13 @@ class Broker:
     enhanced authentication by name, `gatekeeper` knows other clients. With a `journal` sessions and retained messages outlive
     the process: call `recover` before anything else. `plain_qos` is the highest QoS at which a PUBLISH is passed on unseen:
     none while functions look at what is published. While somebody looks at connections, `tapper` is asked about each new one.
+    `cluster` is there where this is a node among others.
     """
 
     __slots__ = ("circle", "turn", "metrics", "stats", "alarms", "hooks", "delayed", "tapper",
                  "observer", "pools", "router", "retained", "wills", "subscriptions", "sessions", "links",
                  "token", "methods", "gatekeeper", "journal", "plain_qos", "acl", "bans", "users", "arrivals", "logins",
-                 "settings")
+                 "settings", "cluster")
 
     def __init__(self, settings: Settings, token: Callable[[], str], turn: Turn, observer: Observer,
                  journal: Journal | None = None) -> None:
@@ -85,6 +88,11 @@ class Broker:
         self.arrivals = Windows()  # of clients, by Client Identifier
         self.logins = Logins()
         self.tapper: Callable[[Link], Tap | None] | None = None
+        self.cluster: Neighbours | None = None
+
+    def join(self, cluster: Neighbours) -> None:
+        """Be a node among others, from before the first subscription on."""
+        self.cluster = self.subscriptions.cluster = cluster
 
     def configure(self, settings: Settings) -> None:
         """Use other settings from now on; what is already open keeps what it was promised, unless clients are to go."""
@@ -181,7 +189,7 @@ class Broker:
         if prefix is not None:
             self.subscriptions.check_owner(prefix, callback)
         callback.subscription = subscription_to(callback, name, qos, NO_IDENTIFIERS)
-        listening = Listening(self, callback, callback.subscription)
+        listening = Listening(self.subscriptions, callback, callback.subscription, self.replay_retained)
         self.pools.pubsub.submit(listening)
         if listening.error is not None:
             raise listening.error
@@ -323,8 +331,12 @@ class Broker:
         """
         self.turn.now = now
         if self.journal is not None:
-            recover(self.journal, snapshot, self.sessions, self.wills, self.retained, self.bans, self.users,
-                    self.delayed, self.circle)
+            outboxes = recover(self.journal, snapshot, self.sessions, self.wills, self.retained, self.bans, self.users,
+                               self.delayed, self.circle)
+            if self.cluster is None:
+                give_up(self.journal, outboxes)
+            else:
+                self.cluster.recover(snapshot)
             self._tidy()  # delayed messages wait for a tick: no module is loaded yet
 
     def page(self, number: int, rows: list[Record], more: bool) -> None:
@@ -332,45 +344,8 @@ class Broker:
         session = self.sessions.by_number.get(number)
         if session is not None and self.journal is not None:
             bring_back(session, rows_of(rows, self.journal.offset), more)
-
-
-class Listening(Write):
-    """A function of this process subscribes; it has one subscription, so that nobody else has to note it."""
-
-    __slots__ = ("_broker", "_callback", "_made")
-
-    def __init__(self, broker: Broker, callback: Callback, subscription: Subscription) -> None:
-        super().__init__(broker.subscriptions, subscription, {}, True)
-        self._broker = broker
-        self._callback = callback
-        self._made = subscription
-
-    def run(self) -> None:
-        super().run()
-        if self.error is not None:
-            self.failed()
-        elif self._callback.subscription is self._made:
-            self._broker.replay_retained(self._made, True)
-
-    def failed(self) -> None:
-        """Whoever subscribed is told, if not by an exception then by the observer."""
-        self._callback.subscription = None
-        if self.error is not None:
-            self._broker.observer.callback_failed(self._callback.topic_filter, self.error)
-
-
-class Listened(Write):
-    """A function of this process subscribes no more."""
-
-    __slots__ = ("_callback",)
-
-    def __init__(self, tables: Subscriptions, callback: Callback, subscription: Subscription) -> None:
-        super().__init__(tables, subscription, {}, False)
-        self._callback = callback
-
-    def run(self) -> None:
-        super().run()
-        self._tables.groups.forget(self._callback)
+        elif self.cluster is not None:
+            self.cluster.page(number, rows, more)
 
 
 class Testament(Job):

@@ -26,6 +26,9 @@ REFUSED_BY_CLIENT: Final = "refused_by_client"
 STOPPED_BY_HOOK: Final = "stopped_by_hook"
 OVERLOAD: Final = "overload"
 NO_LONGER_ALLOWED: Final = "no_longer_allowed"
+NODE_AWAY: Final = "node_away"
+NODE_RESTARTED: Final = "node_restarted"
+NODE_LEFT: Final = "node_left"
 
 DROPS: Final[dict[str, str]] = {
     NO_SUBSCRIBERS: "nobody subscribes to the topic",
@@ -47,6 +50,9 @@ DROPS: Final[dict[str, str]] = {
     STOPPED_BY_HOOK: "a function at the hook message.publish stopped it",
     OVERLOAD: "QoS 0, and the broker could not keep up",
     NO_LONGER_ALLOWED: "the access rules, changed while it waited, do not let the receiver have it",
+    NODE_AWAY: "QoS 0, and the node of its subscribers was away or slow",
+    NODE_RESTARTED: "for subscribers of a node that was restarted, whose sessions ended with it",
+    NODE_LEFT: "for subscribers of a node that has left the cluster",
 }
 
 # Why a connection ended, beside the reason codes of the standard.

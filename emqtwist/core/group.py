@@ -102,6 +102,9 @@ class Group(Subscriber):
         members = self._not_own(self.here if self.here.order else self.away, message)
         return self._willing(members, message) is None
 
+    def lives_here(self) -> bool:
+        return False
+
     def keeps(self) -> bool:
         for members in (self.here, self.away):
             for subscriber in members.order:

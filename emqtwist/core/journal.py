@@ -2,7 +2,7 @@
 
 Records of one group are stored together or not at all. While a group is under way, what comes meanwhile collects as the
 next. A row that is queued and done within one group was never needed on disk, and is left out of it; so is a retained
-message that was replaced.
+message that was replaced, and a mark that moved on.
 
 An acknowledgement that promises something waits for the commit of all that was recorded when it was due.
 """
@@ -29,8 +29,8 @@ class Journal:
     """
 
     __slots__ = ("wake", "group", "count", "queued", "settled", "failing", "offset", "wanted", "_records", "_done", "_taken",
-                 "_size", "_under_way", "_rows", "_retained", "_messages", "_last_session", "_last_message", "_links",
-                 "_pending")
+                 "_size", "_under_way", "_rows", "_retained", "_marks", "_messages", "_last_session", "_last_message",
+                 "_links", "_pending")
 
     def __init__(self) -> None:
         self.wake: Callable[[], None] = nobody
@@ -46,6 +46,7 @@ class Journal:
         self._size = self._under_way = 0  # bytes of messages in this group and in the last one taken
         self._rows: dict[tuple[int, int], int] = {}  # where the rows of this group stand, by session and seq
         self._retained: dict[bytes, int] = {}  # where the retained messages of this group stand
+        self._marks: dict[tuple[str, str], int] = {}  # where TAKEN of this group stands, by node and identity
         self._messages: dict[int, Message] = {}  # of this group
         self._last_session = self._last_message = 0
         self._links: deque[tuple[int, Link]] = deque()  # with something held back, by group
@@ -132,13 +133,15 @@ class Journal:
         self._rows.pop((session, seq), None)
         self.add((kind, session, rank, seq))
 
-    def retain(self, message: Message, until: float) -> None:
-        """A retained message; it is deleted at `until`, if it has not expired before."""
+    def retain(self, message: Message, until: float, stamp: int = 0, node: str = "") -> None:
+        """A retained message; it is deleted at `until`, if it has not expired before. `stamp` and `node`: its place among others
+        of its topic in a cluster."""
         self._replace(message.topic, (r.RETAINED, message.topic, message.payload, message.qos, message.properties,
-                                      self.wall(message.expires_at), message.publisher, self.wall(until)))
+                                      self.wall(message.expires_at), message.publisher, self.wall(until), stamp, node))
 
-    def retain_no_more(self, topic: bytes) -> None:
-        self._replace(topic, (r.RETAINED_GONE, topic))
+    def retain_no_more(self, topic: bytes, stamp: int = 0, node: str = "", until: float = NEVER) -> None:
+        """There is no retained message; with a `stamp`, that is remembered until `until`."""
+        self._replace(topic, (r.RETAINED_GONE, topic, stamp, node, self.wall(until)))
 
     def _replace(self, topic: bytes, record: Record) -> None:
         at = self._retained.get(topic, -1)
@@ -146,6 +149,14 @@ class Journal:
             self._records[at] = NOTHING
         self._retained[topic] = len(self._records)
         self.add(record)
+
+    def taken(self, node: str, identity: str, number: int) -> None:
+        """What the outbox `identity` of another node sent is taken up to `number`; 0: it is to be forgotten."""
+        at = self._marks.get((node, identity), -1)
+        if at >= 0:
+            self._records[at] = NOTHING
+        self._marks[node, identity] = len(self._records)
+        self.add((r.TAKEN, node, identity, number))
 
     def want(self, fetch: Fetch) -> None:
         self.wanted.append(fetch)
@@ -176,6 +187,7 @@ class Journal:
         self._records = []
         self._rows = {}
         self._retained = {}
+        self._marks = {}
         self._messages = {}
         self._under_way, self._size = self._size, 0
         if not taken:

@@ -54,11 +54,10 @@ class Turn:
 class Link:
     """Where packets for one client go: a list of bytes that the adapter writes once a turn.
 
-    `version` is the protocol level, 0 before CONNECT; `max_packet` the client's Maximum Packet Size; `congested` is set by
-    the adapter while too much waits to be sent; `closing` asks the adapter to close after the flush, with `last` parts of what
-    is there; `owner` belongs to it;
-    `aliases` are the Topic Aliases towards a client that takes some. `held` are packets that wait for the commit of a group,
-    by its number.
+    `version` is the protocol level, 0 before CONNECT, -1 where no client is; `max_packet` the client's Maximum Packet Size;
+    `congested` is set by the adapter while too much waits to be sent; `closing` asks the adapter to close after the flush, with
+    `last` parts of what is there; `owner` belongs to it; `aliases` are the Topic Aliases towards a client that takes some. `held`
+    are packets that wait for the commit of a group, by its number.
     """
 
     __slots__ = ("turn", "out", "held", "version", "max_packet", "congested", "closing", "last", "owner", "aliases")

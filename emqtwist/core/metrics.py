@@ -86,13 +86,14 @@ class Metrics:
     `received`, `sent` and `missed` are lists by packet type, without PUBLISH; `pubacks_received` are apart. `flights` were
     sent at QoS 1 and 2. `qos1_unanswered` are PUBLISH packets without PUBACK. `parts_more` are parts beyond those that the
     head of this file tells of. `packets_received` are those that were served. `held_back` is how often a client that was
-    faster than its rate was not read for a while, `overloads` how often the broker could not keep up.
+    faster than its rate was not read for a while, `overloads` how often the broker could not keep up. `forwarded_received` and
+    `forwarded_sent` are messages from and to other nodes.
     """
 
     __slots__ = ("drops", "refusals", "denials", "ends", "connects", "authentications", "authorizations", "bytes_received",
                  "packets_received", "received", "sent", "missed", "pubacks_received", "qos1_unanswered", "qos2_received",
                  "flights", "qos2_sent", "parts_more", "qos2_dropped", "hook_failures", "job_failures", "held_back",
-                 "overloads", "_turn")
+                 "overloads", "forwarded_received", "forwarded_sent", "_turn")
 
     def __init__(self, turn: Turn) -> None:
         self.drops: dict[str, int] = dict.fromkeys(DROPS, 0)
@@ -118,6 +119,8 @@ class Metrics:
         self.job_failures = 0
         self.held_back = 0
         self.overloads = 0
+        self.forwarded_received = 0
+        self.forwarded_sent = 0
         self._turn = turn
 
     def drop(self, cause: str, count: int = 1) -> None:
@@ -154,6 +157,8 @@ class Metrics:
         found["job_failures"] = self.job_failures
         found["held_back"] = self.held_back
         found["overloads"] = self.overloads
+        found["forwarded_received"] = self.forwarded_received
+        found["forwarded_sent"] = self.forwarded_sent
         found["connects"] = self.connects
         for result, count in self.authentications.items():
             found["authentication_" + result] = count
@@ -189,7 +194,7 @@ class Metrics:
 
     def _count_sent(self, found: dict[str, int]) -> None:
         others = sum(self.sent)
-        parts = self._turn.parts_sent + sum([len(link.out) for link in self._turn.links])
+        parts = self._turn.parts_sent + sum([len(link.out) for link in self._turn.links if link.version >= 0])
         qos0 = parts - others - PARTS * self.flights - self.parts_more
         found["packets_sent"] = others + qos0 + self.flights
         found["publish_sent"] = qos0 + self.flights

@@ -29,12 +29,17 @@ USER: Final = 20
 USER_GONE: Final = 21
 DELAYED: Final = 22
 DELAYED_GONE: Final = 23
+TAKEN: Final = 24
+MEMBER: Final = 25
+MEMBER_GONE: Final = 26
 
 STATE_SENT: Final = 1  # of a row: at QoS 2, it may have been sent, and expires no more
 STATE_RELEASED: Final = 2  # PUBREC came
 
+OUTBOX: Final = 0  # as the version of a session: it is no client's, but what waits for another node
+
 KINDS: Final[dict[int, tuple[str, tuple[str, ...]]]] = {
-    OPENED: ("OPENED", ("session", "client_id", "expiry_interval", "version")),
+    OPENED: ("OPENED", ("session", "client_id", "expiry_interval", "version", "epoch")),
     LEFT: ("LEFT", ("session", "expires_at")),
     ENDED: ("ENDED", ("session",)),
     SUBSCRIBED: ("SUBSCRIBED", ("session", "topic_filter", "options", "identifiers")),
@@ -50,14 +55,18 @@ KINDS: Final[dict[int, tuple[str, tuple[str, ...]]]] = {
     WILL: ("WILL", ("session", "topic", "payload", "qos", "retain", "properties", "publisher", "delay", "lifetime")),
     WILL_DUE: ("WILL_DUE", ("session", "due")),
     WILL_GONE: ("WILL_GONE", ("session",)),
-    RETAINED: ("RETAINED", ("topic", "payload", "qos", "properties", "expires_at", "publisher", "until")),
-    RETAINED_GONE: ("RETAINED_GONE", ("topic",)),
+    RETAINED: ("RETAINED", ("topic", "payload", "qos", "properties", "expires_at", "publisher", "until", "stamp",
+                            "node")),
+    RETAINED_GONE: ("RETAINED_GONE", ("topic", "stamp", "node", "until")),
     BAN: ("BAN", ("kind", "value", "reason", "by", "at", "until")),
     BAN_GONE: ("BAN_GONE", ("kind", "value")),
     USER: ("USER", ("name", "password_hash", "superuser")),
     USER_GONE: ("USER_GONE", ("name",)),
     DELAYED: ("DELAYED", ("number", "due", "topic", "payload", "qos", "retain", "properties", "expires_at", "publisher")),
     DELAYED_GONE: ("DELAYED_GONE", ("number",)),
+    TAKEN: ("TAKEN", ("node", "identity", "number")),
+    MEMBER: ("MEMBER", ("name", "address", "stamp", "state")),
+    MEMBER_GONE: ("MEMBER_GONE", ("name",)),
 }
 
 
@@ -74,28 +83,32 @@ class Fetch:
         self.group = group
 
 
-LISTS: Final = 8  # of a Snapshot
+LISTS: Final = 11  # of a Snapshot
 
 
 class Snapshot:
     """All that a store has but the rows of the queues; lists of tuples.
 
-    sessions: session, client_id, expiry_interval, version, expires_at, queued, queued_bytes, next_seq
+    sessions: session, client_id, expiry_interval, version, expires_at, queued, queued_bytes, next_seq, epoch
     subscriptions: session, topic_filter, options, identifiers
     received: session, packet_id
     wills: session, topic, payload, qos, retain, properties, publisher, delay, lifetime, due
-    retained: topic, payload, qos, properties, expires_at, publisher, until
+    retained: topic, payload, qos, properties, expires_at, publisher, until, stamp, node
     bans: kind, value, reason, by, at, until
     users: name, password_hash, superuser
     delayed: number, due, topic, payload, qos, retain, properties, expires_at, publisher
+    taken: node, identity, number
+    members: name, address, stamp, state
+    tombstones: topic, stamp, node, until
     """
 
     __slots__ = ("highest_session", "highest_message", "sessions", "subscriptions", "received", "wills", "retained", "bans",
-                 "users", "delayed")
+                 "users", "delayed", "taken", "members", "tombstones")
 
     def __init__(self, highest_session: int, highest_message: int, sessions: list[Record], subscriptions: list[Record],
                  received: list[Record], wills: list[Record], retained: list[Record], bans: list[Record],
-                 users: list[Record], delayed: list[Record]) -> None:
+                 users: list[Record], delayed: list[Record], taken: list[Record], members: list[Record],
+                 tombstones: list[Record]) -> None:
         self.highest_session = highest_session
         self.highest_message = highest_message
         self.sessions = sessions
@@ -106,3 +119,6 @@ class Snapshot:
         self.bans = bans
         self.users = users
         self.delayed = delayed
+        self.taken = taken
+        self.members = members
+        self.tombstones = tombstones

@@ -9,7 +9,7 @@ from emqtwist.core.ledger import Row
 from emqtwist.core.message import NEVER, Message
 from emqtwist.core.mqueue import OVERHEAD
 from emqtwist.core.prefixes import subscription_to
-from emqtwist.core.records import Record, Snapshot
+from emqtwist.core.records import ENDED, OUTBOX, Record, Snapshot
 from emqtwist.core.retained import Retained
 from emqtwist.core.session import Session
 from emqtwist.core.sessions import Sessions
@@ -18,12 +18,19 @@ from emqtwist.core.wills import WillMessage, Wills
 
 
 def recover(journal: Journal, snapshot: Snapshot, sessions: Sessions, wills: Wills, retained: Retained, bans: Bans,
-            users: Users, delayed: Delayed, circle: Circle) -> None:
-    """Fill the tables. What fell due meanwhile is left to the next tick; a client that was connected has been lost now."""
+            users: Users, delayed: Delayed, circle: Circle) -> list[Record]:
+    """Fill the tables; the sessions of the store that are outboxes for other nodes.
+
+    What fell due meanwhile is left to the next tick; a client that was connected has been lost now.
+    """
     journal.begin(snapshot.highest_session, snapshot.highest_message)
     lost: set[int] = set()
+    outboxes: list[Record] = []
     for record in snapshot.sessions:
-        _recover_session(record, journal, sessions, circle, lost)
+        if record[3] == OUTBOX:
+            outboxes.append(record)
+        else:
+            _recover_session(record, journal, sessions, circle, lost)
     for number, name, options, identifiers in snapshot.subscriptions:
         session = sessions.by_number.get(number)
         if session is not None:
@@ -34,7 +41,7 @@ def recover(journal: Journal, snapshot: Snapshot, sessions: Sessions, wills: Wil
             session.received[packet_id] = None
     for record in snapshot.wills:
         _recover_will(record, journal, sessions, wills, circle)
-    for topic, payload, qos, properties, expires_at, publisher, until in snapshot.retained:
+    for topic, payload, qos, properties, expires_at, publisher, until, _stamp, _node in snapshot.retained:
         message = Message(topic, payload, qos, True, properties, monotonic(expires_at, journal), publisher)
         retained.keep(message, monotonic(until, journal))
     for kind, value, reason, by, at, until in snapshot.bans:
@@ -48,6 +55,13 @@ def recover(journal: Journal, snapshot: Snapshot, sessions: Sessions, wills: Wil
         session = sessions.by_number[number]
         if session.expiry_interval <= 0:
             sessions.discard(session)
+    return outboxes
+
+
+def give_up(journal: Journal, outboxes: list[Record]) -> None:
+    """What waits for other nodes is for nobody: there is no cluster any more."""
+    for record in outboxes:
+        journal.add((ENDED, record[0]))
 
 
 def monotonic(at: float | None, journal: Journal) -> float:
@@ -56,9 +70,10 @@ def monotonic(at: float | None, journal: Journal) -> float:
 
 
 def _recover_session(record: Record, journal: Journal, sessions: Sessions, circle: Circle, lost: set[int]) -> None:
-    number, client_id, expiry_interval, _version, expires_at, queued, queued_bytes, next_seq = record
+    number, client_id, expiry_interval, _version, expires_at, queued, queued_bytes, next_seq, epoch = record
     interval = NEVER if expiry_interval is None else float(expiry_interval)
     session = sessions.restore(client_id, number, interval, next_seq)
+    session.epoch = epoch
     ledger = session.ledger
     if ledger is None:
         return

@@ -134,6 +134,13 @@ class Router:
         """Whether somebody subscribes to this Topic Filter."""
         return topic_filter in self._exact or topic_filter in self._wild
 
+    def find(self, topic_filter: bytes, subscriber: Subscriber) -> Subscription | None:
+        """What this subscriber has of this Topic Filter."""
+        held = (self._wild if is_wildcard(topic_filter) else self._exact).get(topic_filter)
+        if isinstance(held, dict):
+            return held.get(subscriber)
+        return held if held is not None and held.subscriber is subscriber else None
+
     def filters(self) -> list[bytes]:
         """All Topic Filters that somebody subscribes to."""
         return [*self._exact, *self._wild]

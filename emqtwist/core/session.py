@@ -28,11 +28,12 @@ class Session(Subscriber):
 
     `expiry_interval` is in seconds, 0 when the session ends with its connection. `opener` is the connection that has it, or
     has asked for it. `created_at` is when it began, or came from the store. `gate` is there while what waits may not be for the
-    client any more; it had all that is there by what was `judged`.
+    client any more; it had all that is there by what was `judged`. Of the sessions that its client has in a cluster, that of the
+    highest `epoch` is the one.
     """
 
     __slots__ = ("circle", "user_name", "link", "opener", "expiry_interval", "subscriptions", "inflight", "backlog", "received",
-                 "created_at", "gate", "judged")
+                 "created_at", "gate", "judged", "epoch")
 
     def __init__(self, client_id: str, circle: Circle) -> None:
         super().__init__(client_id)
@@ -46,6 +47,7 @@ class Session(Subscriber):
         self.inflight = Inflight()
         self.gate: Gate | None = None
         self.judged: object = None
+        self.epoch = 0
         self.backlog: Backlog | None = None  # made when first needed: most sessions never let anything wait
         self.received: dict[int, None] = {}
 

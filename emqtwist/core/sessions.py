@@ -51,7 +51,7 @@ class Sessions:
             self.enroll(session, Ledger(journal.session_number(), journal, self._front()))
         ledger = session.ledger
         if ledger is not None:
-            journal.add((r.OPENED, ledger.number, session.client_id, session.expiry_interval, version))
+            journal.add((r.OPENED, ledger.number, session.client_id, session.expiry_interval, version, session.epoch))
 
     def enroll(self, session: Session, ledger: Ledger) -> None:
         session.ledger = ledger

@@ -65,6 +65,10 @@ class Subscriber:
         """Whether it is away, so that messages wait for it."""
         return False
 
+    def lives_here(self) -> bool:
+        """Whether it is one receiver, of this node: no group, and no other node."""
+        return True
+
     def broken(self, error: Exception) -> None:
         """Serving this subscriber raised `error`, a defect of ours: it alone bears the consequences."""
 
@@ -114,6 +118,9 @@ class Overlap(Subscription):
         self.second = second
         mine, other = first.for_own(), second.for_own()
         self.own = Overlap(mine, other) if mine and other and options & OPTION_NO_LOCAL else mine or other
+
+    def local(self) -> bool:
+        return self.first.local() and self.second.local()
 
     def parts(self) -> list[Subscription]:
         return self.first.parts() + self.second.parts()

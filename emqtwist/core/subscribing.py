@@ -165,9 +165,24 @@ class _Subscribing(Request):
             self.connection.broker.sessions.withdraw(self.session, self.current, self.before)
 
     def answer(self, connection: Connection) -> None:
-        """Where a store keeps them, the SUBACK that retained messages follow waits until that has them."""
+        """Other nodes have to know of the subscriptions first."""
         if self.fatal is not None:
             raise self.fatal
+        cluster = connection.broker.cluster
+        settled = cluster.settled() if cluster is not None and self.made else None
+        if settled is None:
+            self.record(connection)
+        else:
+            connection.wait(settled, self.announced)
+
+    def announced(self, link: Link, late: tuple[str, ...]) -> None:
+        """All nodes that are connected know of the subscriptions, but for those that did not answer in time."""
+        if late:
+            self.reasons.append("not told to " + ", ".join(late))
+        self.record(cast(Connection, link))
+
+    def record(self, connection: Connection) -> None:
+        """Where a store keeps them, the SUBACK that retained messages follow waits until that has them."""
         broker, journal = connection.broker, connection.broker.journal
         if journal is not None and journal.count != connection.since and len(broker.retained):
             connection.wait(journal.wait(journal.barrier()), self.stored)

@@ -3,6 +3,7 @@ from collections.abc import Callable
 
 from emqtwist.core.circle import Circle
 from emqtwist.core.groups import Groups
+from emqtwist.core.neighbours import Neighbours
 from emqtwist.core.pool import Job, Pool
 from emqtwist.core.prefixes import EXCLUSIVE_PREFIX, LOCAL_PREFIX, Prefix, Prefixed
 from emqtwist.core.router import Router
@@ -17,16 +18,17 @@ class Subscriptions:
 
     The router has one subscription of a subscriber to a filter: what it holds with `$local/`, with `$exclusive/` and with
     neither is one there. Shared ones are apart. All of it is written by the workers of `pool`, one job at a time for each
-    Topic Filter.
+    Topic Filter. `cluster` is told what changes, where there are other nodes.
     """
 
-    __slots__ = ("router", "groups", "owners", "pool")
+    __slots__ = ("router", "groups", "owners", "pool", "cluster")
 
     def __init__(self, circle: Circle, router: Router, token: Callable[[], str], pool: Pool) -> None:
         self.router = router
         self.pool = pool
         self.groups = Groups(circle, router, token)
         self.owners: dict[bytes, Subscriber] = {}
+        self.cluster: Neighbours | None = None
 
     def check_owner(self, prefix: Prefix, subscriber: Subscriber) -> None:
         """Raise QuotaExceeded if the subscription is exclusive and another has it."""
@@ -54,7 +56,7 @@ class Subscriptions:
             if subscription.prefix.exclusive:
                 self.check_owner(subscription.prefix, subscription.subscriber)  # another may have been before it in line
                 self.owners[subscription.topic_filter] = subscription.subscriber
-        self.router.subscribe(_as_one(held, subscription.topic_filter) or subscription)
+        self._write(subscription, _as_one(held, subscription.topic_filter) or subscription)
 
     def remove(self, subscription: Subscription, held: Held) -> None:
         """It counts no longer, if it did; it is not in `held` any more."""
@@ -64,11 +66,18 @@ class Subscriptions:
                 return
             if subscription.prefix.exclusive and self.owners.get(subscription.topic_filter) is subscription.subscriber:
                 del self.owners[subscription.topic_filter]
-        left = _as_one(held, subscription.topic_filter)
+        self._write(subscription, _as_one(held, subscription.topic_filter))
+
+    def _write(self, subscription: Subscription, left: Subscription | None) -> None:
+        """What a subscriber has of a filter is `left` from now on."""
+        topic_filter, subscriber = subscription.topic_filter, subscription.subscriber
+        before = None if self.cluster is None else self.router.find(topic_filter, subscriber)
         if left is None:
-            self.router.unsubscribe(subscription.topic_filter, subscription.subscriber)  # [MQTT-3.10.4-2]
+            self.router.unsubscribe(topic_filter, subscriber)  # [MQTT-3.10.4-2]
         else:
             self.router.subscribe(left)
+        if self.cluster is not None:
+            self.cluster.changed(topic_filter, before, left)
 
 
 class Write(Job):

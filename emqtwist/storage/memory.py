@@ -27,7 +27,7 @@ class MemoryStore:
     """
 
     def __init__(self) -> None:
-        self.sessions: dict[int, list[Any]] = {}  # session -> client id, expiry interval, version, expires at, next seq
+        self.sessions: dict[int, list[Any]] = {}  # session -> client id, expiry interval, version, expires at, next seq, epoch
         self.subscriptions: dict[tuple[int, bytes], Record] = {}
         self.received: dict[tuple[int, int], None] = {}
         self.wills: dict[int, list[Any]] = {}
@@ -35,6 +35,9 @@ class MemoryStore:
         self.bans: dict[tuple[str, str], Record] = {}
         self.users: dict[str, Record] = {}
         self.delayed: dict[int, Record] = {}
+        self.taken: dict[tuple[str, str], int] = {}
+        self.members: dict[str, Record] = {}
+        self.tombstones: dict[bytes, Record] = {}
         self.messages: dict[int, Record] = {}
         self.rows: dict[tuple[int, ...], list[Any]] = {}  # key -> state, message, first byte, identifiers
         self.highest_session = self.highest_message = 0
@@ -46,17 +49,19 @@ class MemoryStore:
     def start(self) -> Deferred[Snapshot | None]:
         self.number = 0
         sessions = []
-        for session, (client_id, expiry, version, expires_at, next_seq) in self.sessions.items():
+        for session, (client_id, expiry, version, expires_at, next_seq, epoch) in self.sessions.items():
             keys = [key for key in self.rows if key[0] == session]
             size = sum([self._size(self.rows[key]) for key in keys])
-            sessions.append((session, client_id, expiry, version, expires_at, len(keys), size, next_seq))
+            sessions.append((session, client_id, expiry, version, expires_at, len(keys), size, next_seq, epoch))
         return succeed(Snapshot(
             self.highest_session, self.highest_message, sessions,
             [(*key, *value) for key, value in self.subscriptions.items()], list(self.received),
             [(session, *will) for session, will in self.wills.items()],
             [(topic, *value) for topic, value in self.retained.items()], [(*key, *ban) for key, ban in self.bans.items()],
             [(name, *user) for name, user in self.users.items()],
-            [(number, *value) for number, value in self.delayed.items()]))
+            [(number, *value) for number, value in self.delayed.items()],
+            [(*key, number) for key, number in self.taken.items()], [(name, *value) for name, value in self.members.items()],
+            [(topic, *value) for topic, value in self.tombstones.items()]))
 
     def watch(self, function: Callable[[Exception], object]) -> None:
         """It does not end by itself."""
@@ -120,9 +125,9 @@ class MemoryStore:
 
     # One method a kind of record.
 
-    def _opened(self, session: int, client_id: str, expiry_interval: float, version: int) -> None:
+    def _opened(self, session: int, client_id: str, expiry_interval: float, version: int, epoch: int) -> None:
         next_seq = self.sessions[session][4] if session in self.sessions else 1
-        self.sessions[session] = [client_id, expiry_interval, version, None, next_seq]
+        self.sessions[session] = [client_id, expiry_interval, version, None, next_seq, epoch]
         self.highest_session = max(self.highest_session, session)
 
     def _left(self, session: int, expires_at: float | None) -> None:
@@ -186,11 +191,15 @@ class MemoryStore:
         del self.wills[session]
 
     def _retained(self, topic: bytes, payload: bytes, qos: int, properties: bytes, expires_at: float | None, publisher: str,
-                  until: float | None) -> None:
-        self.retained[topic] = payload, qos, properties, _wall(expires_at), publisher, _wall(until)
+                  until: float | None, stamp: int, node: str) -> None:
+        self.retained[topic] = payload, qos, properties, _wall(expires_at), publisher, _wall(until), stamp, node
+        self.tombstones.pop(topic, None)
 
-    def _retained_gone(self, topic: bytes) -> None:
+    def _retained_gone(self, topic: bytes, stamp: int, node: str, until: float | None) -> None:
         self.retained.pop(topic, None)
+        self.tombstones.pop(topic, None)
+        if stamp:
+            self.tombstones[topic] = stamp, node, _wall(until)
 
     def _ban(self, kind: str, value: str, reason: str, by: str, at: float, until: float | None) -> None:
         self.bans[kind, value] = reason, by, at, _wall(until)
@@ -212,6 +221,17 @@ class MemoryStore:
 
     def _delayed_gone(self, number: int) -> None:
         del self.delayed[number]
+
+    def _taken(self, node: str, identity: str, number: int) -> None:
+        self.taken[node, identity] = number
+        if not number:
+            del self.taken[node, identity]
+
+    def _member(self, name: str, *values: Any) -> None:
+        self.members[name] = values
+
+    def _member_gone(self, name: str) -> None:
+        del self.members[name]
 
     def _known(self, session: int) -> None:
         if session not in self.sessions:

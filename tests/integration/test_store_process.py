@@ -19,7 +19,7 @@ from emqtwist.storage.errors import Corrupt, Locked, Stopped, StoreError
 from emqtwist.storage.sqlite import client
 from emqtwist.storage.sqlite.client import SQLiteStore, command
 
-OPENED = (r.OPENED, 1, "c", 60.0, 5)
+OPENED = (r.OPENED, 1, "c", 60.0, 5, 0)
 GROUP = [OPENED, (r.MESSAGE, 1, b"t", b"x", 1, False, b"", None, "p", b"g"), (r.QUEUED, 1, 0, 1, 1, 0x32, (), 0)]
 
 

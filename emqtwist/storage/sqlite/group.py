@@ -34,7 +34,7 @@ def joined(parts: Iterable[Range]) -> list[Range]:
 class Group:
     """What is to be written to the queues, retained messages and received identifiers."""
 
-    __slots__ = ("messages", "uses", "rows", "states", "done", "retained", "received", "first", "last")
+    __slots__ = ("messages", "uses", "rows", "states", "done", "retained", "tombstones", "received", "first", "last")
 
     def __init__(self) -> None:
         self.messages: dict[int, Record] = {}
@@ -43,6 +43,7 @@ class Group:
         self.states: dict[Key, int] = {}  # of rows that are stored already
         self.done: list[Range] = []  # the same
         self.retained: dict[bytes, Record | None] = {}
+        self.tombstones: dict[bytes, Record | None] = {}  # of each topic either this or a retained message
         self.first: dict[int, int] = {}  # session -> lowest seq of the rows that came
         self.last: dict[int, int] = {}  # session -> highest seq, also of rows that came and went
         self.received: dict[tuple[int, int], bool] = {}

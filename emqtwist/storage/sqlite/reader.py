@@ -13,14 +13,18 @@ ROW: Final = 400  # bytes that a row counts beside its payload, as in memory
 
 # The lists of core.records.Snapshot, in its order, and which column of each is large.
 LISTS: Final = (
-    ("SELECT session, client_id, expiry_interval, version, expires_at, queued, queued_bytes, next_seq FROM session", 1),
+    ("SELECT session, client_id, expiry_interval, version, expires_at, queued, queued_bytes, next_seq, "
+     "epoch FROM session", 1),
     ("SELECT session, topic_filter, options, identifiers FROM subscription", 1),
     ("SELECT session, packet_id FROM received", None),
     ("SELECT session, topic, payload, qos, retain, properties, publisher, delay, lifetime, due FROM will", 2),
-    ("SELECT topic, payload, qos, properties, expires_at, publisher, until FROM retained", 1),
+    ("SELECT topic, payload, qos, properties, expires_at, publisher, until, stamp, node FROM retained", 1),
     ("SELECT kind, value, reason, by, at, until FROM ban", 2),
     ("SELECT name, password_hash, superuser FROM user", 1),
     ("SELECT number, due, topic, payload, qos, retain, properties, expires_at, publisher FROM delayed", 3),
+    ("SELECT node, identity, number FROM taken", 1),
+    ("SELECT name, address, stamp, state FROM member", 1),
+    ("SELECT topic, stamp, node, until FROM tombstone", 0),
 )
 SUBSCRIPTIONS: Final = 1
 

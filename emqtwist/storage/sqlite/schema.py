@@ -46,7 +46,16 @@ VERSION_4: Final = (
     "CREATE TABLE delayed (number INTEGER PRIMARY KEY, due REAL NOT NULL, topic BLOB NOT NULL, payload BLOB NOT NULL, "
     "qos INTEGER NOT NULL, retain INTEGER NOT NULL, properties BLOB NOT NULL, expires_at REAL, publisher TEXT NOT NULL)",
 )
-MIGRATIONS: Final[Mapping[int, Sequence[str]]] = {0: VERSION_1, 1: VERSION_2, 2: VERSION_3, 3: VERSION_4}
+VERSION_5: Final = (
+    "ALTER TABLE session ADD COLUMN epoch INTEGER NOT NULL DEFAULT 0",
+    "ALTER TABLE retained ADD COLUMN stamp INTEGER NOT NULL DEFAULT 0",
+    "ALTER TABLE retained ADD COLUMN node TEXT NOT NULL DEFAULT ''",
+    "CREATE TABLE tombstone (topic BLOB PRIMARY KEY, stamp INTEGER NOT NULL, node TEXT NOT NULL, until REAL) WITHOUT ROWID",
+    "CREATE TABLE taken (node TEXT, identity TEXT, number INTEGER NOT NULL, PRIMARY KEY (node, identity)) WITHOUT ROWID",
+    "CREATE TABLE member (name TEXT PRIMARY KEY, address TEXT NOT NULL, stamp INTEGER NOT NULL, state TEXT NOT NULL) "
+    "WITHOUT ROWID",
+)
+MIGRATIONS: Final[Mapping[int, Sequence[str]]] = {0: VERSION_1, 1: VERSION_2, 2: VERSION_3, 3: VERSION_4, 4: VERSION_5}
 VERSION: Final = max(MIGRATIONS) + 1
 
 

@@ -42,6 +42,7 @@ class Writer:
             r.RETAINED: self._retained, r.RETAINED_GONE: self._retained_gone, r.BAN: self._ban, r.BAN_GONE: self._ban_gone,
             r.USER: self._user, r.USER_GONE: self._user_gone,
             r.DELAYED: self._delayed, r.DELAYED_GONE: self._delayed_gone,
+            r.TAKEN: self._taken, r.MEMBER: self._member, r.MEMBER_GONE: self._member_gone,
         }
         self._load()
 
@@ -108,14 +109,14 @@ class Writer:
     # One method a kind of record.
 
     def _opened(self, record: Record) -> None:
-        _, session, client_id, expiry_interval, version = record
+        _, session, client_id, expiry_interval, version, epoch = record
         if session not in self._lengths:
             self._lengths[session] = Length(0, 0, 1)
         self._highest_session = max(self._highest_session, session)
         self._db.execute(
-            "INSERT INTO session VALUES (?, ?, ?, ?, NULL, 0, 0, 1) ON CONFLICT (session) DO UPDATE SET "
+            "INSERT INTO session VALUES (?, ?, ?, ?, NULL, 0, 0, 1, ?) ON CONFLICT (session) DO UPDATE SET "
             "client_id = excluded.client_id, expiry_interval = excluded.expiry_interval, version = excluded.version, "
-            "expires_at = NULL", (session, client_id, expiry_interval, version))
+            "expires_at = NULL, epoch = excluded.epoch", (session, client_id, expiry_interval, version, epoch))
 
     def _left(self, record: Record) -> None:
         self._db.execute("UPDATE session SET expires_at = ? WHERE session = ?", (_wall(record[2]), record[1]))
@@ -174,11 +175,14 @@ class Writer:
         self._db.execute("DELETE FROM will WHERE session = ?", (record[1],))
 
     def _retained(self, record: Record) -> None:
-        _, topic, payload, qos, properties, expires_at, publisher, until = record
-        self._group.retained[topic] = topic, payload, qos, properties, _wall(expires_at), publisher, _wall(until)
+        _, topic, payload, qos, properties, expires_at, publisher, until, stamp, node = record
+        self._group.retained[topic] = topic, payload, qos, properties, _wall(expires_at), publisher, _wall(until), stamp, node
+        self._group.tombstones[topic] = None
 
     def _retained_gone(self, record: Record) -> None:
-        self._group.retained[record[1]] = None
+        _, topic, stamp, node, until = record
+        self._group.retained[topic] = None
+        self._group.tombstones[topic] = (topic, stamp, node, _wall(until)) if stamp else None
 
     def _ban(self, record: Record) -> None:
         self._db.execute("INSERT OR REPLACE INTO ban VALUES (?, ?, ?, ?, ?, ?)", (*record[1:6], _wall(record[6])))
@@ -199,6 +203,18 @@ class Writer:
     def _delayed_gone(self, record: Record) -> None:
         self._db.execute("DELETE FROM delayed WHERE number = ?", record[1:])
 
+    def _taken(self, record: Record) -> None:
+        if record[3]:
+            self._db.execute("INSERT OR REPLACE INTO taken VALUES (?, ?, ?)", record[1:])
+        else:
+            self._db.execute("DELETE FROM taken WHERE node = ? AND identity = ?", record[1:3])
+
+    def _member(self, record: Record) -> None:
+        self._db.execute("INSERT OR REPLACE INTO member VALUES (?, ?, ?, ?)", record[1:])
+
+    def _member_gone(self, record: Record) -> None:
+        self._db.execute("DELETE FROM member WHERE name = ?", record[1:])
+
     # The rest of the group.
 
     def _flush(self) -> None:
@@ -210,7 +226,8 @@ class Writer:
         self._insert(group)
         self._release()
         self._store_lengths()
-        self._store_retained(group.retained)
+        self._store_topics("retained", 9, group.retained)
+        self._store_topics("tombstone", 4, group.tombstones)
         self._store_received(group.received)
 
     def _rows(self, part: Range) -> tuple[int, int]:
@@ -296,13 +313,13 @@ class Writer:
                                  [(each.queued, each.size, each.next_seq, session) for each, session in lengths])
             self._touched = {}
 
-    def _store_retained(self, retained: dict[bytes, Record | None]) -> None:
-        kept = [record for record in retained.values() if record is not None]
+    def _store_topics(self, table: str, columns: int, records: dict[bytes, Record | None]) -> None:
+        kept = [record for record in records.values() if record is not None]
         if kept:
-            self._db.executemany("INSERT OR REPLACE INTO retained VALUES (?, ?, ?, ?, ?, ?, ?)", kept)
-        gone = [(topic,) for topic, record in retained.items() if record is None]
+            self._db.executemany(f"INSERT OR REPLACE INTO {table} VALUES ({', '.join('?' * columns)})", kept)
+        gone = [(topic,) for topic, record in records.items() if record is None]
         if gone:
-            self._db.executemany("DELETE FROM retained WHERE topic = ?", gone)
+            self._db.executemany(f"DELETE FROM {table} WHERE topic = ?", gone)
 
     def _store_received(self, received: dict[tuple[int, int], bool]) -> None:
         for there, statement in ((True, "INSERT OR IGNORE INTO received VALUES (?, ?)"),

@@ -3,6 +3,8 @@ from typing import Any
 
 import pytest
 
+from emqtwist.core import records as r
+from emqtwist.core.message import NEVER, Message
 from emqtwist.mqtt import constants as c
 from emqtwist.mqtt.packets import (
     Connack,
@@ -23,7 +25,7 @@ from emqtwist.mqtt.packets import (
 )
 from tests.peers import Peer, every_version, properties
 from tests.scenes import LASTING, arrive, bob_subscribed
-from tests.stores import StoredWorld
+from tests.stores import WALL, StoredWorld
 
 LONG: dict[str, Any] = LASTING[5]
 
@@ -254,3 +256,30 @@ def test_a_graceful_end_leaves_sessions_to_expire() -> None:
     world.settle()
     assert bob.one(Disconnect).reason_code == c.SERVER_SHUTTING_DOWN
     assert [session[3] for session in world.store.sessions.values()] == [pytest.approx(1_700_000_000 + 1000)]
+
+
+# What a cluster has kept.
+
+
+def test_of_marks_that_moved_on_only_the_last_is_stored() -> None:
+    world = waiting_world()
+    world.journal.taken("n1", "x", 1)
+    world.journal.taken("n1", "y", 5)
+    world.journal.taken("n1", "x", 2)
+    assert world.journal.take() == [(r.TAKEN, "n1", "y", 5), (r.TAKEN, "n1", "x", 2)]
+    world.journal.taken("n1", "x", 3)
+    assert world.journal.take() == [(r.TAKEN, "n1", "x", 3)]
+
+
+def test_what_tells_retained_messages_apart_is_stored_with_them() -> None:
+    world = waiting_world()
+    world.journal.retain(Message(b"a", b"x", 1, True, b""), 1010.0, 7, "n1")
+    world.journal.retain_no_more(b"b", 8, "n2", 1020.0)
+    world.journal.retain_no_more(b"c")
+    world.commit()
+    assert world.store.retained == {b"a": (b"x", 1, b"", None, "", WALL + 10, 7, "n1")}
+    assert world.store.tombstones == {b"b": (8, "n2", WALL + 20)}
+    world.journal.retain(Message(b"b", b"x", 1, True, b""), NEVER, 9, "n1")
+    world.journal.retain_no_more(b"a", 9, "n2", 1030.0)
+    world.commit()
+    assert (list(world.store.retained), list(world.store.tombstones)) == ([b"b"], [b"a"])

@@ -1,6 +1,8 @@
 """After a crash everything is as it was promised: sessions, messages, identifiers, Wills, retained messages."""
 import pytest
 
+from emqtwist.core import records as r
+from emqtwist.core.message import NEVER
 from emqtwist.mqtt.packets import Pubcomp, Publish, Pubrec, Pubrel, Will
 from tests.peers import properties
 from tests.scenes import arrive, bob_subscribed, brief, publish
@@ -234,3 +236,23 @@ def test_a_retained_message_is_stored_for_each_session_that_gets_it() -> None:
     carol.subscribe("a", qos=1)
     world.crash()
     assert arrive(world, client_id="carol").one(Publish).payload == b"kept"
+
+
+def test_which_of_the_sessions_of_a_client_it_is_comes_back() -> None:
+    world = StoredWorld()
+    bob = arrive(world)
+    world.session("bob").epoch = 7
+    bob.drop()
+    bob = arrive(world)  # it is written again with each CONNECT
+    world.crash()
+    assert world.session("bob").epoch == 7
+
+
+def test_what_waits_for_another_node_is_no_session_and_ends_without_a_cluster() -> None:
+    world = StoredWorld()
+    world.journal.add((r.OPENED, world.journal.session_number(), "x n1", NEVER, r.OUTBOX, 0))
+    world.commit()
+    assert [row[2] for row in world.store.sessions.values()] == [0]
+    world.crash()
+    assert world.broker.sessions.by_id == {}
+    assert world.store.sessions == {}

@@ -22,6 +22,8 @@ class History:
         self.bans: set[tuple[str, str]] = set()
         self.users: set[str] = set()
         self.delayed: list[int] = []
+        self.members: set[str] = set()
+        self.taken: set[tuple[str, str]] = set()
         self.later = 0  # the last number of a delayed message
         self.numbers = 0
         self.messages = 0
@@ -32,7 +34,7 @@ class History:
             records += self.random.choice([
                 self.open, self.leave, self.end, self.subscribe, self.publish, self.publish, self.publish,
                 self.move, self.move, self.finish, self.finish, self.receive, self.will, self.retain, self.ban, self.user,
-                self.delay])()
+                self.delay, self.take, self.member])()
         return [loads(dumps(record)) for record in records]
 
     def any_session(self) -> int:
@@ -45,7 +47,8 @@ class History:
             session = self.numbers
         else:
             session = self.any_session()
-        return [(r.OPENED, session, f"c{session}", self.random.choice([60.0, inf]), self.random.choice([4, 5]))]
+        return [(r.OPENED, session, f"c{session}", self.random.choice([60.0, inf]), self.random.choice([0, 4, 5]),
+                 self.random.randrange(3))]
 
     def leave(self) -> list[Record]:
         if not self.sessions:
@@ -122,9 +125,26 @@ class History:
     def retain(self) -> list[Record]:
         topic = self.random.choice([b"r/1", b"r/2", b"r/3"])
         if self.random.random() < 0.3:
-            return [(r.RETAINED_GONE, topic)]
+            return [(r.RETAINED_GONE, topic, *self.random.choice([(0, "", None), (1 << 57, "n1", 1e9), (3, "n2", inf)]))]
         expires_at, until = self.random.choice([None, inf, 1e9]), self.random.choice([None, inf, 2e9])
-        return [(r.RETAINED, topic, self.random.randbytes(4), 1, b"", expires_at, "p", until)]
+        return [(r.RETAINED, topic, self.random.randbytes(4), 1, b"", expires_at, "p", until,
+                 *self.random.choice([(0, ""), (7, "n1")]))]
+
+    def take(self) -> list[Record]:
+        key = self.random.choice(["n1", "n2"]), self.random.choice(["x", "y"])
+        if key in self.taken and self.random.random() < 0.3:
+            self.taken.discard(key)
+            return [(r.TAKEN, *key, 0)]
+        self.taken.add(key)
+        return [(r.TAKEN, *key, self.random.randrange(1, 1 << 40))]
+
+    def member(self) -> list[Record]:
+        name = self.random.choice(["n1", "n2"])
+        if name in self.members and self.random.random() < 0.3:
+            self.members.discard(name)
+            return [(r.MEMBER_GONE, name)]
+        self.members.add(name)
+        return [(r.MEMBER, name, self.random.choice(["one:1", "two:2"]), self.random.choice([1, 1 << 57]), "up")]
 
     def delay(self) -> list[Record]:
         if self.delayed and self.random.random() < 0.4:

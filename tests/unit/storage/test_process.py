@@ -17,11 +17,11 @@ from emqtwist.storage.folder import BROKER, give, lock, take
 from emqtwist.storage.sqlite import process, upkeep
 from emqtwist.storage.sqlite.frames import DONE, FAILED, PART, Frames, frame
 
-OPENED = (r.OPENED, 1, "c", 60.0, 5)
+OPENED = (r.OPENED, 1, "c", 60.0, 5, 0)
 
 
 def retained(topic: bytes, size: int = 10) -> tuple[Any, ...]:
-    return (r.RETAINED, topic, bytes(size), 1, b"", None, "p", None)
+    return (r.RETAINED, topic, bytes(size), 1, b"", None, "p", None, 0, "")
 
 
 class Loop:
@@ -155,7 +155,7 @@ def test_free_pages_are_given_back_when_there_is_time(tmp_path: Path, monkeypatc
     monkeypatch.setattr(process, "KEPT_FREE", 16)
     loop = Loop(tmp_path)
     loop.ask("commit", 1, [retained(b"t", 1_000_000)])
-    loop.ask("commit", 2, [(r.RETAINED_GONE, b"t")])
+    loop.ask("commit", 2, [(r.RETAINED_GONE, b"t", 0, "", None)])
     while not loop.store.quiet:
         time.sleep(0.001)
     assert (tmp_path / "store.db").stat().st_size < 500_000

@@ -18,7 +18,7 @@ from emqtwist.storage.sqlite.writer import CHUNK, Writer
 from tests.unit.storage.histories import History
 
 Record = tuple[Any, ...]
-OPENED: Record = (r.OPENED, 1, "c", 60.0, 5)
+OPENED: Record = (r.OPENED, 1, "c", 60.0, 5, 0)
 
 
 def message(number: int, payload: bytes = b"x") -> Record:
@@ -43,7 +43,7 @@ def expected(store: MemoryStore) -> tuple[object, ...]:
     one = found[0]
     return (one.highest_session, one.highest_message, set(one.sessions), set(one.subscriptions), set(one.received),
             set(one.wills), set(one.retained), set(one.bans), set(one.users),
-            set(one.delayed))
+            set(one.delayed), set(one.taken), set(one.members), set(one.tombstones))
 
 
 def pages(db: sqlite3.Connection, session: int, limit: int) -> Iterator[list[Record]]:
@@ -111,7 +111,7 @@ def test_a_group_that_was_stored_is_not_stored_again(db: sqlite3.Connection) -> 
 def test_another_start_of_the_broker_counts_its_groups_anew(db: sqlite3.Connection) -> None:
     Writer(db, "one").write(5, [OPENED], 0.0)
     other = Writer(db, "two")
-    other.write(1, [(r.RETAINED, b"t", b"x", 1, b"", None, "p", None)], 0.0)
+    other.write(1, [(r.RETAINED, b"t", b"x", 1, b"", None, "p", None, 0, "")], 0.0)
     assert [row[0] for row in db.execute("SELECT topic FROM retained")] == [b"t"]
 
 
@@ -142,7 +142,7 @@ def test_what_a_group_frees_makes_room_for_what_it_brings(db: sqlite3.Connection
 def test_a_payload_is_stored_once_for_many_sessions_and_freed_with_the_last(db: sqlite3.Connection) -> None:
     writer = Writer(db, "boot")
     sessions = range(1, 51)
-    group = [(r.OPENED, session, f"c{session}", 60.0, 5) for session in sessions]
+    group = [(r.OPENED, session, f"c{session}", 60.0, 5, 0) for session in sessions]
     group += [message(1, bytes(1_000_000)), *[queued(session, 1, 1) for session in sessions]]
     writer.write(1, group, 0.0)
     pages, = db.execute("PRAGMA page_count").fetchone()
@@ -206,7 +206,7 @@ def test_keys_in_a_row_are_one_range() -> None:
 def test_a_message_is_there_for_rows_behind_the_end_of_a_session(db: sqlite3.Connection, rows: int) -> None:
     """As when a retained message is handed to one client before, and to another after it."""
     writer = Writer(db, "boot")
-    group: list[Record] = [(r.OPENED, session, f"c{session}", 60.0, 5) for session in range(1, 6)]
+    group: list[Record] = [(r.OPENED, session, f"c{session}", 60.0, 5, 0) for session in range(1, 6)]
     group += [message(1), *[queued(session, 1, 1) for session in range(1, 1 + rows)], (r.ENDED, 5),
               *[queued(session, 1, 1) for session in range(3, 3 + rows)]]
     writer.write(1, group, 0.0)

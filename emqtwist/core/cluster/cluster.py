@@ -1,0 +1,276 @@
+"""Cluster: this node among others. It wires the parts; what they are told by others comes in as frames.
+
+    cluster = Cluster(broker, "a@host", token(), token, pack, rules)
+    peer = cluster.opened("b@host", incarnation, link)  # authenticated; `link.owner` writes what is on it
+    cluster.take(peer, frames)                          # what came over it, in order
+    cluster.closed(peer, link)
+
+Whoever drives it calls `tick` some ten times a second, and `proceed` when the owner of a link is told to, or the link takes more
+again.
+"""
+from collections.abc import Callable, Iterable
+from typing import Final
+
+from emqtwist.core.broker import Broker
+from emqtwist.core.cluster import frames as f
+from emqtwist.core.cluster.frames import Frame, check
+from emqtwist.core.cluster.inbox import Inbox
+from emqtwist.core.cluster.origin import Origins
+from emqtwist.core.cluster.part import Part
+from emqtwist.core.cluster.peer import Pack, Peer
+from emqtwist.core.cluster.routes import Routes
+from emqtwist.core.cluster.tables import Authored, Mirrored, Names
+from emqtwist.core.link import Link
+from emqtwist.core.neighbours import Neighbours
+from emqtwist.core.pending import Pending
+from emqtwist.core.records import ENDED, OUTBOX, Record, Snapshot
+from emqtwist.core.recovery import rows_of
+from emqtwist.core.settings import QueueSettings
+from emqtwist.core.subscriber import Subscription
+
+BEAT: Final = 1.0  # seconds between two signs of life
+COMPARE: Final = 10.0  # seconds between two looks whether tables are still the same
+
+Serve = Callable[[Peer, Frame], None]
+
+
+class Cluster(Neighbours):
+    """This node, called `node`, in the process `incarnation`; `peers` are the others by name, connected or not.
+
+    `serve` maps kinds of frames to who takes them, `parts` hear of nodes that come and go. `token` gives a fresh random string;
+    `rules` are those for what waits for another node.
+    """
+
+    __slots__ = ("broker", "node", "incarnation", "origins", "pack", "peers", "parts", "serve", "routes", "inbox", "authored",
+                 "mirrors", "_token", "_rules", "_beaten", "_compared", "_flushes")
+
+    def __init__(self, broker: Broker, node: str, incarnation: str, token: Callable[[], str], pack: Pack,
+                 rules: QueueSettings) -> None:
+        self.broker = broker
+        self.node = node
+        self.incarnation = incarnation
+        self.origins = Origins(incarnation)
+        self.pack = pack
+        self.peers: dict[str, Peer] = {}
+        self.routes = Routes(broker.router, self.send, self.send_stored)
+        self.inbox = Inbox(broker, self.send, self.send_stored)
+        self.authored: dict[int, Authored] = {self.routes.table.table: self.routes.table}
+        self.mirrors: dict[int, Callable[[Peer], Mirrored]] = {self.routes.table.table: self.routes.mirror}
+        self.parts: list[Part] = [self.inbox]
+        self.serve: dict[int, Serve] = {
+            f.STATE: self._state, f.WANT: self._want, f.DELTA: self._delta, f.SNAPSHOT: self._snapshot, f.APPLIED: self._applied,
+            f.GREET: self.inbox.greet, f.MARK: self._mark, f.FORWARD: self.inbox.forward, f.TOOK: self._took,
+            f.FLUSH: self._flush, f.BEAT: self._beat,
+        }
+        self._token = token
+        self._rules = rules
+        self._beaten = self._compared = broker.turn.now
+        self._flushes: list[tuple[Peer, int]] = []
+        broker.join(self)
+
+    # Nodes that come and go.
+
+    def peer(self, name: str) -> Peer:
+        """Another node, which need not be connected."""
+        peer = self.peers.get(name)
+        if peer is None:
+            peer = self.peers[name] = Peer(name, self._token(), self.broker.circle, self._rules, self.pack, self.origins)
+        return peer
+
+    def opened(self, name: str, incarnation: str, link: Link) -> Peer:
+        """A node is connected by `link`, which takes the place of one that is there still: `closed` comes first then."""
+        peer = self.peer(name)
+        if peer.link is not None:
+            self.closed(peer, peer.link)
+        if peer.incarnation != incarnation:
+            peer.incarnation = incarnation
+            peer.outbox.restarted()
+        peer.attach(link)
+        for table in self.authored.values():
+            table.opened(peer)
+        self.send(peer, (f.GREET, peer.outbox.identity))
+        for part in self.parts:
+            part.opened(peer)
+        return peer
+
+    def closed(self, peer: Peer, link: Link) -> None:
+        """A link is gone; it may have been replaced before."""
+        if peer.link is not link:
+            return
+        peer.attach(None)
+        link.held = None
+        self._flushes = [one for one in self._flushes if one[0] is not peer]
+        for table in self.authored.values():
+            table.lost(peer)
+        for part in self.parts:
+            part.lost(peer)
+
+    def forget(self, name: str) -> None:
+        """A node belongs to the cluster no more."""
+        peer = self.peers.get(name)
+        if peer is None:
+            return
+        if peer.link is not None:
+            link = peer.link
+            self.closed(peer, link)
+            link.close()
+        self.routes.left(peer)
+        for part in self.parts:
+            part.left(peer)
+        peer.outbox.end()
+        del self.peers[name]
+
+    # What they say.
+
+    def take(self, peer: Peer, frames: Iterable[object]) -> None:
+        """Serve what came over the link of a node; BadFrame when that is its fault, and the link is to be closed."""
+        try:
+            for frame in frames:
+                known = check(frame)
+                serve = self.serve.get(known[0])
+                if serve is not None:
+                    serve(peer, known)
+        finally:
+            for part in self.parts:
+                part.settle(peer)
+
+    def send(self, peer: Peer, frame: Frame) -> None:
+        """Send to a node, if it is connected."""
+        if peer.link is not None:
+            peer.link.send(self.pack(frame))
+
+    def send_stored(self, peer: Peer, frame: Frame) -> None:
+        """Send to a node once all that was recorded is stored."""
+        link, journal = peer.link, self.broker.journal
+        if link is None:
+            return
+        number = 0 if journal is None else journal.barrier()
+        if journal is None or not number:
+            link.send(self.pack(frame))
+        elif link.hold(number, self.pack(frame)):
+            journal.hold(link, number)
+
+    def broadcast(self, frame: Frame) -> None:
+        """Send to all nodes that are connected."""
+        data = self.pack(frame)
+        for peer in self.peers.values():
+            if peer.link is not None:
+                peer.link.send(data)
+
+    def proceed(self, peer: Peer) -> None:
+        """There is something to do for a node, or its link takes more."""
+        peer.stirred = False
+        for table in self.authored.values():
+            table.tell(peer)
+        for part in self.parts:
+            part.proceed(peer)
+        peer.outbox.pump()
+        self._answer_flushes()
+
+    def tick(self, now: float) -> None:
+        """What is due."""
+        for table in self.authored.values():
+            for late in table.give_up(now):
+                if late.link is not None:
+                    late.link.close()  # it is told all anew when it is back
+        for part in self.parts:
+            part.tick(now)
+        if now - self._beaten >= BEAT:
+            self._beaten = now
+            journal = self.broker.journal
+            self.broadcast((f.BEAT, None if journal is None else journal.wall(now)))
+        if now - self._compared >= COMPARE:
+            self._compared = now
+            for table in self.authored.values():
+                table.compare()
+
+    # What the broker says.
+
+    def changed(self, topic_filter: bytes, before: Subscription | None, after: Subscription | None) -> None:
+        self.routes.changed(topic_filter, before, after)
+
+    def settled(self) -> Pending[Names] | None:
+        return self.routes.table.settled(self.broker.turn.now)
+
+    def recover(self, snapshot: Snapshot) -> None:
+        outboxes: dict[int, Peer] = {}
+        for record in snapshot.sessions:
+            if record[3] == OUTBOX:
+                self._recover_outbox(record, outboxes)
+        for number, name, _, _ in snapshot.subscriptions:
+            if number in outboxes:
+                self.routes.recover(outboxes[number], name)
+        for part in self.parts:
+            part.recover(snapshot)
+
+    def page(self, number: int, rows: list[Record], more: bool) -> None:
+        journal = self.broker.journal
+        for peer in self.peers.values():
+            ledger = peer.outbox.ledger
+            if ledger is not None and ledger.number == number and journal is not None:
+                peer.outbox.bring_back(rows_of(rows, journal.offset), more)
+
+    def _recover_outbox(self, record: Record, outboxes: dict[int, Peer]) -> None:
+        identity, _, name = record[1].partition(" ")
+        if name not in self.peers and name != self.node:
+            peer = self.peers[name] = Peer(name, identity, self.broker.circle, self._rules, self.pack, self.origins)
+            peer.outbox.recover(record[0], record[7], record[5], record[6])
+            outboxes[record[0]] = peer
+        elif self.broker.journal is not None:  # an older one, or from when this node had another name
+            self.broker.journal.add((ENDED, record[0]))
+
+    # Frames.
+
+    def _state(self, peer: Peer, frame: Frame) -> None:
+        mirror = self.mirrors.get(frame[1])
+        if mirror is not None:
+            mirror(peer).state(frame[2], frame[3])
+
+    def _want(self, peer: Peer, frame: Frame) -> None:
+        table = self.authored.get(frame[1])
+        if table is not None:
+            table.want(peer, frame[2])
+
+    def _delta(self, peer: Peer, frame: Frame) -> None:
+        mirror = self.mirrors.get(frame[1])
+        if mirror is not None:
+            mirror(peer).delta(frame[2], frame[3])
+
+    def _snapshot(self, peer: Peer, frame: Frame) -> None:
+        mirror = self.mirrors.get(frame[1])
+        if mirror is not None:
+            mirror(peer).snapshot(frame[2], frame[3], frame[4], frame[5], frame[6])
+
+    def _applied(self, peer: Peer, frame: Frame) -> None:
+        table = self.authored.get(frame[1])
+        if table is not None:
+            table.applied(peer, frame[2])
+
+    def _mark(self, peer: Peer, frame: Frame) -> None:
+        if frame[1] == peer.outbox.identity:
+            peer.outbox.begin(frame[2], frame[3])
+
+    def _took(self, peer: Peer, frame: Frame) -> None:
+        if frame[1] == peer.outbox.identity:
+            peer.outbox.took(frame[2], frame[3])
+            peer.stir()
+
+    def _flush(self, peer: Peer, frame: Frame) -> None:
+        self._flushes.append((peer, frame[1]))
+        peer.stir()
+
+    def _answer_flushes(self) -> None:
+        """Answer behind all that was forwarded before; what waits still goes first."""
+        for peer, number in list(self._flushes):
+            link, backlog = peer.link, peer.outbox.backlog
+            if link is None or not peer.outbox.ready or (backlog is not None and len(backlog)):
+                continue
+            self._flushes.remove((peer, number))
+            data = self.pack((f.FLUSHED, number))
+            if link.held:
+                link.hold(link.held[-1][0], data)
+            else:
+                link.send(data)
+
+    def _beat(self, peer: Peer, frame: Frame) -> None:
+        """That something comes is enough."""

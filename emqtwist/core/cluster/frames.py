@@ -1,0 +1,69 @@
+"""Frames: what nodes tell each other over a link, as tuples that begin with a kind. One table names the fields of each.
+
+Times are seconds that are left, or wall time where it says so. What is in a field that is a tuple is checked where it is used.
+"""
+from typing import Any, Final
+
+Frame = tuple[Any, ...]
+
+
+class BadFrame(Exception):
+    """What came is no frame that this node knows; the message says what is wrong with it."""
+
+
+STATE: Final = 1
+WANT: Final = 2
+DELTA: Final = 3
+SNAPSHOT: Final = 4
+APPLIED: Final = 5
+GREET: Final = 6
+MARK: Final = 7
+FORWARD: Final = 8
+TOOK: Final = 9
+FLUSH: Final = 10
+FLUSHED: Final = 11
+BEAT: Final = 12
+
+TEXT: Final = (str,)
+DATA: Final = (bytes,)
+NUMBER: Final = (int,)
+KEY: Final = (bytes, str)
+LIST: Final = (tuple,)
+REST: Final = (float, int, type(None))
+
+# `number` of a table: how many changes it has had; `digest`: of its entries.
+KINDS: Final[dict[int, tuple[str, tuple[tuple[str, tuple[type, ...]], ...]]]] = {
+    STATE: ("STATE", (("table", NUMBER), ("number", NUMBER), ("digest", NUMBER))),
+    WANT: ("WANT", (("table", NUMBER), ("number", NUMBER))),
+    DELTA: ("DELTA", (("table", NUMBER), ("number", NUMBER), ("changes", LIST))),
+    SNAPSHOT: ("SNAPSHOT", (("table", NUMBER), ("number", NUMBER), ("digest", NUMBER), ("place", NUMBER), ("last", (bool,)),
+                            ("entries", LIST))),
+    APPLIED: ("APPLIED", (("table", NUMBER), ("number", NUMBER))),
+    GREET: ("GREET", (("identity", TEXT),)),
+    MARK: ("MARK", (("identity", TEXT), ("kept", NUMBER), ("volatile", NUMBER))),
+    FORWARD: ("FORWARD", (("kept", NUMBER), ("volatile", NUMBER), ("origin", NUMBER), ("flags", NUMBER), ("topic", DATA),
+                          ("payload", DATA), ("properties", DATA), ("rest", REST), ("publisher", TEXT), ("group", DATA),
+                          ("target", TEXT))),
+    TOOK: ("TOOK", (("identity", TEXT), ("kept", NUMBER), ("volatile", NUMBER))),
+    FLUSH: ("FLUSH", (("number", NUMBER),)),
+    FLUSHED: ("FLUSHED", (("number", NUMBER),)),
+    BEAT: ("BEAT", (("wall", REST),)),
+}
+
+
+def check(frame: object) -> Frame:
+    """The frame, if it is one: BadFrame for an unknown kind, or fields that are not as its kind has them."""
+    if not isinstance(frame, tuple) or not frame or type(frame[0]) is not int:
+        raise BadFrame("not a frame")
+    known = KINDS.get(frame[0])
+    if known is None:
+        raise BadFrame(f"a frame of unknown kind {frame[0]}")
+    name, fields = known
+    if len(frame) != len(fields) + 1:
+        raise BadFrame(f"{name} with {len(frame) - 1} fields instead of {len(fields)}")
+    at = 0
+    for field, types in fields:
+        at += 1
+        if type(frame[at]) not in types:
+            raise BadFrame(f"{name}: {field} is of type {type(frame[at]).__name__}")
+    return frame

@@ -1,0 +1,24 @@
+"""The other nodes of a cluster, as far as a Broker knows of them."""
+from emqtwist.core.pending import Pending
+from emqtwist.core.records import Record, Snapshot
+from emqtwist.core.subscriber import Subscription
+
+Names = tuple[str, ...]
+
+
+class Neighbours:
+    """What a broker tells its cluster, and asks of it."""
+
+    def changed(self, topic_filter: bytes, before: Subscription | None, after: Subscription | None) -> None:
+        """What one subscriber here has of a Topic Filter: `before` and from now on, None for nothing."""
+
+    def settled(self) -> Pending[Names] | None:
+        """Decided when all nodes that are connected know what is subscribed to here: which of them could not be told. None when
+        they know it already."""
+        return None
+
+    def recover(self, snapshot: Snapshot) -> None:
+        """What the store has of other nodes, and for them."""
+
+    def page(self, number: int, rows: list[Record], more: bool) -> None:
+        """Rows of a queue that is no session's have come from the store; `more`: there are rows behind them."""

@@ -1,0 +1,194 @@
+"""Nodes without sockets: Worlds with a Cluster each, joined by links that carry what they send, as the test says.
+
+    net = Net("a", "b")
+    alice = net["a"].connect("alice"); alice.subscribe("t", qos=1)
+    net["b"].connect("bob").publish("t", b"x", qos=1)
+    assert alice.one(Publish).payload == b"x"
+
+All nodes of a net have one time. What a client sends is answered, at all nodes, when the call returns. While a link is `stalled`
+nothing comes out of it; what is in it when it is cut is lost.
+"""
+from collections import deque
+
+import msgpack
+
+from emqtwist.core.cluster.cluster import Cluster
+from emqtwist.core.cluster.frames import Frame
+from emqtwist.core.cluster.link import NodeLink
+from emqtwist.core.cluster.peer import Peer as Neighbour
+from tests.stores import StoredWorld
+
+
+def pack(frame: Frame) -> bytes:
+    packed: bytes = msgpack.packb(frame)
+    return packed
+
+
+class End:
+    """One end of a link: what owns the NodeLink of `node` towards `other`."""
+
+    def __init__(self, net: "Net", node: "Node", other: str) -> None:
+        self.net = net
+        self.node = node
+        self.other = other
+        self.link = NodeLink(node.turn)
+        self.link.owner = self
+        self.peer: Neighbour | None = None
+        self.under_way: deque[bytes] = deque()
+        self.stalled = False
+        self.unpacker = msgpack.Unpacker(use_list=False)
+        self.frames: list[Frame] = []  # all that came, for tests that look
+
+    def proceed(self) -> None:
+        if self.peer is not None:
+            self.node.cluster.proceed(self.peer)
+
+    def flush(self) -> None:
+        data = self.link.take()
+        if data:
+            self.under_way.append(data)
+        if self.link.closing:
+            self.net.cut(self.node.name, self.other)
+
+    def came(self, data: bytes) -> None:
+        self.unpacker.feed(data)
+        frames = list(self.unpacker)
+        self.frames += frames
+        if self.peer is not None:
+            self.node.cluster.take(self.peer, frames)
+
+
+class Node(StoredWorld):
+    """A broker in a cluster; `starts` is how often its process began."""
+
+    def __init__(self, net: "Net", name: str, *lines: str, stored: bool = True) -> None:
+        self.net = net
+        self.name = name
+        self.starts = 0
+        super().__init__(*lines, stored=stored)
+
+    def prepare(self) -> None:
+        self.starts += 1
+        rules = self.broker.settings.queue
+        self.cluster = Cluster(self.broker, self.name, f"{self.name}-{self.starts}", self.token_of_node, pack, rules)
+
+    def token_of_node(self) -> str:
+        return f"{self.name}-{self.starts}-{self._token()}"
+
+    def settle(self) -> None:
+        self.net.settle()
+
+    def settle_alone(self) -> bool:
+        """Whether there was anything to do here."""
+        busy = bool(self.turn.links or self.turn.decided or self.broker.circle.hungry or self.journal.wanted)
+        if self.stored:
+            busy = busy or self.journal.barrier() != 0
+            self.commit()
+        else:
+            while self.flush():
+                busy = True
+        return busy
+
+    def crash(self, seconds: float = 0.0) -> None:
+        """The process ends at once, its links with it; another begins, which is not connected yet."""
+        self.net.isolate(self.name)
+        super().crash(seconds)
+        self.turn.now = max(self.turn.now, self.net.now)
+        self.net.settle()
+
+
+class Net:
+    """Nodes by name, all connected to each other from the start; each line of configuration is for all of them."""
+
+    def __init__(self, *names: str, lines: tuple[str, ...] = (), stored: bool = True) -> None:
+        self.ends: dict[tuple[str, str], End] = {}
+        self._nodes: dict[str, Node] = {}
+        self._settling = False
+        for name in names:
+            self._nodes[name] = Node(self, name, *lines, stored=stored)
+        self.join_all()
+
+    def __getitem__(self, name: str) -> Node:
+        return self._nodes[name]
+
+    @property
+    def now(self) -> float:
+        return max((node.turn.now for node in self._nodes.values()), default=0.0)
+
+    def join_all(self) -> None:
+        names = list(self._nodes)
+        for place, name in enumerate(names):
+            for other in names[place + 1:]:
+                if (name, other) not in self.ends:
+                    self.join(name, other)
+
+    def join(self, one: str, other: str) -> None:
+        """Connect two nodes."""
+        for name, far in ((one, other), (other, one)):
+            self.ends[name, far] = End(self, self[name], far)
+        for name, far in ((one, other), (other, one)):
+            end = self.ends[name, far]
+            end.peer = self[name].cluster.opened(far, self[far].cluster.incarnation, end.link)
+        self.settle()
+
+    def cut(self, one: str, other: str) -> None:
+        """The link between two nodes is gone, with what is in it."""
+        ends = [(name, self.ends.pop((name, far), None)) for name, far in ((one, other), (other, one))]
+        for name, end in ends:
+            if end is not None and end.peer is not None:
+                self[name].cluster.closed(end.peer, end.link)
+                end.link.owner = None
+
+    def isolate(self, name: str) -> None:
+        for other in self._nodes:
+            self.cut(name, other)
+
+    def stall(self, source: str, target: str, stalled: bool = True) -> None:
+        """What `source` sends does not come to `target`, until it is let go on."""
+        self.ends[source, target].stalled = stalled
+        if not stalled:
+            self.settle()
+
+    def congest(self, source: str, target: str, congested: bool = True) -> None:
+        """The link takes no more for now."""
+        end = self.ends[source, target]
+        end.link.congested = congested
+        if not congested:
+            end.proceed()
+            self.settle()
+
+    def advance(self, seconds: float) -> None:
+        """Let time pass at all nodes, and all that falls due happen."""
+        for node in self._nodes.values():
+            node.turn.now += seconds
+        for node in self._nodes.values():
+            node.broker.tick()
+            node.cluster.tick(node.turn.now)
+        self.settle()
+
+    def settle(self) -> None:
+        """Turns and journeys until there is nothing to do."""
+        if self._settling:
+            return
+        self._settling = True
+        try:
+            busy = True
+            while busy:
+                busy = False
+                for node in self._nodes.values():
+                    busy = node.settle_alone() or busy
+                busy = self._carry() or busy
+        finally:
+            self._settling = False
+
+    def _carry(self) -> bool:
+        """Let what is under way arrive."""
+        busy = False
+        for (name, far), end in list(self.ends.items()):
+            while end.under_way and not end.stalled and self.ends.get((name, far)) is end:
+                busy = True
+                data = end.under_way.popleft()
+                target = self.ends.get((far, name))
+                if target is not None:
+                    target.came(data)
+        return busy
