@@ -24,6 +24,8 @@ FLUSH: Final = 10
 FLUSHED: Final = 11
 BEAT: Final = 12
 
+LOAD: Final = 40
+
 TEXT: Final = (str,)
 DATA: Final = (bytes,)
 NUMBER: Final = (int,)
@@ -48,6 +50,7 @@ KINDS: Final[dict[int, tuple[str, tuple[tuple[str, tuple[type, ...]], ...]]]] = 
     FLUSH: ("FLUSH", (("number", NUMBER),)),
     FLUSHED: ("FLUSHED", (("number", NUMBER),)),
     BEAT: ("BEAT", (("wall", REST),)),
+    LOAD: ("LOAD", (("group", DATA), ("messages", NUMBER))),
 }
 
 

@@ -1,10 +1,10 @@
 """Groups that have members on several nodes: each message goes to one of them all.
 
-Every node announces how many members of a group it has, under the name of the group, and the others have seats for them. The node
-that a message was published at chooses, and sends it to the node of the member, which gives it to one who is here. Where nobody is
-here any more, that node hands it on: to one it knows of elsewhere, else to one of its own who is away, else back. The message
-says which nodes had nobody, so that it comes to each but once. All of it is a row here before it is none there, so that whatever
-crashes, one node has the message.
+Every node announces how many members of a group it has, under the name of the group, and the others have seats for them. The
+node that a message was published at chooses, and sends it to the node of the member, which gives it to one who is here. Where
+nobody is here any more, that node hands it on: to one it knows of elsewhere, else to one of its own who is away, else back. The
+message says which nodes had nobody, so that it comes to none of them twice. With the mark that it was taken goes, in one commit,
+the row that it becomes: whatever crashes, one node has the message, which an answer on its way back could not promise.
 
 When a node is lost, others get what it had not acknowledged, but for what it was sent at QoS 2.
 """
@@ -13,7 +13,8 @@ from typing import Final
 from emqtwist.core import causes
 from emqtwist.core.circle import Circle
 from emqtwist.core.cluster.peer import KEPT, Peer
-from emqtwist.core.cluster.seats import AS_PUBLISHED, Bench, Roll, Seat, value_of
+from emqtwist.core.cluster.routes import AS_PUBLISHED
+from emqtwist.core.cluster.seats import Bench, Roll, Seat, value_of
 from emqtwist.core.group import Group, SharedMessage
 from emqtwist.core.members import Members
 from emqtwist.core.message import Message
@@ -27,7 +28,10 @@ ANYBODY: Final = b"*"  # nobody is: one who is away is
 
 
 class Trail:
-    """Where a message of a group has been: it is on its way to somebody who is here, or to `anybody`; `passed` had no such one."""
+    """Where a message of a group has been: it is on its way to somebody who is here, or to `anybody`.
+
+    `passed` are the nodes that had no such one.
+    """
 
     __slots__ = ("name", "anybody", "passed")
 
@@ -56,17 +60,18 @@ class Watch:
 
 
 class WideGroup(Group):
-    """A group of the cluster: `here` and `away` have seats too. `near` are the members of this node who are here, `benches` the seats
-    of the others by node.
+    """A group of the cluster: `here` and `away` have seats too.
+
+    `near` are the members of this node who are here, `benches` the seats of the others by node.
     """
 
-    __slots__ = ("prefix", "near", "benches", "_home", "_keeping", "_watch", "_memory_near")
+    __slots__ = ("prefix", "near", "benches", "_home", "_absent", "_keeping", "_watch", "_memory_near")
 
     def __init__(self, prefix: Prefix, circle: Circle, dice: Dice, home: str, watch: Watch) -> None:
         super().__init__(prefix.name, circle, dice)
         self.prefix = prefix
         self.here = Roll(home)
-        self.away = Roll(home)
+        self.away = self._absent = Roll(home)
         self.near = Members()
         self.benches: dict[Peer, Bench] = {}
         self._home = home
@@ -109,8 +114,7 @@ class WideGroup(Group):
 
     def value(self) -> int:
         """What others are told."""
-        away = self.away.counts.get(self._home, 0) if isinstance(self.away, Roll) else 0
-        return value_of(len(self.near.order), away, bool(self._keeping))
+        return value_of(len(self.near.order), self._absent.counts.get(self._home, 0), bool(self._keeping))
 
     def load(self) -> int:
         """How many messages are on their way to the members here."""
@@ -144,25 +148,29 @@ class WideGroup(Group):
         """Give what came to one who is here, or hand it on; False when there is nobody for it that this node knows of."""
         near = self._with_room(self._not_own(self.near, message), message)
         if near is not None and near.order:
-            self._give(near.serve(self._choose(near, message)), message)
+            self._give(self.here.serve(self._choose(near, message)), message)
             return True
         if not trail.anybody and self._hand_on(message, trail, self.here, False):
             return True
-        mine = self._not_own(self._mine(), message)
+        members = self.here if self.near.order else self.away
+        mine = self._not_own(self._of_here(members), message)
         if mine.order:
             mine = self._with_room(mine, message) or self._willing(mine, message) or mine
-            self._give(mine.serve(self._choose(mine, message)), message)
+            self._give(members.serve(self._choose(mine, message)), message)
             return True
         return self._hand_on(message, trail, self.here, True) or self._hand_on(message, trail, self.away, True)
 
-    def _mine(self) -> Members:
-        """Those of this node who are here, else those who are away."""
-        if self.near.order:
-            return self.near
-        return self.away.only({each for each in self.away.order if not isinstance(each, Seat)})
+    def _of_here(self, members: Members) -> Members:
+        """Those of this node."""
+        return members.only({each for each in members.order if not isinstance(each, Seat)})
+
+    def _give(self, subscription: Prefixed, message: Message) -> None:
+        if subscription.subscriber in self.near.queue:
+            self.near.serve(subscription.subscriber)
+        super()._give(subscription, message)
 
     def _choose(self, members: Members, message: Message) -> Subscriber:
-        """One of this node. By a hash it is the one that the node which sent it has chosen, as all know the members in one order."""
+        """One of this node. By a hash it is the one that the other node meant, as all know the members in one order."""
         if len(members.order) == 1:
             return members.order[0]
         strategy = self._circle.settings.shared_strategy

@@ -6,18 +6,18 @@ node. It gives the message to one of its own.
 from typing import Final
 
 from emqtwist.core.cluster.peer import KEPT, Peer
+from emqtwist.core.cluster.routes import AS_PUBLISHED, HELD, STORED
 from emqtwist.core.group import Group
 from emqtwist.core.members import Members
 from emqtwist.core.message import NO_IDENTIFIERS, Message
 from emqtwist.core.prefixes import Prefix, Prefixed
 from emqtwist.core.subscriber import Subscriber
-from emqtwist.mqtt.constants import OPTION_RETAIN_AS_PUBLISHED
 
 MOST_SEATS: Final = 1000  # of one node in a group, here and away each: more tell nothing more about whose turn it is
-AS_PUBLISHED: Final = 2 | OPTION_RETAIN_AS_PUBLISHED  # the node makes of it what its member has subscribed to
 
-COUNT_BITS: Final = 31
-COUNT: Final = (1 << COUNT_BITS) - 1
+FLAG_BITS: Final = 2  # HELD and STORED
+COUNT_BITS: Final = 30
+MOST: Final = (1 << COUNT_BITS) - 1
 
 
 class Roll(Members):
@@ -113,7 +113,7 @@ class Bench:
         return (self.load + self.peer.load()) // max(1, len(self._seats_here))
 
     def fill(self, group: Group) -> None:
-        """Have as many seats as count now: while the node is not connected, nobody there is here, and what is stored waits for it."""
+        """Have as many seats as count now: while the node is not connected nobody there is here, and what is kept waits."""
         connected = self.peer.link is not None
         self._fill(group.here, self._seats_here, self.here if connected else 0)
         if connected:
@@ -138,11 +138,12 @@ class Bench:
 
 def value_of(here: int, away: int, kept: bool) -> int:
     """How a node tells what it has of a group; 0 for nothing."""
-    return (here | away << COUNT_BITS) << 1 | kept if here or away else 0
+    if not here and not away:
+        return 0
+    return (min(here, MOST) | min(away, MOST) << COUNT_BITS) << FLAG_BITS | (HELD | STORED if kept else HELD)
 
 
 def counts_of(value: int) -> tuple[int, int, bool]:
     """How many members are here, how many are away, and whether a store keeps what some of them get."""
-    if value < 0:
-        return 0, 0, False
-    return value >> 1 & COUNT, value >> COUNT_BITS + 1 & COUNT, value & 1 != 0
+    counts = max(0, value) >> FLAG_BITS
+    return counts & MOST, counts >> COUNT_BITS & MOST, value & STORED != 0
