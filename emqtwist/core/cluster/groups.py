@@ -14,7 +14,7 @@ from emqtwist.core import causes
 from emqtwist.core.circle import Circle
 from emqtwist.core.cluster.peer import KEPT, Peer
 from emqtwist.core.cluster.routes import AS_PUBLISHED
-from emqtwist.core.cluster.seats import Bench, Roll, Seat, value_of
+from emqtwist.core.cluster.seats import Bench, Busy, Roll, Seat, value_of
 from emqtwist.core.group import Group, SharedMessage
 from emqtwist.core.members import Members
 from emqtwist.core.message import Message
@@ -122,15 +122,16 @@ class WideGroup(Group):
 
     # Members of other nodes.
 
-    def sit(self, peer: Peer, value: int) -> bool:
+    def sit(self, peer: Peer, value: int, busy: Busy) -> bool:
         """A node has told what it has of the group; whether there is anybody left at all."""
         bench = self.benches.get(peer)
         if bench is None:
-            bench = self.benches[peer] = Bench(peer, self.prefix)
+            bench = self.benches[peer] = Bench(peer, self.prefix, busy)
         bench.tell(value)
         if value:
             bench.fill(self)
         else:
+            bench.loaded(0)
             bench.clear(self)
             del self.benches[peer]
         return bool(self.here.order or self.away.order or self.benches)

@@ -65,7 +65,7 @@ class Seat(Subscriber):
         self.bench = bench
 
     def deliver(self, message: Message, first_byte: int, identifiers: tuple[int, ...]) -> None:
-        self.bench.peer.deliver(message, first_byte, KEPT if self.bench.kept else NO_IDENTIFIERS)
+        self.bench.give(message, first_byte)
 
     def refuses(self, message: Message) -> bool:
         return self.bench.kept and self.bench.peer.full(message)
@@ -90,17 +90,19 @@ class Bench:
     """All seats of one node in a group.
 
     The node has told how many members are `here` and `away`, whether a store keeps what some of them get, and their `load`, the
-    messages that are on their way to them there.
+    messages that were on their way to them there; `given` is what it was given since, and stands in `busy` then.
     """
 
-    __slots__ = ("peer", "prefix", "here", "away", "kept", "load", "_seats_here", "_seats_away")
+    __slots__ = ("peer", "prefix", "here", "away", "kept", "load", "given", "busy", "_seats_here", "_seats_away")
 
-    def __init__(self, peer: Peer, prefix: Prefix) -> None:
+    def __init__(self, peer: Peer, prefix: Prefix, busy: "Busy") -> None:
         self.peer = peer
         self.prefix = prefix
         self.here = self.away = 0
         self.kept = False
         self.load = 0
+        self.given = 0
+        self.busy = busy
         self._seats_here: list[Seat] = []
         self._seats_away: list[Seat] = []
 
@@ -108,9 +110,28 @@ class Bench:
         """The node has told what `counts_of` reads."""
         self.here, self.away, self.kept = counts_of(value)
 
+    def give(self, message: Message, first_byte: int) -> None:
+        """Send a message to the node, for one of its members."""
+        if not self.given:
+            self.busy[self] = None
+        self.given += 1
+        self.peer.deliver(message, first_byte, KEPT if self.kept else NO_IDENTIFIERS)
+
+    def loaded(self, load: int) -> None:
+        """The node has told how many messages are on their way there."""
+        self.load = load
+        self.given = 0
+        self.busy.pop(self, None)
+
+    def wane(self) -> None:
+        """Some time has passed. If it tells nothing, it may not have got them."""
+        self.given //= 2
+        if not self.given:
+            self.busy.pop(self, None)
+
     def share(self) -> int:
         """How many messages are on their way to each seat, as far as is known here."""
-        return (self.load + self.peer.load()) // max(1, len(self._seats_here))
+        return (self.load + self.given) // max(1, len(self._seats_here))
 
     def fill(self, group: Group) -> None:
         """Have as many seats as count now: while the node is not connected nobody there is here, and what is kept waits."""
@@ -134,6 +155,9 @@ class Bench:
             members.put(subscription)
         while len(seats) > count:
             members.drop(seats.pop())
+
+
+Busy = dict[Bench, None]
 
 
 def value_of(here: int, away: int, kept: bool) -> int:

@@ -11,6 +11,7 @@ from emqtwist.core.cluster.origin import ForwardedMessage
 from emqtwist.core.cluster.part import Part
 from emqtwist.core.cluster.peer import Peer
 from emqtwist.core.cluster.routes import Grouped, Routes
+from emqtwist.core.cluster.seats import Busy
 from emqtwist.core.cluster.tables import Authored, Send
 from emqtwist.core.group import Group, SharedMessage
 from emqtwist.core.groups import Maker
@@ -18,17 +19,18 @@ from emqtwist.core.message import Delivery
 from emqtwist.core.prefixes import Prefix
 from emqtwist.core.strategies import Dice
 
-EACH: Final = 0.5  # seconds between two looks at how much the members here have to do
+EACH: Final = 0.1  # seconds between two looks at how much the members here have to do
+NOT_TOLD: Final = -1
 
 
 class Sharing(Part):
     """The groups of the node `node`, as far as other nodes have to do with them.
 
-    `_seated` maps nodes to the groups that they have seats in. `_served` are the groups that nodes sent messages for lately, with
-    the load that each node was told.
+    `_seated` maps nodes to the groups that they have seats in, `_busy` are those who were given messages and have told nothing
+    since. `_served` are the groups that nodes sent messages for lately, with the load that each node was told, -1 for what is new.
     """
 
-    __slots__ = ("node", "groups", "circle", "_send", "_seated", "_served", "_looked")
+    __slots__ = ("node", "groups", "circle", "_send", "_seated", "_busy", "_served", "_looked")
 
     def __init__(self, node: str, broker: Broker, routes: Routes, inbox: Inbox, send: Send) -> None:
         self.node = node
@@ -36,6 +38,7 @@ class Sharing(Part):
         self.circle = broker.circle
         self._send = send
         self._seated: dict[Peer, dict[bytes, WideGroup]] = {}
+        self._busy: Busy = {}
         self._served: dict[tuple[Peer, bytes], int] = {}
         self._looked = broker.turn.now
         self.groups.maker = _Maker(node, _Watch(routes.table))
@@ -60,6 +63,8 @@ class Sharing(Part):
     def tick(self, now: float) -> None:
         if now - self._looked >= EACH:
             self._looked = now
+            for bench in list(self._busy):
+                bench.wane()
             for (peer, name), told in list(self._served.items()):
                 self._tell_load(peer, name, told)
 
@@ -75,7 +80,7 @@ class Sharing(Part):
             seated[prefix.name] = group
         elif seated.pop(prefix.name, None) is None:
             return
-        if not group.sit(peer, value):
+        if not group.sit(peer, value, self._busy):
             self.groups.close(group, prefix)
 
     def came(self, peer: Peer, message: ForwardedMessage, name: bytes) -> None:
@@ -83,7 +88,7 @@ class Sharing(Part):
         trail = trail_of(name)
         group = self.groups.by_name.get(trail.name)
         if isinstance(group, WideGroup):
-            self._served.setdefault((peer, trail.name), 0)
+            self._served[peer, trail.name] = NOT_TOLD
             if group.take(message, trail):
                 return
         if trail.anybody and peer.name in trail.passed:
@@ -95,12 +100,12 @@ class Sharing(Part):
         """How many messages are on their way to the members of a group at a node."""
         group = self._seated.get(peer, {}).get(frame[1])
         if group is not None and peer in group.benches:
-            group.benches[peer].load = max(0, frame[2])
+            group.benches[peer].loaded(max(0, frame[2]))
 
     def _fill(self, peer: Peer) -> None:
         for group in self._seated.get(peer, {}).values():
             bench = group.benches[peer]
-            bench.load = 0
+            bench.loaded(0)
             bench.fill(group)
 
     def _tell_load(self, peer: Peer, name: bytes, told: int) -> None:
@@ -172,4 +177,4 @@ class _Came(To):
         self._sharing = sharing
 
     def take(self, peer: Peer, message: ForwardedMessage, frame: Frame) -> None:
-        self._sharing.came(peer, message, frame[11])
+        self._sharing.came(peer, message, frame[10])
