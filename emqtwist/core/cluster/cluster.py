@@ -19,6 +19,7 @@ from emqtwist.core.cluster.origin import Origins
 from emqtwist.core.cluster.part import Part
 from emqtwist.core.cluster.peer import Pack, Peer
 from emqtwist.core.cluster.routes import Routes
+from emqtwist.core.cluster.sharing import Sharing
 from emqtwist.core.cluster.tables import Authored, Mirrored, Names
 from emqtwist.core.link import Link
 from emqtwist.core.neighbours import Neighbours
@@ -56,11 +57,12 @@ class Cluster(Neighbours):
         self.inbox = Inbox(broker, self.send, self.send_stored)
         self.authored: dict[int, Authored] = {self.routes.table.table: self.routes.table}
         self.mirrors: dict[int, Callable[[Peer], Mirrored]] = {self.routes.table.table: self.routes.mirror}
-        self.parts: list[Part] = [self.inbox]
+        sharing = Sharing(node, broker, self.routes, self.inbox, self.send)
+        self.parts: list[Part] = [self.inbox, sharing]
         self.serve: dict[int, Serve] = {
             f.STATE: self._state, f.WANT: self._want, f.DELTA: self._delta, f.SNAPSHOT: self._snapshot, f.APPLIED: self._applied,
             f.GREET: self.inbox.greet, f.MARK: self._mark, f.FORWARD: self.inbox.forward, f.TOOK: self._took,
-            f.FLUSH: self._flush, f.BEAT: self._beat,
+            f.FLUSH: self._flush, f.BEAT: self._beat, f.LOAD: sharing.loaded,
         }
         self._token = token
         self._rules = rules

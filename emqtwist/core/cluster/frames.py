@@ -34,6 +34,7 @@ RUN: Final = 60
 MORE: Final = 61
 PAGE: Final = 62
 STOP: Final = 63
+LOAD: Final = 40
 
 TEXT: Final = (str,)
 DATA: Final = (bytes,)
@@ -68,6 +69,7 @@ KINDS: Final[dict[int, tuple[str, tuple[tuple[str, tuple[type, ...]], ...]]]] = 
     MORE: ("MORE", (("number", NUMBER),)),
     PAGE: ("PAGE", (("number", NUMBER), ("piece", DATA), ("last", (bool,)), ("failure", TEXT))),
     STOP: ("STOP", (("number", NUMBER),)),
+    LOAD: ("LOAD", (("group", DATA), ("messages", NUMBER))),
 }
 
 
