@@ -24,6 +24,12 @@ FLUSH: Final = 10
 FLUSHED: Final = 11
 BEAT: Final = 12
 
+RETAIN: Final = 50
+ERASE: Final = 51
+DIGESTS: Final = 52
+MARKS: Final = 53
+NEED: Final = 54
+
 TEXT: Final = (str,)
 DATA: Final = (bytes,)
 NUMBER: Final = (int,)
@@ -48,6 +54,13 @@ KINDS: Final[dict[int, tuple[str, tuple[tuple[str, tuple[type, ...]], ...]]]] = 
     FLUSH: ("FLUSH", (("number", NUMBER),)),
     FLUSHED: ("FLUSHED", (("number", NUMBER),)),
     BEAT: ("BEAT", (("wall", REST),)),
+    # Retained messages.
+    RETAIN: ("RETAIN", (("topic", DATA), ("stamp", NUMBER), ("node", TEXT), ("qos", NUMBER), ("payload", DATA),
+                        ("properties", DATA), ("rest", REST), ("left", REST), ("publisher", TEXT))),
+    ERASE: ("ERASE", (("topic", DATA), ("stamp", NUMBER), ("node", TEXT), ("rest", REST))),
+    DIGESTS: ("DIGESTS", (("digests", LIST),)),
+    MARKS: ("MARKS", (("bucket", NUMBER), ("marks", LIST))),
+    NEED: ("NEED", (("bucket", NUMBER), ("topics", LIST))),
 }
 
 
