@@ -47,7 +47,12 @@ class Clock:
         return max(self.last, after + 1)
 
     def hear(self, stamp: int) -> bool:
-        """Another node gave this stamp; whether that may be. If not, its clock or this one is wrong, and is not followed."""
-        bound = stamp_at(self.wall() + AHEAD)
-        self.last = max(self.last, min(stamp, bound))
-        return stamp <= bound
+        """Another node gave this stamp; whether that may be. If not, its clock or this one is wrong, and it is not followed."""
+        if self.is_ahead(stamp):
+            return False
+        self.last = max(self.last, stamp)
+        return True
+
+    def is_ahead(self, stamp: int) -> bool:
+        """Whether no clock that is right can have given this stamp."""
+        return stamp > stamp_at(self.wall() + AHEAD)

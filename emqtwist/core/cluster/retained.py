@@ -25,25 +25,26 @@ from emqtwist.mqtt.errors import MQTTError
 from emqtwist.mqtt.topics import check_topic_name
 
 DAY: Final = 86400.0
-MOST_GONE: Final = 100_000  # topics whose message is gone that are remembered; the earliest are forgotten first
+MOST_GONE: Final = 100_000  # topics; the earliest are forgotten first
 COMPARE: Final = 60.0  # seconds between two looks whether all is the same
 OWN: Final = b"$SYS/"
 
 
 class Replicas(Part):
     """What the nodes of a cluster know of each other's retained messages. `marks` has each topic that is known of, `graves` those
-    without a message, until they are forgotten.
+    without a message, until they are forgotten: when their time is over, or there are more than `most_gone`.
 
     `ahead` maps nodes to the stamp by which their clocks are too far ahead. While the store fails nothing is taken, and all is
     compared when it works again.
     """
 
-    __slots__ = ("marks", "graves", "ahead", "_broker", "_clock", "_node", "_pack", "_send_stored", "_comparing", "_missed",
+    __slots__ = ("marks", "graves", "most_gone", "ahead", "_broker", "_clock", "_node", "_pack", "_send_stored", "_comparing", "_missed",
                  "_compared")
 
     def __init__(self, broker: Broker, clock: Clock, node: str, pack: Pack, send_stored: Send) -> None:
         self.marks = Marks()
         self.graves: Deadlines[bytes] = Deadlines()
+        self.most_gone = MOST_GONE
         self.ahead: dict[str, int] = {}
         self._broker = broker
         self._clock = clock
@@ -119,7 +120,7 @@ class Replicas(Part):
         self.graves.set(topic, due)
         if self._broker.journal is not None:
             self._broker.journal.retain_no_more(topic, mark[0], mark[1], due)
-        if len(self.graves) > MOST_GONE:
+        if len(self.graves) > self.most_gone:
             self._forget(self.graves.take(NEVER, 1))
 
     def _forget(self, topics: list[bytes]) -> None:
@@ -191,7 +192,7 @@ class Replicas(Part):
     def tick(self, now: float) -> None:
         self._forget(self.graves.take(now, 1000))
         for node, stamp in list(self.ahead.items()):
-            if self._clock.hear(stamp):
+            if not self._clock.is_ahead(stamp):
                 self._follows(node)
         journal = self._broker.journal
         if self._missed and (journal is None or not journal.failing):
@@ -264,9 +265,10 @@ class Replicas(Part):
         if self._broker.journal is not None and self._broker.journal.failing:
             self._missed = True
             return False
+        held = self.marks.get(topic)
         if self._clock.hear(mark[0]):
             self._follows(mark[1])
-        else:
+        elif held is None or not self._clock.is_ahead(held[0]):  # else it had to be later still
             self.ahead[mark[1]] = mark[0]
             self._broker.alarms.raise_(f"cluster_clock/{mark[1]}", WARNING, "the clock of a node is far ahead",
                                        f"{mark[1]} retains messages of the future: its clock, or that of this node, is wrong")

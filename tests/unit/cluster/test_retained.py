@@ -1,13 +1,13 @@
 """Retained messages are the same at all nodes that have heard of each other."""
-from collections.abc import Callable
-
 import pytest
 
 from emqtwist.core.cluster import frames as f
 from emqtwist.core.cluster.clock import AHEAD, moment_of, stamp_at
+from emqtwist.core.cluster.comparing import MOST_PENDING
 from emqtwist.core.cluster.frames import BadFrame, Frame
+from emqtwist.core.cluster.marks import bucket_of
 from emqtwist.core.cluster.retained import DAY
-from emqtwist.mqtt.packets import Publish
+from emqtwist.mqtt.packets import Publish, Suback, Subscribe
 from tests.clusters import Net, Node
 from tests.stores import WALL
 
@@ -46,11 +46,14 @@ def test_who_subscribes_just_then_at_another_node_gets_it() -> None:
     net = Net("a", "b")
     net.stall("b", "a")
     bob = net["b"].connect("bob")
-    bob.subscribe("t", wait=False) if False else None
-    retain(net["a"])
+    bob.send(Subscribe(1, [(b"t", 0)]))
+    retain(net["a"])  # before it knows of the subscription
+    assert net["b"].broker.metrics.forwarded_received == 0
     net.stall("b", "a", False)
-    bob.subscribe("t")
-    assert bob.payloads() == [b"x"]
+    suback, publish = bob.received()
+    assert isinstance(suback, Suback)
+    assert isinstance(publish, Publish)
+    assert (publish.payload, publish.retain) == (b"x", True)
 
 
 def test_a_deletion_is_told_too_also_of_what_is_not_known_where_it_is_asked_for() -> None:
@@ -163,7 +166,7 @@ def test_a_bucket_follows_when_what_came_before_is_stored() -> None:
 
 
 def test_expiry_is_not_lengthened_by_a_journey() -> None:
-    net = Net("a", "b", lines=("module.retainer.expiry_interval = 100s",))
+    net = Net("a", "b", lines=("retainer.expiry_interval = 100s",))
     retain(net["a"], "short", message_expiry_interval=60)
     retain(net["a"], "long")
     net.cut("a", "b")
@@ -254,14 +257,16 @@ def test_that_a_message_is_gone_is_not_remembered_for_longer_because_it_is_told(
     assert len(net["b"].cluster.replicas.graves) == 0
 
 
-def test_of_too_many_that_are_gone_the_earliest_are_forgotten(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("emqtwist.core.cluster.retained.MOST_GONE", 3)
+def test_of_too_many_that_are_gone_the_earliest_are_forgotten() -> None:
     net = Net("a")
+    replicas = net["a"].cluster.replicas
+    assert replicas.most_gone == 100_000
+    replicas.most_gone = 3
     for number in range(5):
         net.advance(1.0)
         retain(net["a"], f"t/{number}", b"")
     assert sorted(net["a"].store.tombstones) == [b"t/2", b"t/3", b"t/4"]
-    assert len(net["a"].cluster.replicas.marks) == 3
+    assert len(replicas.marks) == 3
 
 
 def test_a_message_after_a_deletion_stays() -> None:
@@ -327,14 +332,16 @@ def test_a_slow_node_is_told_of_the_last_state_of_what_changed() -> None:
     assert len(told(net, "a", "b", f.RETAIN)) == 1
 
 
-def test_with_a_node_that_was_slow_for_long_all_is_compared(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("emqtwist.core.cluster.comparing.MOST_PENDING", 3)
+@pytest.mark.parametrize("name", "ab")
+def test_with_a_node_that_was_slow_for_long_all_is_compared(name: str) -> None:
     net = Net("a", "b")
-    net.congest("a", "b")
-    for number in range(10):
-        retain(net["a"], f"t/{number}")
-    net.congest("a", "b", False)
-    assert len(net["b"].broker.retained) == 10
+    other = "b" if name == "a" else "a"
+    net.congest(name, other)
+    broker = net[name].broker
+    for number in range(MOST_PENDING + 2):
+        broker.retain(broker.local_message(f"t/{number}", b"x", 0, True, b"", 60.0))
+    net.congest(name, other, False)
+    assert len(net[other].broker.retained) == MOST_PENDING + 2
 
 
 @pytest.mark.parametrize("name", "ab")
@@ -355,7 +362,8 @@ def test_where_the_retainer_is_not_loaded_others_messages_are_kept_and_given_to_
     net = Net("a", "b")
     net["b"].broker.retained.closed = True
     retain(net["a"], payload=b"1")
-    retain(net["b"], payload=b"2")
+    broker = net["b"].broker
+    broker.publish(broker.local_message("t", b"2", 0, True, b"", 60.0))
     assert [retained(net[name]) for name in "ab"] == [b"1", b"1"]
     assert net["b"].drops == {"retainer_unloaded": 1, "no_subscribers": 1}
     bob = net["b"].connect("bob")
@@ -440,8 +448,8 @@ def changed(at: int, value: object) -> Frame:
     (f.ERASE, b"+", 1, "a", 1.0), (f.ERASE, b"t", -1, "a", 1.0), (f.ERASE, b"t", 1, "a", float("nan")),
     (f.DIGESTS, (0,) * 255), (f.DIGESTS, ("0",) * 256), (f.DIGESTS, (*(0,) * 256, None)), (f.MARKS, 256, ()), (f.MARKS, -1, ()),
     (f.MARKS, 0, (1,)), (f.MARKS, 0, ((b"t", 1, "a"),)), (f.MARKS, 0, ((b"t", 1, "a", False),)),
-    (f.MARKS, 86, (("t", 1, "a", False),)), (f.MARKS, 86, ((b"t", 1, "a", 1),)), (f.MARKS, 86, ((b"t", "1", "a", False),)),
-    (f.MARKS, 86, ((b"t", 1, b"a", False),)), (f.NEED, 256, ()), (f.NEED, 0, ("t",))])
+    (f.MARKS, bucket_of(b"t"), (("t", 1, "a", False),)), (f.MARKS, bucket_of(b"t"), ((b"t", 1, "a", 1),)), (f.MARKS, bucket_of(b"t"), ((b"t", "1", "a", False),)),
+    (f.MARKS, bucket_of(b"t"), ((b"t", 1, b"a", False),)), (f.NEED, 256, ()), (f.NEED, 0, ("t",))])
 def test_what_is_no_frame_is_refused_and_changes_nothing(frame: Frame) -> None:
     net = Net("a", "b")
     with pytest.raises(BadFrame):
@@ -451,6 +459,5 @@ def test_what_is_no_frame_is_refused_and_changes_nothing(frame: Frame) -> None:
 
 def test_a_good_frame_is_taken() -> None:
     net = Net("a", "b")
-    good: list[Callable[[], Frame]] = [lambda: GOOD, lambda: (f.MARKS, 242, ((b"t", 1, "a", False),))]
-    net["b"].cluster.take(net["b"].cluster.peer("a"), [make() for make in good])
+    net["b"].cluster.take(net["b"].cluster.peer("a"), [GOOD, (f.MARKS, bucket_of(b"t"), ((b"t", 1, "a", False),))])
     assert retained(net["b"]) == b"x"
