@@ -58,10 +58,13 @@ def recover(journal: Journal, snapshot: Snapshot, sessions: Sessions, wills: Wil
     return outboxes
 
 
-def give_up(journal: Journal, outboxes: list[Record]) -> None:
+def give_up(journal: Journal, snapshot: Snapshot, outboxes: list[Record], now: float) -> None:
     """What waits for other nodes is for nobody: there is no cluster any more."""
     for record in outboxes:
         journal.add((ENDED, record[0]))
+    for topic, _, _, until in snapshot.tombstones:
+        if monotonic(until, journal) <= now:
+            journal.retain_no_more(topic)
 
 
 def monotonic(at: float | None, journal: Journal) -> float:

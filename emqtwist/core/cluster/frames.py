@@ -35,6 +35,11 @@ MORE: Final = 61
 PAGE: Final = 62
 STOP: Final = 63
 LOAD: Final = 40
+RETAIN: Final = 50
+ERASE: Final = 51
+DIGESTS: Final = 52
+MARKS: Final = 53
+NEED: Final = 54
 
 TEXT: Final = (str,)
 DATA: Final = (bytes,)
@@ -70,6 +75,13 @@ KINDS: Final[dict[int, tuple[str, tuple[tuple[str, tuple[type, ...]], ...]]]] = 
     PAGE: ("PAGE", (("number", NUMBER), ("piece", DATA), ("last", (bool,)), ("failure", TEXT))),
     STOP: ("STOP", (("number", NUMBER),)),
     LOAD: ("LOAD", (("group", DATA), ("messages", NUMBER))),
+    # Retained messages.
+    RETAIN: ("RETAIN", (("topic", DATA), ("stamp", NUMBER), ("node", TEXT), ("qos", NUMBER), ("payload", DATA),
+                        ("properties", DATA), ("rest", REST), ("left", REST), ("publisher", TEXT))),
+    ERASE: ("ERASE", (("topic", DATA), ("stamp", NUMBER), ("node", TEXT), ("rest", REST))),
+    DIGESTS: ("DIGESTS", (("digests", LIST),)),
+    MARKS: ("MARKS", (("bucket", NUMBER), ("marks", LIST))),
+    NEED: ("NEED", (("bucket", NUMBER), ("topics", LIST))),
 }
 
 
