@@ -19,12 +19,15 @@ from emqtwist.core.cluster.origin import Origins
 from emqtwist.core.cluster.part import Part
 from emqtwist.core.cluster.peer import Pack, Peer
 from emqtwist.core.cluster.routes import Routes
-from emqtwist.core.cluster.tables import Authored, Mirrored, Names
+from emqtwist.core.cluster.tables import ROUTES, SESSIONS, Authored, Mirrored, Names
+from emqtwist.core.cluster.takeover import Takeover
 from emqtwist.core.link import Link
+from emqtwist.core.move import Claim
 from emqtwist.core.neighbours import Neighbours
 from emqtwist.core.pending import Pending
 from emqtwist.core.records import ENDED, OUTBOX, Record, Snapshot
 from emqtwist.core.recovery import rows_of
+from emqtwist.core.session import Session
 from emqtwist.core.settings import QueueSettings
 from emqtwist.core.subscriber import Subscription
 
@@ -41,7 +44,7 @@ class Cluster(Neighbours):
     `rules` are those for what waits for another node.
     """
 
-    __slots__ = ("broker", "node", "incarnation", "origins", "pack", "peers", "parts", "serve", "routes", "inbox", "authored",
+    __slots__ = ("broker", "node", "incarnation", "origins", "pack", "peers", "parts", "serve", "routes", "inbox", "takeover", "authored",
                  "mirrors", "_token", "_rules", "_beaten", "_compared", "_flushes")
 
     def __init__(self, broker: Broker, node: str, incarnation: str, token: Callable[[], str], pack: Pack,
@@ -54,13 +57,15 @@ class Cluster(Neighbours):
         self.peers: dict[str, Peer] = {}
         self.routes = Routes(broker.router, self.send, self.send_stored)
         self.inbox = Inbox(broker, self.send, self.send_stored)
-        self.authored: dict[int, Authored] = {self.routes.table.table: self.routes.table}
-        self.mirrors: dict[int, Callable[[Peer], Mirrored]] = {self.routes.table.table: self.routes.mirror}
-        self.parts: list[Part] = [self.inbox]
+        self.takeover = Takeover(broker, node, self.peers, self.origins, self.inbox, self.send, self.send_stored)
+        sessions = self.takeover.registry
+        self.authored: dict[int, Authored] = {ROUTES: self.routes.table, SESSIONS: sessions.table}
+        self.mirrors: dict[int, Callable[[Peer], Mirrored]] = {ROUTES: self.routes.mirror, SESSIONS: sessions.mirror}
+        self.parts: list[Part] = [self.inbox, self.takeover.flushing, self.takeover]
         self.serve: dict[int, Serve] = {
             f.STATE: self._state, f.WANT: self._want, f.DELTA: self._delta, f.SNAPSHOT: self._snapshot, f.APPLIED: self._applied,
             f.GREET: self.inbox.greet, f.MARK: self._mark, f.FORWARD: self.inbox.forward, f.TOOK: self._took,
-            f.FLUSH: self._flush, f.BEAT: self._beat,
+            f.FLUSH: self._flush, f.BEAT: self._beat, **self.takeover.serve,
         }
         self._token = token
         self._rules = rules
@@ -191,6 +196,15 @@ class Cluster(Neighbours):
 
     def settled(self) -> Pending[Names] | None:
         return self.routes.table.settled(self.broker.turn.now)
+
+    def claim(self, client_id: str, clean_start: bool) -> Pending[Claim] | None:
+        return self.takeover.claim(client_id, clean_start)
+
+    def session_opened(self, session: Session) -> None:
+        self.takeover.session_opened(session)
+
+    def session_ended(self, session: Session) -> None:
+        self.takeover.session_ended(session)
 
     def recover(self, snapshot: Snapshot) -> None:
         outboxes: dict[int, Peer] = {}

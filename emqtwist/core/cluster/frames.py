@@ -24,12 +24,24 @@ FLUSH: Final = 10
 FLUSHED: Final = 11
 BEAT: Final = 12
 
+TAKE: Final = 30
+SESSION: Final = 31
+ROWS: Final = 32
+HAVE: Final = 33
+LEVEL: Final = 34
+READY: Final = 35
+END: Final = 36
+DONE: Final = 37
+GONE: Final = 38
+DISCARD: Final = 39
+
 TEXT: Final = (str,)
 DATA: Final = (bytes,)
 NUMBER: Final = (int,)
 KEY: Final = (bytes, str)
 LIST: Final = (tuple,)
 REST: Final = (float, int, type(None))
+OF_SESSION: Final = (("client_id", TEXT), ("epoch", NUMBER))
 
 # `number` of a table: how many changes it has had; `digest`: of its entries.
 KINDS: Final[dict[int, tuple[str, tuple[tuple[str, tuple[type, ...]], ...]]]] = {
@@ -48,6 +60,17 @@ KINDS: Final[dict[int, tuple[str, tuple[tuple[str, tuple[type, ...]], ...]]]] = 
     FLUSH: ("FLUSH", (("number", NUMBER),)),
     FLUSHED: ("FLUSHED", (("number", NUMBER),)),
     BEAT: ("BEAT", (("wall", REST),)),
+    TAKE: ("TAKE", (*OF_SESSION, ("have", NUMBER))),
+    SESSION: ("SESSION", (*OF_SESSION, ("expiry_interval", REST), ("next_seq", NUMBER), ("subscriptions", LIST),
+                          ("received", LIST))),
+    ROWS: ("ROWS", (*OF_SESSION, ("rows", LIST))),
+    HAVE: ("HAVE", (*OF_SESSION, ("seq", NUMBER))),
+    LEVEL: ("LEVEL", OF_SESSION),
+    READY: ("READY", OF_SESSION),
+    END: ("END", OF_SESSION),
+    DONE: ("DONE", (*OF_SESSION, ("processes", LIST))),
+    GONE: ("GONE", (*OF_SESSION, ("node", TEXT))),
+    DISCARD: ("DISCARD", OF_SESSION),
 }
 
 
