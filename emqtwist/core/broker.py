@@ -92,7 +92,7 @@ class Broker:
 
     def join(self, cluster: Neighbours) -> None:
         """Be a node among others, from before the first subscription on."""
-        self.cluster = self.subscriptions.cluster = cluster
+        self.cluster = self.subscriptions.cluster = self.sessions.cluster = cluster
 
     def configure(self, settings: Settings) -> None:
         """Use other settings from now on; what is already open keeps what it was promised, unless clients are to go."""

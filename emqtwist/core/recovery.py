@@ -130,7 +130,7 @@ def rows_of(records: list[Record], offset: float) -> list[Row]:
 def bring_back(session: Session, rows: list[Row], more: bool) -> None:
     """The next page of a session's queue has come; `more`: there are rows behind it."""
     backlog, ledger = session.backlog, session.ledger
-    if backlog is None or ledger is None:
+    if (session.move is not None and session.move.page(rows, more)) or backlog is None or ledger is None:
         return
     ledger.fetching = False
     for packet_id in ledger.bring_back(rows):

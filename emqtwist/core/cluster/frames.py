@@ -30,16 +30,29 @@ GOODBYE: Final = 22
 ABOUT: Final = 23
 ECHO: Final = 24
 
-RUN: Final = 60
-MORE: Final = 61
-PAGE: Final = 62
-STOP: Final = 63
+TAKE: Final = 30
+SESSION: Final = 31
+ROWS: Final = 32
+HAVE: Final = 33
+LEVEL: Final = 34
+READY: Final = 35
+END: Final = 36
+DONE: Final = 37
+GONE: Final = 38
+DISCARD: Final = 39
+
 LOAD: Final = 40
+
 RETAIN: Final = 50
 ERASE: Final = 51
 DIGESTS: Final = 52
 MARKS: Final = 53
 NEED: Final = 54
+
+RUN: Final = 60
+MORE: Final = 61
+PAGE: Final = 62
+STOP: Final = 63
 
 TEXT: Final = (str,)
 DATA: Final = (bytes,)
@@ -47,6 +60,7 @@ NUMBER: Final = (int,)
 KEY: Final = (bytes, str)
 LIST: Final = (tuple,)
 REST: Final = (float, int, type(None))
+OF_SESSION: Final = (("client_id", TEXT), ("epoch", NUMBER))
 
 # `number` of a table: how many changes it has had; `digest`: of its entries.
 KINDS: Final[dict[int, tuple[str, tuple[tuple[str, tuple[type, ...]], ...]]]] = {
@@ -82,6 +96,17 @@ KINDS: Final[dict[int, tuple[str, tuple[tuple[str, tuple[type, ...]], ...]]]] = 
     DIGESTS: ("DIGESTS", (("digests", LIST),)),
     MARKS: ("MARKS", (("bucket", NUMBER), ("marks", LIST))),
     NEED: ("NEED", (("bucket", NUMBER), ("topics", LIST))),
+    TAKE: ("TAKE", (*OF_SESSION, ("have", NUMBER))),
+    SESSION: ("SESSION", (*OF_SESSION, ("expiry_interval", REST), ("next_seq", NUMBER), ("subscriptions", LIST),
+                          ("received", LIST))),
+    ROWS: ("ROWS", (*OF_SESSION, ("rows", LIST))),
+    HAVE: ("HAVE", (*OF_SESSION, ("seq", NUMBER))),
+    LEVEL: ("LEVEL", OF_SESSION),
+    READY: ("READY", OF_SESSION),
+    END: ("END", OF_SESSION),
+    DONE: ("DONE", (*OF_SESSION, ("processes", LIST))),
+    GONE: ("GONE", (*OF_SESSION, ("node", TEXT))),
+    DISCARD: ("DISCARD", OF_SESSION),
 }
 
 
