@@ -9,6 +9,7 @@ All nodes of a net have one time. What a client sends is answered, at all nodes,
 nothing comes out of it; what is in it when it is cut is lost.
 """
 from collections import deque
+from collections.abc import Callable
 
 import msgpack
 
@@ -19,9 +20,7 @@ from emqtwist.core.cluster.peer import Peer as Neighbour
 from tests.stores import StoredWorld
 
 
-def pack(frame: Frame) -> bytes:
-    packed: bytes = msgpack.packb(frame)
-    return packed
+pack: Callable[[Frame], bytes] = msgpack.Packer().pack
 
 
 class End:

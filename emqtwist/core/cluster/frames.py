@@ -71,19 +71,34 @@ KINDS: Final[dict[int, tuple[str, tuple[tuple[str, tuple[type, ...]], ...]]]] = 
 }
 
 
+def shapes_of(kind: int) -> frozenset[tuple[type, ...]]:
+    """The types that a frame of this kind may be made of."""
+    found: list[tuple[type, ...]] = [(int,)]
+    for _, types in KINDS[kind][1]:
+        found = [(*begin, each) for begin in found for each in types]
+    return frozenset(found)
+
+
+SHAPES: Final[dict[int, frozenset[tuple[type, ...]]]] = {kind: shapes_of(kind) for kind in KINDS}
+
+
 def check(frame: object) -> Frame:
     """The frame, if it is one: BadFrame for an unknown kind, or fields that are not as its kind has them."""
     if not isinstance(frame, tuple) or not frame or type(frame[0]) is not int:
         raise BadFrame("not a frame")
-    known = KINDS.get(frame[0])
-    if known is None:
+    shapes = SHAPES.get(frame[0])
+    if shapes is None:
         raise BadFrame(f"a frame of unknown kind {frame[0]}")
-    name, fields = known
-    if len(frame) != len(fields) + 1:
-        raise BadFrame(f"{name} with {len(frame) - 1} fields instead of {len(fields)}")
-    at = 0
-    for field, types in fields:
-        at += 1
-        if type(frame[at]) not in types:
-            raise BadFrame(f"{name}: {field} is of type {type(frame[at]).__name__}")
+    if tuple([type(each) for each in frame]) not in shapes:
+        raise BadFrame(_wrong(frame))
     return frame
+
+
+def _wrong(frame: Frame) -> str:
+    """What is wrong with the fields of a frame."""
+    name, fields = KINDS[frame[0]]
+    if len(frame) != len(fields) + 1:
+        return f"{name} with {len(frame) - 1} fields instead of {len(fields)}"
+    wrong = [f"{field} is of type {type(value).__name__}" for (field, types), value in zip(fields, frame[1:], strict=True)
+             if type(value) not in types]
+    return f"{name}: " + ", ".join(wrong)
