@@ -35,6 +35,9 @@ MORE: Final = 61
 PAGE: Final = 62
 STOP: Final = 63
 
+BRIDGED: Final = 70
+BRIDGE_OVER: Final = 71
+
 TEXT: Final = (str,)
 DATA: Final = (bytes,)
 NUMBER: Final = (int,)
@@ -68,6 +71,9 @@ KINDS: Final[dict[int, tuple[str, tuple[tuple[str, tuple[type, ...]], ...]]]] = 
     MORE: ("MORE", (("number", NUMBER),)),
     PAGE: ("PAGE", (("number", NUMBER), ("piece", DATA), ("last", (bool,)), ("failure", TEXT))),
     STOP: ("STOP", (("number", NUMBER),)),
+    BRIDGED: ("BRIDGED", (("kept", NUMBER), ("volatile", NUMBER), ("flags", NUMBER), ("topic", DATA), ("payload", DATA),
+                          ("properties", DATA), ("rest", REST), ("publisher", TEXT), ("trail", DATA))),
+    BRIDGE_OVER: ("BRIDGE_OVER", ()),
 }
 
 
