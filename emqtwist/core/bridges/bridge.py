@@ -15,12 +15,13 @@ from emqtwist.mqtt.constants import MAX_STRING
 
 
 class Bridge(Peer):
-    """`taken` counts the messages that it took, `dropped` those that it could not send or keep; `returned` have been where it leads.
+    """`taken` counts the messages that it took, `dropped` those that it could not send or keep; `returned` have been where it
+    leads. `here` is what this node is called.
 
     What another node of the cluster forwarded is not for it: of one message the node that it was published at takes care.
     """
 
-    __slots__ = ("terms", "taken", "returned", "_lost", "_node", "_leading")
+    __slots__ = ("terms", "taken", "returned", "_lost", "here", "_leading")
 
     def __init__(self, node: str, terms: BridgeTerms, identity: str, circle: Circle, pack: Pack, origins: Origins) -> None:
         rules = terms.rules(circle.settings.queue)
@@ -28,7 +29,7 @@ class Bridge(Peer):
         self.terms = terms
         self.taken = self.returned = 0
         self._lost = 0
-        self._node = node
+        self.here = node
         self._sending = self._leading = Leading(pack, circle, origins)
         self.outbox = Outbox(label(terms.name), identity, circle, rules, self._sending, BRIDGE, terms.text())
 
@@ -56,7 +57,7 @@ class Bridge(Peer):
         if len(topic) > MAX_STRING:
             self._lose(message, causes.BRIDGE_TOPIC)
             return
-        outward = OutwardMessage(message, topic, after(trail, self._node))
+        outward = OutwardMessage(message, topic, after(trail, self.here))
         if first_byte & QOS_BITS:
             self.outbox.put(outward, first_byte, KEPT)
         elif self.link is None or self.link.congested or not self.outbox.ready:
@@ -92,9 +93,9 @@ class Leading(Sending):
     def send(self, link: Link, kept: int, volatile: int, delivery: Delivery, ledger: Ledger | None) -> None:
         message, first_byte = delivery[0], delivery[1]
         self.sent += 1
-        flags = (first_byte & QOS_BITS) | message.retain
+        flags, topic = (first_byte & QOS_BITS) | message.retain, message.topic
         rest = None if message.expires_at == NEVER else max(0.0, message.expires_at - self._circle.turn.now)
-        self._put(link, ledger, self._pack((f.BRIDGED, kept, volatile, flags, message.topic, message.payload, message.properties, rest,
+        self._put(link, ledger, self._pack((f.BRIDGED, kept, volatile, flags, topic, message.payload, message.properties, rest,
                                             message.publisher, message.group())))
 
 

@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterable
 
 from emqtwist.core import causes
 from emqtwist.core.bridges.arrivals import Arrivals, Guest
-from emqtwist.core.bridges.bridge import Bridge, label
+from emqtwist.core.bridges.bridge import Bridge
 from emqtwist.core.bridges.terms import BadBridge, BridgeTerms, terms_of
 from emqtwist.core.broker import Broker
 from emqtwist.core.cluster import frames as f
@@ -33,8 +33,8 @@ from emqtwist.mqtt.constants import OPTION_RETAIN_AS_PUBLISHED
 class Bridges(Neighbours):
     """Of `node`, in the process `incarnation`: `known` are those that lead away, by name.
 
-    `declared` are those of the configuration. `settle` is called when there is one more, or one less. `token` gives a fresh random
-    string.
+    `declared` are those of the configuration. `settle` is called when there is one more, or one less. `token` gives a fresh
+    random string.
     """
 
     __slots__ = ("broker", "node", "known", "arrivals", "settle", "_declared", "_token", "_pack", "_origins")
@@ -90,7 +90,6 @@ class Bridges(Neighbours):
             return
         self.broker.router.unsubscribe(bridge.terms.topic_filter, bridge)
         self._send(bridge, (f.BRIDGE_OVER,))
-        self.broker.observer.queue_relieved(label(bridge.terms.name), 0)
         bridge.outbox.end(causes.BRIDGE_STOPPED)
         self.settle()
 

@@ -18,8 +18,9 @@ class BadBridge(Exception):
 class BridgeTerms:
     """A bridge `name` leads what matches `topic_filter` to `node`, which is dialled at `address`.
 
-    There its topics have `prefix` before them and `suffix` behind; `qos` is the highest QoS. At most `max_length` messages wait, of
-    `max_bytes` in all; a length of 0 is no bound. `on_full` says what gives way. One that was started `by_hand` stands in no file.
+    There its topics have `prefix` before them and `suffix` behind; `qos` is the highest QoS. At most `max_length` messages wait,
+    of `max_bytes` in all; a length of 0 is no bound. `on_full` says what gives way. One that was started `by_hand` stands in no
+    file.
     """
 
     __slots__ = ("name", "node", "address", "topic_filter", "prefix", "suffix", "qos", "max_length", "max_bytes", "on_full",
