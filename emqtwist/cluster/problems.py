@@ -13,7 +13,7 @@ CALM: Final = 60.0  # seconds without another of its cause, and an alarm is over
 REPEAT: Final = 60.0  # seconds until the log tells the same again
 KEPT: Final = 3600.0  # seconds that a problem is kept after it came last
 # What a link that opens disproves; the others come up on links.
-SOLVED: Final = frozenset({r.WRONG_COOKIE, r.WRONG_VERSION, r.WRONG_CLUSTER, r.CERTIFICATE, r.SILENT, r.NO_NODE, r.UNREACHABLE})
+SOLVED: Final = frozenset({r.WRONG_COOKIE, r.WRONG_VERSION, r.WRONG_CLUSTER, r.CERTIFICATE, r.NO_NODE, r.UNREACHABLE})
 
 Key = tuple[str, str]
 

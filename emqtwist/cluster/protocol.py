@@ -98,8 +98,10 @@ class LinkProtocol(Boxes):
 
     def connectionMade(self) -> None:
         super().connectionMade()
-        self._registry.begin()
-        self.heard_at = self._turn.now
+        self.heard()
+        set_no_delay = getattr(self.transport, "setTcpNoDelay", None)
+        if set_no_delay is not None:
+            set_no_delay(True)  # what is said in one turn is written at once, and is not to wait for more
         self._registry.met(self)
         if self.dialled:
             Deferred.fromCoroutine(self._introduce()).addErrback(self._defect)

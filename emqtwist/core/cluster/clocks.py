@@ -38,12 +38,12 @@ class About:
 class Clocks(Part):
     """`known` by name of the node. `wall` gives wall time, `version` is what this node runs."""
 
-    __slots__ = ("known", "_cluster", "_version", "_wall", "_troubles", "_last")
+    __slots__ = ("known", "version", "_cluster", "_wall", "_troubles", "_last")
 
     def __init__(self, cluster: Cluster, version: str, wall: Callable[[], float], troubles: Troubles) -> None:
         self.known: dict[str, About] = {}
         self._cluster = cluster
-        self._version = version
+        self.version = version
         self._wall = wall
         self._troubles = troubles
         self._last = cluster.broker.turn.now
@@ -70,7 +70,7 @@ class Clocks(Part):
         about = self.known[peer.name]
         about.asked += 1
         about.at = self._cluster.broker.turn.now
-        self._cluster.send(peer, (f.ABOUT, self._version, about.asked))
+        self._cluster.send(peer, (f.ABOUT, self.version, about.asked))
 
     def _asked(self, peer: Peer, frame: Frame) -> None:
         self.known[peer.name].version = frame[1][:LONGEST]

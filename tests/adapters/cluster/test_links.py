@@ -109,7 +109,7 @@ def test_a_link_on_which_nothing_is_heard_ends() -> None:
 
 
 def test_a_process_that_did_not_run_does_not_blame_the_others() -> None:
-    net, a, b = pair(timeout=3.0)
+    net, a, _ = pair(timeout=3.0)
     net.connections[0].stuck = True
     net.clock.advance(60)
     a.links.tick()
@@ -145,7 +145,7 @@ def test_who_is_of_another_kind_is_refused_and_both_sides_are_told(other: dict[s
 
 def test_a_node_that_was_put_right_is_no_problem_any_more() -> None:
     net = Wires()
-    a, b = net.node("a@x"), net.node("b@x", seeds=("a@x",), cookie="another cookie")
+    a, _ = net.node("a@x"), net.node("b@x", seeds=("a@x",), cookie="another cookie")
     net.run(2)
     net.crash("b@x")
     net.node("b@x", seeds=("a@x",))
