@@ -16,6 +16,7 @@ from emqtwist.core.cluster import frames as f
 from emqtwist.core.cluster.clock import Clock
 from emqtwist.core.cluster.frames import Frame, check
 from emqtwist.core.cluster.inbox import Inbox
+from emqtwist.core.cluster.link import send_stored
 from emqtwist.core.cluster.origin import Origins
 from emqtwist.core.cluster.part import Part
 from emqtwist.core.cluster.peer import Pack, Peer
@@ -154,14 +155,8 @@ class Cluster(Neighbours):
 
     def send_stored(self, peer: Peer, frame: Frame) -> None:
         """Send to a node once all that was recorded is stored."""
-        link, journal = peer.link, self.broker.journal
-        if link is None:
-            return
-        number = 0 if journal is None else journal.barrier()
-        if journal is None or not number:
-            link.send(self.pack(frame))
-        elif link.hold(number, self.pack(frame)):
-            journal.hold(link, number)
+        if peer.link is not None:
+            send_stored(peer.link, self.broker.journal, self.pack(frame))
 
     def broadcast(self, frame: Frame) -> None:
         """Send to all nodes that are connected."""

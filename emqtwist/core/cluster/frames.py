@@ -54,6 +54,9 @@ MORE: Final = 61
 PAGE: Final = 62
 STOP: Final = 63
 
+BRIDGED: Final = 70
+BRIDGE_OVER: Final = 71
+
 TEXT: Final = (str,)
 DATA: Final = (bytes,)
 NUMBER: Final = (int,)
@@ -107,6 +110,9 @@ KINDS: Final[dict[int, tuple[str, tuple[tuple[str, tuple[type, ...]], ...]]]] = 
     DONE: ("DONE", (*OF_SESSION, ("processes", LIST))),
     GONE: ("GONE", (*OF_SESSION, ("node", TEXT))),
     DISCARD: ("DISCARD", OF_SESSION),
+    BRIDGED: ("BRIDGED", (("kept", NUMBER), ("volatile", NUMBER), ("flags", NUMBER), ("topic", DATA), ("payload", DATA),
+                          ("properties", DATA), ("rest", REST), ("publisher", TEXT), ("trail", DATA))),
+    BRIDGE_OVER: ("BRIDGE_OVER", ()),
 }
 
 

@@ -65,19 +65,8 @@ class Inbox(Part):
     def forward(self, peer: Peer, frame: Frame) -> None:
         """Take a message, unless it was taken before."""
         _, kept, volatile, origin, flags, topic, payload, properties, rest, publisher, group, target = frame
-        mark = self.marks.get(peer.name)
-        if mark is None:
-            raise BadFrame("FORWARD before GREET")
-        if kept:
-            if kept <= mark.kept:
-                peer.stir()
-                return
-            mark.kept = kept
-        elif volatile:
-            if volatile <= mark.volatile:
-                peer.stir()
-                return
-            mark.volatile = volatile
+        if not self.is_new(peer, kept, volatile):
+            return
         if not topic or flags > 5:
             raise BadFrame("FORWARD without a topic, or at no QoS")
         broker = self._broker
@@ -94,6 +83,23 @@ class Inbox(Part):
             route = self.local_route(topic)
             if route:
                 fan_out(route, message, broker.circle)
+
+    def is_new(self, peer: Peer, kept: int, volatile: int) -> bool:
+        """Whether what comes under a number was not taken before; it is from here on."""
+        mark = self.marks.get(peer.name)
+        if mark is None:
+            raise BadFrame("a message before GREET")
+        if kept:
+            if kept <= mark.kept:
+                peer.stir()
+                return False
+            mark.kept = kept
+        elif volatile:
+            if volatile <= mark.volatile:
+                peer.stir()
+                return False
+            mark.volatile = volatile
+        return True
 
     def local_route(self, topic: bytes) -> Route:
         """Those of a route who are here and no group: of a group the node of the publisher chooses the member."""

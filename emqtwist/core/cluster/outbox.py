@@ -18,6 +18,7 @@ from emqtwist.core.circle import Circle
 from emqtwist.core.ledger import Ledger, Row
 from emqtwist.core.link import Link
 from emqtwist.core.message import NEVER, NO_IDENTIFIERS, QOS_1_BITS, QOS_BITS, Delivery, Message
+from emqtwist.core.mqueue import OVERHEAD
 from emqtwist.core.settings import QueueSettings
 
 WINDOW: Final = 10_000  # messages that are sent and not acknowledged
@@ -27,15 +28,19 @@ Sent = tuple[int, int, Delivery]  # number in its lane, place in the order of bo
 
 class Outbox:
     """`identity` names it towards the other node, and stands in the store with it: numbers of another one mean nothing here.
+    There it is a session of `version`, which is no client's, and `label` says what it is for.
 
     Nothing is sent while `ready` is not set. `known` is the highest kept number that the other node is known to have.
     """
 
     __slots__ = ("name", "identity", "circle", "rules", "ready", "known", "backlog", "_ledger", "_kept", "_volatile", "_order",
-                 "_number", "_sender")
+                 "_number", "_sender", "_version", "_label")
 
-    def __init__(self, name: str, identity: str, circle: Circle, rules: QueueSettings, sender: "Sender") -> None:
+    def __init__(self, name: str, identity: str, circle: Circle, rules: QueueSettings, sender: "Sender", version: int = r.OUTBOX,
+                 label: str = "") -> None:
         self.name = name
+        self._version = version
+        self._label = label or name
         self.identity = identity
         self.circle = circle
         self.rules = rules
@@ -63,7 +68,7 @@ class Outbox:
         ledger.next_seq = next_seq
         if queued:
             queue = self._waiting().queue
-            queue.stored, queue.stored_bytes = queued, queued_bytes
+            queue.stored, queue.stored_bytes = queued, queued_bytes + queued * OVERHEAD
 
     def note_route(self, topic_filter: bytes, kept: bool) -> None:
         """Whether the node has a persistent session that subscribes to this: known also after a restart, while it is away."""
@@ -175,11 +180,11 @@ class Outbox:
                 given.add(number)
         return given
 
-    def end(self) -> None:
+    def end(self, cause: str = causes.NODE_LEFT) -> None:
         """The node belongs to the cluster no more: nobody waits for what is here."""
-        self._drop_volatile(causes.NODE_LEFT)
+        self._drop_volatile(cause)
         lost = len(self._kept) + (0 if self.backlog is None else self.backlog.clear())
-        self.circle.metrics.drop(causes.NODE_LEFT, lost)
+        self.circle.metrics.drop(cause, lost)
         self._kept.clear()
         self.ready = False
         if self._ledger is not None:
@@ -223,13 +228,18 @@ class Outbox:
             self.backlog = Backlog(self.name, self.circle, ledger, self.rules)
         return self.backlog
 
+    def keep(self) -> None:
+        """It is to be in the store, whatever waits."""
+        if self.circle.journal is not None:
+            self._made()
+
     def _made(self) -> Ledger:
         """Its rows in the store; they begin with the first message that needs one."""
         ledger, journal = self._ledger, self.circle.journal
         if ledger is None:
             assert journal is not None
             ledger = self._ledger = Ledger(journal.session_number(), journal, 0)
-            journal.add((r.OPENED, ledger.number, f"{self.identity} {self.name}", NEVER, r.OUTBOX, 0))
+            journal.add((r.OPENED, ledger.number, f"{self.identity} {self._label}", NEVER, self._version, 0))
         return ledger
 
 
