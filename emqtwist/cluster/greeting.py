@@ -34,8 +34,9 @@ class Greeting:
 
 def hello(terms: Terms, nonce: bytes) -> dict[str, Any]:
     """What who dials says."""
-    return {"oldest": terms.oldest, "newest": terms.newest, "cluster": terms.cluster, "node": terms.node,
+    said = {"oldest": terms.oldest, "newest": terms.newest, "cluster": terms.cluster, "node": terms.node,
             "incarnation": terms.incarnation, "address": terms.address, "window": terms.window, "nonce": nonce}
+    return {**said, "role": terms.role} if terms.role else said
 
 
 def answer(terms: Terms, version: int, nonce: bytes) -> dict[str, Any]:
@@ -55,7 +56,7 @@ def version_for(terms: Terms, oldest: int, newest: int) -> int:
 def asked(terms: Terms, said: dict[str, Any], nonce: bytes) -> tuple[Greeting, dict[str, Any]]:
     """Who has dialled, and what to answer; Refused when it is not for us. `nonce` is ours."""
     version = version_for(terms, said["oldest"], said["newest"])
-    if said["cluster"] != terms.cluster:
+    if said["cluster"] != terms.cluster and "role" not in said:
         raise Refused(WRONG_CLUSTER, f"{terms.node} is of {terms.cluster}")
     reply = answer(terms, version, nonce)
     return _greeting(terms, version, said, reply, said), reply

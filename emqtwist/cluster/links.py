@@ -1,6 +1,6 @@
 """Links: all connections with other nodes, and which of them are links."""
 from collections.abc import Callable
-from typing import Any, Final
+from typing import Any, Final, Protocol
 
 from twisted.internet.interfaces import IReactorTime
 from twisted.internet.protocol import Factory
@@ -8,7 +8,7 @@ from twisted.logger import Logger
 
 from emqtwist.cluster.dialer import Dialer, Endpoint, Wanted
 from emqtwist.cluster.problems import Problems
-from emqtwist.cluster.protocol import LinkProtocol
+from emqtwist.cluster.protocol import LinkProtocol, Registry
 from emqtwist.cluster.refusals import GOODBYE, ITSELF, NO_NODE, SAME_NAME, SECOND_LINK, SILENT, Refused
 from emqtwist.cluster.terms import Terms
 from emqtwist.core.cluster.cluster import Cluster
@@ -20,6 +20,12 @@ FAREWELL: Final = 1.0  # seconds that a connection has to close by itself
 MOST_STRANGERS: Final = 100  # at a time
 TICK: Final = 0.1  # seconds between two calls of `tick`
 GAP: Final = 0.5  # seconds without a tick: this process did not run, and nothing can be said of the others
+
+
+class Role(Registry, Protocol):
+    """Who keeps those connections at the same port that are no links between nodes of the cluster; `up` are open."""
+
+    up: set[LinkProtocol]
 
 
 class Links:
@@ -41,6 +47,7 @@ class Links:
         self.up: dict[str, LinkProtocol] = {}
         self.problems = Problems(cluster.broker.alarms)
         self.port = Answering(self)
+        self.roles: dict[str, Role] = {}
         self.strangers: Patience[LinkProtocol] = Patience(clock, HANDSHAKE, self._late)
         self.closing: Patience[LinkProtocol] = Patience(clock, FAREWELL, LinkProtocol.abort)
         self.dialer = Dialer(wanted, endpoint, lambda address: LinkProtocol(self, address), self.up.__contains__,
@@ -61,8 +68,13 @@ class Links:
         self.begin()
         self._running = False
         self.dialer.stop()
-        for protocol in [*self.up.values(), *self.strangers.all()]:
+        for protocol in [*self._all(), *self.strangers.all()]:
             protocol.end(Refused(GOODBYE, f"{self.terms.node} does"))
+
+    @property
+    def is_stopped(self) -> bool:
+        """Whether no links are made."""
+        return not self._running
 
     @property
     def is_full(self) -> bool:
@@ -76,22 +88,16 @@ class Links:
         self.begin()
         now = self._turn.now
         gap, self._ticked = now - self._ticked, now
-        for protocol in list(self.up.values()):
+        for protocol in self._all():
             if gap > GAP:
                 protocol.heard_at += gap  # what came meanwhile was not read
-            self._see(protocol, now)
+            see(protocol, self.terms, now)
         self.cluster.tick(now)
         self.problems.tick(now)
         self.dialer.look()
 
-    def _see(self, protocol: LinkProtocol, now: float) -> None:
-        if now - protocol.heard_at >= self.terms.timeout:
-            protocol.end(Refused(SILENT, f"for {now - protocol.heard_at:.1f} s"))
-            return
-        if protocol.stream.receiving.owed:
-            protocol.confirm()
-        if now - protocol.said_at >= self.terms.heartbeat:
-            protocol.repeat()
+    def _all(self) -> list[LinkProtocol]:
+        return [*self.up.values(), *(protocol for role in self.roles.values() for protocol in role.up)]
 
     def _late(self, protocol: LinkProtocol) -> None:
         """A stranger has proved nothing in time."""
@@ -103,6 +109,12 @@ class Links:
         self.problems.note(address, refused, self._turn.now)
 
     # What connections tell.
+
+    def role(self, name: str) -> Role:
+        """Who takes those that come as `name`."""
+        if name not in self.roles:
+            raise Refused(NO_NODE, f"nobody is taken as {name} here")
+        return self.roles[name]
 
     def met(self, protocol: LinkProtocol) -> None:
         """Somebody is connected."""
@@ -169,6 +181,17 @@ class Links:
     def lost(self, protocol: LinkProtocol) -> None:
         """The connection is closed."""
         self.closing.discard(protocol)
+
+
+def see(protocol: LinkProtocol, terms: Terms, now: float) -> None:
+    """What an open link needs now and then: signs of life, and an end when the other gives none."""
+    if now - protocol.heard_at >= terms.timeout:
+        protocol.end(Refused(SILENT, f"for {now - protocol.heard_at:.1f} s"))
+        return
+    if protocol.stream.receiving.owed:
+        protocol.confirm()
+    if now - protocol.said_at >= terms.heartbeat:
+        protocol.repeat()
 
 
 class Answering(Factory):

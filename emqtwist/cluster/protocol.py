@@ -4,7 +4,7 @@ It begins as that of a stranger, who has little time and few bytes. Who has dial
 know the cookie, the registry decides whether there is to be a link. From then on Push carries a stream of frames, and Took says
 how far it was taken.
 """
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Iterable
 from typing import Any, Final, Protocol
 
 from twisted.internet.defer import Deferred
@@ -24,7 +24,7 @@ from emqtwist.cluster.stream import Stream
 from emqtwist.cluster.terms import Terms
 from emqtwist.cluster.window import Receiving, Sending
 from emqtwist.cluster.wire import Bye, Hello, NoLink, Ping, Prove, Push, Took
-from emqtwist.core.cluster.cluster import Cluster
+from emqtwist.core.broker import Broker
 from emqtwist.core.cluster.frames import BadFrame
 from emqtwist.core.cluster.link import NodeLink
 from emqtwist.core.cluster.peer import Peer
@@ -32,12 +32,27 @@ from emqtwist.core.cluster.peer import Peer
 PROBE: Final = 1.0  # seconds to answer whether one is there
 
 
+class Host(Protocol):
+    """Who hears what comes over links: the cluster, or what bridges lead to and from."""
+
+    @property
+    def broker(self) -> Broker: ...
+    def take(self, peer: Peer, frames: Iterable[object]) -> None: ...
+    def proceed(self, peer: Peer) -> None: ...
+
+
 class Registry(Protocol):
     """What a connection needs of who keeps them all."""
 
-    terms: Terms
-    cluster: Cluster
-    clock: IReactorTime
+    @property
+    def terms(self) -> Terms: ...
+    @property
+    def cluster(self) -> Host: ...
+    @property
+    def clock(self) -> IReactorTime: ...
+
+    def role(self, name: str) -> "Registry":
+        """Who keeps the connections of those who come as something else than a node of the cluster; Refused where nobody does."""
 
     def begin(self) -> None:
         """Tell the broker the time."""
@@ -174,6 +189,10 @@ class LinkProtocol(Boxes):
         try:
             if self.dialled or self.greeting is not None:
                 raise Refused(r.NO_NODE, "it says Hello where it should not")
+            role = said.pop("role")
+            if role:
+                self._registry = self._registry.role(role)
+                said["role"] = role
             self.greeting, reply = g.asked(self._registry.terms, said, self._registry.draw())
         except Refused as refused:
             raise self._no_link(refused) from None

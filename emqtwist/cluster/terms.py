@@ -6,9 +6,10 @@ from emqtwist.cluster.wire import NEWEST, OLDEST
 
 @dataclass(frozen=True, kw_only=True)
 class Terms:
-    """`address` is where others reach this node; `window` is in bytes, the rest in seconds.
+    """`address` is where others reach this node; `role` is what it comes as, if not as a node of the cluster.
 
-    `heartbeat` is the longest that nothing is said, `timeout` the longest that nothing is heard.
+    `window` is in bytes, the rest in seconds. `heartbeat` is the longest that nothing is said, `timeout` the longest that nothing
+    is heard.
     """
 
     cluster: str = "emqtwist"
@@ -19,5 +20,6 @@ class Terms:
     window: int = 1 << 20
     heartbeat: float = 1.0
     timeout: float = 5.0
+    role: str = ""
     oldest: int = OLDEST
     newest: int = NEWEST

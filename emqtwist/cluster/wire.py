@@ -21,11 +21,13 @@ ERRORS: Final[dict[type[Exception], bytes]] = {NoLink: b"REFUSED"}
 class Hello(Command):
     """Who asks, and what it speaks; the answer says the same of who is asked. `nonce` is random and for this link only.
 
-    `window` is how many bytes may be under way to whoever says it, `address` where it can be dialled.
+    `window` is how many bytes may be under way to whoever says it, `address` where it can be dialled. `role` is what it comes
+    as, if not as a node of the cluster.
     """
 
     arguments = [(b"oldest", Integer()), (b"newest", Integer()), (b"cluster", Unicode()), (b"node", Unicode()),
-                 (b"incarnation", Unicode()), (b"address", Unicode()), (b"window", Integer()), (b"nonce", String())]
+                 (b"incarnation", Unicode()), (b"address", Unicode()), (b"window", Integer()), (b"nonce", String()),
+                 (b"role", Unicode(optional=True))]
     response = [(b"version", Integer()), (b"node", Unicode()), (b"incarnation", Unicode()), (b"address", Unicode()),
                 (b"window", Integer()), (b"nonce", String())]
     errors = ERRORS
