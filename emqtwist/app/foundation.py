@@ -9,6 +9,7 @@ from emqtwist.access.authorization import Authorization
 from emqtwist.access.control import AccessControl
 from emqtwist.app.authentication import Authentication, hashing_section
 from emqtwist.app.authorization import Authorizers
+from emqtwist.app.cluster import Node
 from emqtwist.app.credentials import loaded_of
 from emqtwist.app.doors import listener_of
 from emqtwist.app.methods import methods_of
@@ -52,8 +53,8 @@ OVERLOADED: Final = "overload"  # why listeners hold those who connect
 
 class Foundation:
     """`store` and `journal` are None where nothing outlives the process; `listeners` maps their names to them, `credentials` the
-    names of those with TLS to what they show of themselves. `rules` are the access rules, None where there are none. `nodes` are
-    there where this is a node among others, `problems` gives what stands between them."""
+    names of those with TLS to what they show of themselves. `rules` are the access rules, None where there are none. `node` is
+    there where this is one among others."""
 
     def __init__(self, config: Config, reactor: Any, now: Callable[[], float]) -> None:
         validate(config)
@@ -66,8 +67,6 @@ class Foundation:
         self.journal = None if self.store is None else Journal()
         self.work = Work()
         self.broker = Broker(settings_of(config), _token, Turn(now()), self.observers, self.journal)
-        self.nodes: Nodes | None = None
-        self.problems: Callable[[], Sequence[Problem]] = tuple
         self.broker.methods = methods_of(config)
         self.hashing = Pool(hashing_section(config), self.broker.metrics)
         self.access = AccessControl(config.auth, self.broker.alarms, reactor, now)
@@ -80,9 +79,12 @@ class Foundation:
         self.rules = acl_of(config)
         self.broker.acl = self.law()
         self.turns = Turns(self.broker, reactor, now)
+        self.node = None if config.cluster.bind is None else Node(config, self.broker, self.turns.begin, reactor)
         batched = config.node.io == "engine" and can_batch(reactor)
         self.sockets = SocketSet(reactor, self.turns) if batched else None
         self.systopics = SysTopics(self.turns, config.mqtt.broker, config.node.name, now)
+        if self.node is not None:
+            self.systopics.nodes = self.node.nodes.members.running
         self.decisions = Decisions(now)
         self.observers.add(Watermarks(self.broker.alarms), self.systopics, self.decisions)
         self.topic_metrics = TopicMetrics(self.broker.hooks)
@@ -108,12 +110,23 @@ class Foundation:
         """What carries messages into the store, where there is one."""
         raise NotImplementedError
 
+    @property
+    def nodes(self) -> Nodes | None:
+        """What is known of the other nodes, where this is one among others."""
+        return None if self.node is None else self.node.nodes
+
+    def problems(self) -> Sequence[Problem]:
+        """What stands between this node and others."""
+        return () if self.node is None else self.node.links.problems.all()
+
     def recover(self, snapshot: Snapshot) -> None:
         """Give the broker what the store has."""
         if self.journal is not None:
             self.journal.offset = offset(time.time, self.now)
         self.turns.begin()
         self.broker.recover(snapshot, self.now())
+        if self.node is not None:
+            self.node.recover(snapshot)
 
     def tick(self) -> None:
         """Once a second: what fell due."""

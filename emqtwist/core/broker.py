@@ -92,7 +92,7 @@ class Broker:
 
     def join(self, cluster: Neighbours) -> None:
         """Be a node among others, from before the first subscription on."""
-        self.cluster = self.subscriptions.cluster = cluster
+        self.cluster = self.subscriptions.cluster = self.sessions.cluster = cluster
 
     def configure(self, settings: Settings) -> None:
         """Use other settings from now on; what is already open keeps what it was promised, unless clients are to go."""
@@ -155,6 +155,11 @@ class Broker:
         cause = self.retained.store(message.copy(), until)
         if cause:
             self.circle.lose(message, cause)
+        elif self.cluster is not None:
+            if message.payload:
+                self.cluster.retained(message.topic, until)
+            else:
+                self.cluster.erased(message.topic)
         elif self.journal is not None and message.payload:
             self.journal.retain(message, until)
         elif self.journal is not None and (known or self.journal.barrier()):  # gone here, it may be in the store still
@@ -167,7 +172,9 @@ class Broker:
     def forget(self, topic: bytes) -> bool:
         """Whether there was a retained message, which there is no more."""
         known = self.retained.delete(topic)
-        if known and self.journal is not None:
+        if known and self.cluster is not None:
+            self.cluster.erased(topic)
+        elif known and self.journal is not None:
             self.journal.retain_no_more(topic)
         return known
 
@@ -258,7 +265,9 @@ class Broker:
         self.sessions.take_expired(now)  # their Wills were due by then too
         self.bans.take_expired(now)
         for topic in self.retained.take_expired(now):
-            if self.journal is not None:
+            if self.cluster is not None:
+                self.cluster.expired(topic)
+            elif self.journal is not None:
                 self.journal.retain_no_more(topic)
         if self.settings.retry_interval > 0:
             for session in list(self.sessions.by_id.values()):
@@ -334,7 +343,7 @@ class Broker:
             outboxes = recover(self.journal, snapshot, self.sessions, self.wills, self.retained, self.bans, self.users,
                                self.delayed, self.circle)
             if self.cluster is None:
-                give_up(self.journal, outboxes)
+                give_up(self.journal, snapshot, outboxes, now)
             else:
                 self.cluster.recover(snapshot)
             self._tidy()  # delayed messages wait for a tick: no module is loaded yet

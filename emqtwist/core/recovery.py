@@ -58,10 +58,13 @@ def recover(journal: Journal, snapshot: Snapshot, sessions: Sessions, wills: Wil
     return outboxes
 
 
-def give_up(journal: Journal, outboxes: list[Record]) -> None:
+def give_up(journal: Journal, snapshot: Snapshot, outboxes: list[Record], now: float) -> None:
     """What waits for other nodes is for nobody: there is no cluster any more."""
     for record in outboxes:
         journal.add((ENDED, record[0]))
+    for topic, _, _, until in snapshot.tombstones:
+        if monotonic(until, journal) <= now:
+            journal.retain_no_more(topic)
 
 
 def monotonic(at: float | None, journal: Journal) -> float:
@@ -127,7 +130,7 @@ def rows_of(records: list[Record], offset: float) -> list[Row]:
 def bring_back(session: Session, rows: list[Row], more: bool) -> None:
     """The next page of a session's queue has come; `more`: there are rows behind it."""
     backlog, ledger = session.backlog, session.ledger
-    if backlog is None or ledger is None:
+    if (session.move is not None and session.move.page(rows, more)) or backlog is None or ledger is None:
         return
     ledger.fetching = False
     for packet_id in ledger.bring_back(rows):

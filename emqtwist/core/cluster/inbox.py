@@ -15,6 +15,7 @@ from emqtwist.core.message import NEVER, RETAIN_BIT
 from emqtwist.core.pubsub import fan_out
 from emqtwist.core.records import Snapshot
 from emqtwist.core.router import Route
+from emqtwist.core.subscriber import Overlap, Subscription
 
 
 class Mark:
@@ -100,7 +101,10 @@ class Inbox(Part):
         known = self._local.get(topic)
         if known is not None and known[0] is route:
             return known[1]
-        local = [subscription for subscription in route if subscription.subscriber.lives_here()]
+        local: Route = []
+        for subscription in route:
+            if subscription.subscriber.lives_here():
+                local += _for_others(subscription)
         if len(self._local) >= self._broker.settings.route_cache:
             self._local.clear()
         self._local[topic] = route, local
@@ -131,6 +135,15 @@ class Inbox(Part):
     def left(self, peer: Peer) -> None:
         if self.marks.pop(peer.name, None) is not None and self._broker.journal is not None:
             self._broker.journal.add((r.TAKEN, peer.name, "", 0))
+
+
+def _for_others(subscription: Subscription) -> Route:
+    """What of it is not only for what is published on this node: one subscription, or none."""
+    left: Subscription | None = None
+    for part in subscription.parts():
+        if not part.local():
+            left = part if left is None else Overlap(left, part)
+    return [] if left is None else [left]
 
 
 class To:
