@@ -44,6 +44,7 @@ class Peer(Subscriber):
         """It is connected by `link`, or not any more."""
         self.link = self._sending.link = link
         self.since = self._circle.turn.now
+        self.stirred = False  # what the old link was to be told is told no more
         if link is None:
             self.outbox.lost()
 
