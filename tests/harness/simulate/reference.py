@@ -198,7 +198,7 @@ class Reference:
                 raise Found(f"G2: {name} gets {mail.name} twice, at QoS 2", name, mail.name)
             reader.twice[mail.number] = None
         if reader.got[mail.number] == 1 and name in mail.sure and len(dict(mail.nodes)) == 1:
-            line = mail.sender, mail.nodes[0][0], mail.topic, arrival.qos
+            line = mail.sender, mail.nodes[0][0], mail.topic, mail.qos, arrival.qos
             if reader.last.get(line, 0) > mail.number:
                 raise Found(f"G3: {name} gets {mail.name} after {reader.last[line]:06}", name, mail.name,
                             f"{reader.last[line]:06}")

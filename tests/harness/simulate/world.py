@@ -57,7 +57,7 @@ class World:
 
     def later(self, delay: float, function: Callable[..., object], *arguments: object) -> Call:
         """Have it called `delay` seconds from now."""
-        ticks = self._ticks + max(0, round(delay * TICKS))
+        ticks = self._ticks + (max(1, round(delay * TICKS)) if delay > 0 else 0)
         self._count += 1
         call = Call(ticks / TICKS, function, arguments)
         heappush(self._queue, (ticks, self.random.random(), self._count, call))
