@@ -9,6 +9,7 @@ All nodes of a net have one time. What a client sends is answered, at all nodes,
 nothing comes out of it; what is in it when it is cut is lost.
 """
 from collections import deque
+from collections.abc import Callable
 
 import msgpack
 
@@ -16,12 +17,9 @@ from emqtwist.core.cluster.cluster import Cluster
 from emqtwist.core.cluster.frames import Frame
 from emqtwist.core.cluster.link import NodeLink
 from emqtwist.core.cluster.peer import Peer as Neighbour
-from tests.stores import StoredWorld
+from tests.stores import START, StoredWorld
 
-
-def pack(frame: Frame) -> bytes:
-    packed: bytes = msgpack.packb(frame)
-    return packed
+pack: Callable[[Frame], bytes] = msgpack.Packer().pack
 
 
 class End:
@@ -45,6 +43,8 @@ class End:
 
     def flush(self) -> None:
         data = self.link.take()
+        if self.net.ends.get((self.node.name, self.other)) is not self:
+            return  # it was cut
         if data:
             self.under_way.append(data)
         if self.link.closing:
@@ -80,6 +80,9 @@ class Node(StoredWorld):
         rules = self.broker.settings.queue
         self.cluster = Cluster(self.broker, self.name, f"{self.name}-{self.starts}", self.token_of_node, pack, rules)
 
+    def start(self) -> float:
+        return max(START, self.net.now)
+
     def token_of_node(self) -> str:
         return f"{self.name}-{self.starts}-{self._token()}"
 
@@ -101,7 +104,6 @@ class Node(StoredWorld):
         """The process ends at once, its links with it; another begins, which is not connected yet."""
         self.net.isolate(self.name)
         super().crash(seconds)
-        self.turn.now = max(self.turn.now, self.net.now)
         self.net.settle()
 
 
@@ -147,7 +149,7 @@ class Net:
         for name, end in ends:
             if end is not None and end.peer is not None:
                 self[name].cluster.closed(end.peer, end.link)
-                end.link.owner = None
+                end.peer = None
 
     def isolate(self, name: str) -> None:
         for other in self._nodes:

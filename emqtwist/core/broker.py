@@ -22,8 +22,8 @@ from emqtwist.core.observer import Observer
 from emqtwist.core.pool import Job, Pools, Worker
 from emqtwist.core.prefixes import Prefixed, check_filter, subscription_to
 from emqtwist.core.pubsub import fan_out, feed
-from emqtwist.core.records import Record, Snapshot
-from emqtwist.core.recovery import bring_back, give_up, recover, rows_of
+from emqtwist.core.records import BRIDGE, OUTBOX, Record, Snapshot
+from emqtwist.core.recovery import bring_back, bury, give_up, recover, rows_of
 from emqtwist.core.retained import Retained
 from emqtwist.core.router import Route, Router
 from emqtwist.core.session import Session
@@ -49,13 +49,13 @@ class Broker:
     enhanced authentication by name, `gatekeeper` knows other clients. With a `journal` sessions and retained messages outlive
     the process: call `recover` before anything else. `plain_qos` is the highest QoS at which a PUBLISH is passed on unseen:
     none while functions look at what is published. While somebody looks at connections, `tapper` is asked about each new one.
-    `cluster` is there where this is a node among others.
+    `cluster` is there where this is a node among others, `bridges` where some may lead to other nodes.
     """
 
     __slots__ = ("circle", "turn", "metrics", "stats", "alarms", "hooks", "delayed", "tapper",
                  "observer", "pools", "router", "retained", "wills", "subscriptions", "sessions", "links",
                  "token", "methods", "gatekeeper", "journal", "plain_qos", "acl", "bans", "users", "arrivals", "logins",
-                 "settings", "cluster")
+                 "settings", "cluster", "bridges")
 
     def __init__(self, settings: Settings, token: Callable[[], str], turn: Turn, observer: Observer,
                  journal: Journal | None = None) -> None:
@@ -89,6 +89,7 @@ class Broker:
         self.logins = Logins()
         self.tapper: Callable[[Link], Tap | None] | None = None
         self.cluster: Neighbours | None = None
+        self.bridges: Neighbours | None = None
 
     def join(self, cluster: Neighbours) -> None:
         """Be a node among others, from before the first subscription on."""
@@ -155,6 +156,11 @@ class Broker:
         cause = self.retained.store(message.copy(), until)
         if cause:
             self.circle.lose(message, cause)
+        elif self.cluster is not None:
+            if message.payload:
+                self.cluster.retained(message.topic, until)
+            else:
+                self.cluster.erased(message.topic)
         elif self.journal is not None and message.payload:
             self.journal.retain(message, until)
         elif self.journal is not None and (known or self.journal.barrier()):  # gone here, it may be in the store still
@@ -167,7 +173,9 @@ class Broker:
     def forget(self, topic: bytes) -> bool:
         """Whether there was a retained message, which there is no more."""
         known = self.retained.delete(topic)
-        if known and self.journal is not None:
+        if known and self.cluster is not None:
+            self.cluster.erased(topic)
+        elif known and self.journal is not None:
             self.journal.retain_no_more(topic)
         return known
 
@@ -258,7 +266,9 @@ class Broker:
         self.sessions.take_expired(now)  # their Wills were due by then too
         self.bans.take_expired(now)
         for topic in self.retained.take_expired(now):
-            if self.journal is not None:
+            if self.cluster is not None:
+                self.cluster.expired(topic)
+            elif self.journal is not None:
                 self.journal.retain_no_more(topic)
         if self.settings.retry_interval > 0:
             for session in list(self.sessions.by_id.values()):
@@ -333,10 +343,13 @@ class Broker:
         if self.journal is not None:
             outboxes = recover(self.journal, snapshot, self.sessions, self.wills, self.retained, self.bans, self.users,
                                self.delayed, self.circle)
+            for version, others in ((OUTBOX, self.cluster), (BRIDGE, self.bridges)):
+                if others is None:
+                    give_up(self.journal, outboxes, version)
+                else:
+                    others.recover(snapshot)
             if self.cluster is None:
-                give_up(self.journal, outboxes)
-            else:
-                self.cluster.recover(snapshot)
+                bury(self.journal, snapshot, now)
             self._tidy()  # delayed messages wait for a tick: no module is loaded yet
 
     def page(self, number: int, rows: list[Record], more: bool) -> None:
@@ -344,8 +357,10 @@ class Broker:
         session = self.sessions.by_number.get(number)
         if session is not None and self.journal is not None:
             bring_back(session, rows_of(rows, self.journal.offset), more)
-        elif self.cluster is not None:
-            self.cluster.page(number, rows, more)
+        else:
+            for others in (self.cluster, self.bridges):
+                if others is not None:
+                    others.page(number, rows, more)
 
 
 class Testament(Job):

@@ -22,6 +22,10 @@ class Deadlines(Generic[Key]):
     def __contains__(self, key: Key) -> bool:
         return key in self._due
 
+    def due(self, key: Key) -> float | None:
+        """When it falls due; None when it does not."""
+        return self._due.get(key)
+
     def set(self, key: Key, due: float) -> None:
         """Let `key` fall due then, instead of when it would have."""
         self._due[key] = due

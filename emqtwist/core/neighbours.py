@@ -19,6 +19,15 @@ class Neighbours:
         they know it already."""
         return None
 
+    def retained(self, topic: bytes, until: float) -> None:
+        """A retained message is stored here, until then at most: it is recorded, and told to others."""
+
+    def erased(self, topic: bytes) -> None:
+        """There is to be no retained message of this topic: that is recorded, and told to others."""
+
+    def expired(self, topic: bytes) -> None:
+        """There is no retained message of this topic any more, as its time is over: that is recorded."""
+
     def recover(self, snapshot: Snapshot) -> None:
         """What the store has of other nodes, and for them."""
 
