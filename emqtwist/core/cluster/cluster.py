@@ -51,7 +51,7 @@ class Cluster(Neighbours):
         self.broker = broker
         self.node = node
         self.incarnation = incarnation
-        self.clock = Clock(broker.turn, broker.journal)
+        self.clock = Clock(broker.turn, broker.journal, incarnation)
         self.origins = Origins(incarnation)
         self.pack = pack
         self.peers: dict[str, Peer] = {}
