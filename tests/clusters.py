@@ -9,6 +9,7 @@ All nodes of a net have one time. What a client sends is answered, at all nodes,
 nothing comes out of it; what is in it when it is cut is lost.
 """
 from collections import deque
+from collections.abc import Callable
 
 import msgpack
 
@@ -18,10 +19,7 @@ from emqtwist.core.cluster.link import NodeLink
 from emqtwist.core.cluster.peer import Peer as Neighbour
 from tests.stores import START, StoredWorld
 
-
-def pack(frame: Frame) -> bytes:
-    packed: bytes = msgpack.packb(frame)
-    return packed
+pack: Callable[[Frame], bytes] = msgpack.Packer().pack
 
 
 class End:
@@ -45,6 +43,8 @@ class End:
 
     def flush(self) -> None:
         data = self.link.take()
+        if self.net.ends.get((self.node.name, self.other)) is not self:
+            return  # it was cut
         if data:
             self.under_way.append(data)
         if self.link.closing:

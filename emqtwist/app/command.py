@@ -18,6 +18,7 @@ from twisted.python.usage import Options as UsageOptions
 from twisted.python.usage import UsageError
 
 from emqtwist.app import authentication, authorization
+from emqtwist.app.cluster import tls_of
 from emqtwist.app.control import Control
 from emqtwist.app.credentials import loaded_of
 from emqtwist.app.methods import located, methods_of
@@ -58,6 +59,7 @@ class Options(UsageOptions):
             acl_of(self.configuration)
             methods_of(self.configuration)  # now, so that a bad file is told as all else is
             loaded_of(self.configuration)
+            tls_of(self.configuration.cluster)
             authentication.check(self.configuration)
             authorization.check(self.configuration)
             for name in names_of(self.configuration):

@@ -5,6 +5,7 @@ from typing import Any
 
 from emqtwist.app.service import BrokerService
 from emqtwist.config import Config
+from emqtwist.ctl.across import Commands
 from emqtwist.ctl.context import Context
 from emqtwist.ctl.part import Ctl, socket_path, tls_options
 from emqtwist.ctl.server import CtlFactory
@@ -22,7 +23,10 @@ class Control:
         self._root = root
         self._tls: Any = None
         self._part: Ctl | None = None
-        self.factory = CtlFactory(broker.commands, Context(broker, root, apply, reactor, logs))
+        context = Context(broker, root, apply, reactor, logs)
+        self.factory = CtlFactory(broker.commands, context)
+        if broker.nodes is not None:
+            broker.nodes.remote.runner = Commands(broker.commands, context)
 
     def prepare(self) -> None:
         """Before the start: see that the socket can be had, read certificate and key, take the port, join the tree.

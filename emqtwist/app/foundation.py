@@ -1,6 +1,6 @@
 """What the parts of a broker work on: it outlives them."""
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from secrets import token_hex
 from typing import Any, Final
@@ -9,6 +9,7 @@ from emqtwist.access.authorization import Authorization
 from emqtwist.access.control import AccessControl
 from emqtwist.app.authentication import Authentication, hashing_section
 from emqtwist.app.authorization import Authorizers
+from emqtwist.app.cluster import Node
 from emqtwist.app.credentials import loaded_of
 from emqtwist.app.doors import listener_of
 from emqtwist.app.methods import methods_of
@@ -19,10 +20,12 @@ from emqtwist.app.store import make_store
 from emqtwist.config import AnyListener, Config, validate
 from emqtwist.core.acl import Acl
 from emqtwist.core.broker import Broker
+from emqtwist.core.cluster.nodes import Nodes
 from emqtwist.core.journal import Journal
 from emqtwist.core.link import Turn
 from emqtwist.core.observer import Observers
 from emqtwist.core.records import Snapshot
+from emqtwist.ctl.context import Problem
 from emqtwist.net.batching import SocketSet, can_batch
 from emqtwist.net.crowds import Crowd
 from emqtwist.net.guard import Guard
@@ -50,7 +53,8 @@ OVERLOADED: Final = "overload"  # why listeners hold those who connect
 
 class Foundation:
     """`store` and `journal` are None where nothing outlives the process; `listeners` maps their names to them, `credentials` the
-    names of those with TLS to what they show of themselves. `rules` are the access rules, None where there are none."""
+    names of those with TLS to what they show of themselves. `rules` are the access rules, None where there are none. `node` is
+    there where this is one among others, `nodes` is what it knows of them, and `problems` gives what stands between them."""
 
     def __init__(self, config: Config, reactor: Any, now: Callable[[], float]) -> None:
         validate(config)
@@ -75,9 +79,14 @@ class Foundation:
         self.rules = acl_of(config)
         self.broker.acl = self.law()
         self.turns = Turns(self.broker, reactor, now)
+        self.node = None if config.cluster.bind is None else Node(config, self.broker, self.turns.begin, reactor)
+        self.nodes: Nodes | None = None if self.node is None else self.node.nodes
+        self.problems: Callable[[], Sequence[Problem]] = tuple if self.node is None else self.node.links.problems.all
         batched = config.node.io == "engine" and can_batch(reactor)
         self.sockets = SocketSet(reactor, self.turns) if batched else None
         self.systopics = SysTopics(self.turns, config.mqtt.broker, config.node.name, now)
+        if self.node is not None:
+            self.systopics.nodes = self.node.nodes.members.running
         self.decisions = Decisions(now)
         self.observers.add(Watermarks(self.broker.alarms), self.systopics, self.decisions)
         self.topic_metrics = TopicMetrics(self.broker.hooks)
@@ -109,6 +118,8 @@ class Foundation:
             self.journal.offset = offset(time.time, self.now)
         self.turns.begin()
         self.broker.recover(snapshot, self.now())
+        if self.node is not None:
+            self.node.recover(snapshot)
 
     def tick(self) -> None:
         """Once a second: what fell due."""

@@ -187,6 +187,8 @@ class BrokerService(Foundation, MultiService):
         """Take all ports now, before the service starts; raises CannotListenError."""
         for listener in self.listeners.values():
             listener.bind()
+        if self.node is not None:
+            self.node.bind()
 
     def port(self, listener: str = "default") -> int:
         """The port in use by a listener, `default` of TCP or `unix.default` of another type; KeyError when there is none."""
@@ -279,6 +281,8 @@ class BrokerService(Foundation, MultiService):
         await self._drain()
         self._dismiss()
         await gatherResults([listener.factory.when_empty() for listener in self.listeners.values()])
+        if self.node is not None:
+            await self.root.stop("cluster")  # what comes after that would be acknowledged and not stored
         await self._drain()
         self._is_ready = False
         if self.store is not None:

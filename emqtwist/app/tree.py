@@ -7,6 +7,7 @@ from typing import Final
 
 from emqtwist.access.asking import Asking
 from emqtwist.app.foundation import Foundation
+from emqtwist.cluster.part import Linking, Port
 from emqtwist.net.listeners import Listener
 from emqtwist.services.certificates import Looking
 from emqtwist.services.keeper import Keeper
@@ -43,6 +44,7 @@ def tree(on: Foundation) -> Supervisor:
         Child("modules", on.modules.supervisor),
         *_certificates(on),
         *_websockets(on),
+        *_cluster(on),
         Child("listeners", lambda: Supervisor("listeners", [
             _listening(listener) for listener in on.listeners.values()
         ], clock, intensity=inf)),  # that another program has one port is no reason to close the others
@@ -76,6 +78,17 @@ def _websockets(on: Foundation) -> list[Child]:
     if all(listener.websocket is None for listener in on.listeners.values()):
         return []
     return [Child("websocket", lambda: Periodic("websocket", TICK, on.watch_websockets, on.reactor))]
+
+
+def _cluster(on: Foundation) -> list[Child]:
+    """What keeps this node among others, where it is one."""
+    node = on.node
+    if node is None:
+        return []
+    return [Child("cluster", lambda: Supervisor("cluster", [
+        Child("port", lambda: Port(node.port)),
+        Child("links", lambda: Linking(node.links, node.start, on.reactor)),
+    ], on.reactor, intensity=inf))]  # a node that is alone still serves its clients
 
 
 def _listening(listener: Listener) -> Child:

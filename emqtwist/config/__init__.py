@@ -11,6 +11,7 @@ from emqtwist.config.loading import load, parse, validate
 from emqtwist.config.problems import ConfigError, Problem
 from emqtwist.config.sections.acl import AclRule, AclSection
 from emqtwist.config.sections.auth import AuthSection, ScramSection
+from emqtwist.config.sections.cluster import ClusterSection
 from emqtwist.config.sections.defence import BackoffSection, FlappingSection
 from emqtwist.config.sections.listener import (
     AnyListener,
@@ -43,7 +44,8 @@ from emqtwist.config.values import Address, SocketFile
 
 __all__ = [
     "Access", "AclRule", "AclSection", "Address", "AnyListener", "AuthSection", "BackoffSection", "BrokerSection",
-    "ClientSection", "Config", "ConfigError", "FlappingSection", "ListenerSection", "LogSection", "ModuleSection",
+    "ClientSection", "ClusterSection", "Config", "ConfigError", "FlappingSection", "ListenerSection", "LogSection",
+    "ModuleSection",
     "MqttSection", "MqueueSection", "NodeSection", "OverloadSection", "PoolerSection", "PortListener", "PresenceModule",
     "Problem", "PubsubSection", "RetainerModule", "RetainerSection", "RewriteModule", "ScramSection", "SessionSection",
     "SocketFile", "SslListener", "StoreSection", "SubscriptionModule", "SysmonSection", "TcpListener", "UnixListener",

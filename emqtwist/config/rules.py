@@ -22,7 +22,7 @@ def conflicts(config: Config) -> Iterator[Conflict]:
     """All conflicts within a configuration."""
     for rule in (watermarks, priorities, public_listeners, authenticators, listener_addresses, listener_names,
                  listener_certificates, names_from_certificates, names_from_proxies, websocket_messages,
-                 commands_over_tcp, acl_reasons, authorizers):
+                 commands_over_tcp, acl_reasons, authorizers, nodes):
         yield from rule(config)
 
 
@@ -181,3 +181,18 @@ def authorizers(config: Config) -> Iterator[Conflict]:
             yield Conflict(("acl.order", key), f"{name} needs {key}")
     if "rules" not in config.acl.order and (config.mqtt.acl_file or config.acl.rule):
         yield Conflict(("acl.order", "mqtt.acl_file"), "there are access rules, but rules is not in acl.order")
+
+
+def nodes(config: Config) -> Iterator[Conflict]:
+    """Nodes can prove who they are, tell each other where they are, and are not missed too early."""
+    cluster = config.cluster
+    files = {"cluster.certificate": cluster.certificate, "cluster.private_key": cluster.private_key, "cluster.ca": cluster.ca}
+    missing = [key for key, path in files.items() if not path]
+    if missing and len(missing) < len(files):
+        yield Conflict((*(key for key in files if key not in missing), *missing), f"{missing[0]} must be set, too")
+    if cluster.bind is not None and not cluster.cookie and missing:
+        yield Conflict(("cluster.bind", "cluster.cookie"), "a node proves what it is by cluster.cookie, or by a certificate")
+    if cluster.seeds and cluster.discovery != "static":
+        yield Conflict(("cluster.seeds", "cluster.discovery"), "has no effect unless discovery = static")
+    if cluster.timeout < 2 * cluster.heartbeat:
+        yield Conflict(("cluster.timeout", "cluster.heartbeat"), "must be twice cluster.heartbeat or more")

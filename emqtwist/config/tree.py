@@ -3,6 +3,7 @@ from dataclasses import dataclass
 
 from emqtwist.config.sections.acl import AclSection
 from emqtwist.config.sections.auth import AuthSection
+from emqtwist.config.sections.cluster import ClusterSection
 from emqtwist.config.sections.ctl import CtlSection
 from emqtwist.config.sections.defence import FlappingSection
 from emqtwist.config.sections.listener import ListenerSection
@@ -24,6 +25,7 @@ class Config:
 
     node: NodeSection = NodeSection()
     ctl: CtlSection = CtlSection()
+    cluster: ClusterSection = ClusterSection()
     store: StoreSection = StoreSection()
     log: LogSection = LogSection()
     mqtt: MqttSection = MqttSection()

@@ -22,8 +22,8 @@ from emqtwist.core.observer import Observer
 from emqtwist.core.pool import Job, Pools, Worker
 from emqtwist.core.prefixes import Prefixed, check_filter, subscription_to
 from emqtwist.core.pubsub import fan_out, feed
-from emqtwist.core.records import Record, Snapshot
-from emqtwist.core.recovery import bring_back, give_up, recover, rows_of
+from emqtwist.core.records import BRIDGE, OUTBOX, Record, Snapshot
+from emqtwist.core.recovery import bring_back, bury, give_up, recover, rows_of
 from emqtwist.core.retained import Retained
 from emqtwist.core.router import Route, Router
 from emqtwist.core.session import Session
@@ -49,13 +49,13 @@ class Broker:
     enhanced authentication by name, `gatekeeper` knows other clients. With a `journal` sessions and retained messages outlive
     the process: call `recover` before anything else. `plain_qos` is the highest QoS at which a PUBLISH is passed on unseen:
     none while functions look at what is published. While somebody looks at connections, `tapper` is asked about each new one.
-    `cluster` is there where this is a node among others.
+    `cluster` is there where this is a node among others, `bridges` where some may lead to other nodes.
     """
 
     __slots__ = ("circle", "turn", "metrics", "stats", "alarms", "hooks", "delayed", "tapper",
                  "observer", "pools", "router", "retained", "wills", "subscriptions", "sessions", "links",
                  "token", "methods", "gatekeeper", "journal", "plain_qos", "acl", "bans", "users", "arrivals", "logins",
-                 "settings", "cluster")
+                 "settings", "cluster", "bridges")
 
     def __init__(self, settings: Settings, token: Callable[[], str], turn: Turn, observer: Observer,
                  journal: Journal | None = None) -> None:
@@ -89,10 +89,11 @@ class Broker:
         self.logins = Logins()
         self.tapper: Callable[[Link], Tap | None] | None = None
         self.cluster: Neighbours | None = None
+        self.bridges: Neighbours | None = None
 
     def join(self, cluster: Neighbours) -> None:
         """Be a node among others, from before the first subscription on."""
-        self.cluster = self.subscriptions.cluster = cluster
+        self.cluster = self.subscriptions.cluster = self.sessions.cluster = cluster
 
     def configure(self, settings: Settings) -> None:
         """Use other settings from now on; what is already open keeps what it was promised, unless clients are to go."""
@@ -342,10 +343,13 @@ class Broker:
         if self.journal is not None:
             outboxes = recover(self.journal, snapshot, self.sessions, self.wills, self.retained, self.bans, self.users,
                                self.delayed, self.circle)
+            for version, others in ((OUTBOX, self.cluster), (BRIDGE, self.bridges)):
+                if others is None:
+                    give_up(self.journal, outboxes, version)
+                else:
+                    others.recover(snapshot)
             if self.cluster is None:
-                give_up(self.journal, snapshot, outboxes, now)
-            else:
-                self.cluster.recover(snapshot)
+                bury(self.journal, snapshot, now)
             self._tidy()  # delayed messages wait for a tick: no module is loaded yet
 
     def page(self, number: int, rows: list[Record], more: bool) -> None:
@@ -353,8 +357,10 @@ class Broker:
         session = self.sessions.by_number.get(number)
         if session is not None and self.journal is not None:
             bring_back(session, rows_of(rows, self.journal.offset), more)
-        elif self.cluster is not None:
-            self.cluster.page(number, rows, more)
+        else:
+            for others in (self.cluster, self.bridges):
+                if others is not None:
+                    others.page(number, rows, more)
 
 
 class Testament(Job):

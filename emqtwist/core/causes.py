@@ -29,6 +29,9 @@ NO_LONGER_ALLOWED: Final = "no_longer_allowed"
 NODE_AWAY: Final = "node_away"
 NODE_RESTARTED: Final = "node_restarted"
 NODE_LEFT: Final = "node_left"
+BRIDGE_STOPPED: Final = "bridge_stopped"
+BRIDGE_TOPIC: Final = "bridge_topic"
+BRIDGE_LOOP: Final = "bridge_loop"
 
 DROPS: Final[dict[str, str]] = {
     NO_SUBSCRIBERS: "nobody subscribes to the topic",
@@ -53,6 +56,9 @@ DROPS: Final[dict[str, str]] = {
     NODE_AWAY: "QoS 0, and the node of its subscribers was away or slow",
     NODE_RESTARTED: "for subscribers of a node that was restarted, whose sessions ended with it",
     NODE_LEFT: "for subscribers of a node that has left the cluster",
+    BRIDGE_STOPPED: "it waited for a bridge that was stopped",
+    BRIDGE_TOPIC: "over a bridge, with its prefix and suffix, the topic would be none that may be published to",
+    BRIDGE_LOOP: "it came by a bridge, and had been here before, or at too many nodes",
 }
 
 # Why a connection ended, beside the reason codes of the standard.

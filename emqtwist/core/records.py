@@ -37,6 +37,7 @@ STATE_SENT: Final = 1  # of a row: at QoS 2, it may have been sent, and expires 
 STATE_RELEASED: Final = 2  # PUBREC came
 
 OUTBOX: Final = 0  # as the version of a session: it is no client's, but what waits for another node
+BRIDGE: Final = 1  # the same, for a bridge
 
 KINDS: Final[dict[int, tuple[str, tuple[str, ...]]]] = {
     OPENED: ("OPENED", ("session", "client_id", "expiry_interval", "version", "epoch")),

@@ -9,7 +9,7 @@ from emqtwist.core.ledger import Row
 from emqtwist.core.message import NEVER, Message
 from emqtwist.core.mqueue import OVERHEAD
 from emqtwist.core.prefixes import subscription_to
-from emqtwist.core.records import ENDED, OUTBOX, Record, Snapshot
+from emqtwist.core.records import BRIDGE, ENDED, OUTBOX, Record, Snapshot
 from emqtwist.core.retained import Retained
 from emqtwist.core.session import Session
 from emqtwist.core.sessions import Sessions
@@ -19,7 +19,7 @@ from emqtwist.core.wills import WillMessage, Wills
 
 def recover(journal: Journal, snapshot: Snapshot, sessions: Sessions, wills: Wills, retained: Retained, bans: Bans,
             users: Users, delayed: Delayed, circle: Circle) -> list[Record]:
-    """Fill the tables; the sessions of the store that are outboxes for other nodes.
+    """Fill the tables; the sessions of the store that are no client's, but outboxes for other nodes.
 
     What fell due meanwhile is left to the next tick; a client that was connected has been lost now.
     """
@@ -27,7 +27,7 @@ def recover(journal: Journal, snapshot: Snapshot, sessions: Sessions, wills: Wil
     lost: set[int] = set()
     outboxes: list[Record] = []
     for record in snapshot.sessions:
-        if record[3] == OUTBOX:
+        if record[3] in (OUTBOX, BRIDGE):
             outboxes.append(record)
         else:
             _recover_session(record, journal, sessions, circle, lost)
@@ -58,10 +58,15 @@ def recover(journal: Journal, snapshot: Snapshot, sessions: Sessions, wills: Wil
     return outboxes
 
 
-def give_up(journal: Journal, snapshot: Snapshot, outboxes: list[Record], now: float) -> None:
-    """What waits for other nodes is for nobody: there is no cluster any more."""
+def give_up(journal: Journal, outboxes: list[Record], version: int) -> None:
+    """What waits for other nodes in outboxes of this `version` is for nobody: there are none any more."""
     for record in outboxes:
-        journal.add((ENDED, record[0]))
+        if record[3] == version:
+            journal.add((ENDED, record[0]))
+
+
+def bury(journal: Journal, snapshot: Snapshot, now: float) -> None:
+    """Nobody else sees to the tombstones of retained messages whose time is over: there is no cluster any more."""
     for topic, _, _, until in snapshot.tombstones:
         if monotonic(until, journal) <= now:
             journal.retain_no_more(topic)
@@ -130,7 +135,7 @@ def rows_of(records: list[Record], offset: float) -> list[Row]:
 def bring_back(session: Session, rows: list[Row], more: bool) -> None:
     """The next page of a session's queue has come; `more`: there are rows behind it."""
     backlog, ledger = session.backlog, session.ledger
-    if backlog is None or ledger is None:
+    if (session.move is not None and session.move.page(rows, more)) or backlog is None or ledger is None:
         return
     ledger.fetching = False
     for packet_id in ledger.bring_back(rows):

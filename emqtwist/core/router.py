@@ -141,6 +141,13 @@ class Router:
             return held.get(subscriber)
         return held if held is not None and held.subscriber is subscriber else None
 
+    def holders(self, topic_filter: bytes) -> list[Subscriber]:
+        """Who subscribes to this Topic Filter."""
+        held = (self._wild if is_wildcard(topic_filter) else self._exact).get(topic_filter)
+        if held is None:
+            return []
+        return list(held) if isinstance(held, dict) else [held.subscriber]
+
     def filters(self) -> list[bytes]:
         """All Topic Filters that somebody subscribes to."""
         return [*self._exact, *self._wild]

@@ -1,6 +1,6 @@
 """What commands see of the broker that they are for."""
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from math import inf
 from typing import Final, Protocol
 
@@ -10,6 +10,7 @@ from emqtwist.access.authorization import Authorization
 from emqtwist.access.control import AccessControl
 from emqtwist.config import Config
 from emqtwist.core.broker import Broker
+from emqtwist.core.cluster.nodes import Nodes
 from emqtwist.interfaces import IStore
 from emqtwist.net.listeners import Listener
 from emqtwist.net.turns import Turns
@@ -33,6 +34,17 @@ class Plugins(Protocol):
     def installed(self) -> Mapping[str, tuple[str, str]]: ...
     def load_installed(self, names: list[str]) -> None: ...
     def unload(self, name: str) -> None: ...
+
+
+class Problem(Protocol):
+    """What stands between this node and another, `who`: by name, or by address."""
+
+    @property
+    def cause(self) -> str: ...
+    @property
+    def who(self) -> str: ...
+    @property
+    def text(self) -> str: ...
 
 
 class Served(Protocol):
@@ -72,6 +84,10 @@ class Served(Protocol):
     def access(self) -> AccessControl: ...
     @property
     def authorization(self) -> Authorization: ...
+    @property
+    def nodes(self) -> Nodes | None: ...
+    @property
+    def problems(self) -> Callable[[], Sequence[Problem]]: ...
     def reload_acl(self) -> None: ...
 
 
@@ -99,6 +115,11 @@ class Context:
     @property
     def node(self) -> str:
         return self.service.config.node.name
+
+    @property
+    def began(self) -> int:
+        """When it began, in Unix seconds."""
+        return self.unix(self.broker.turn.now - self.uptime)
 
     @property
     def uptime(self) -> float:

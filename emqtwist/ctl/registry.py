@@ -33,7 +33,8 @@ class Refused(Exception):
 class Command:
     """One form of a command: `arguments` are the words after its name, `prints` is what it answers, for the manual.
 
-    With `asks_password` the client adds a password to these words, which is not to be seen where commands are written.
+    With `asks_password` the client adds a password to these words, which is not to be seen where commands are written. `here` is
+    what other nodes may ask for: the listing of this node alone.
 
     A `listing` gives its lines a step at a time, and each step is little work: between some of them the broker serves
     others. What has to wait before it can begin is `waiting` instead. When whoever asks has gone, a listing that is a
@@ -47,6 +48,7 @@ class Command:
     listing: Listing | None
     waiting: Waiting | None
     asks_password: bool = False
+    here: Listing | None = None
 
     @property
     def usage(self) -> str:
@@ -74,9 +76,10 @@ class Registry:
     def __init__(self) -> None:
         self._commands: dict[tuple[str, int], Command] = {}
 
-    def add(self, name: str, arguments: str, meaning: str, listing: Listing, prints: str = "") -> None:
+    def add(self, name: str, arguments: str, meaning: str, listing: Listing, prints: str = "",
+            here: Listing | None = None) -> None:
         """A command that can go on at once. One that is there already is replaced, which is logged."""
-        self._add(Command(name, arguments, meaning, prints, listing, None))
+        self._add(Command(name, arguments, meaning, prints, listing, None, here=here))
 
     def add_waiting(self, name: str, arguments: str, meaning: str, waiting: Waiting, prints: str = "",
                     asks_password: bool = False) -> None:

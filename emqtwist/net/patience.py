@@ -20,6 +20,10 @@ class Patience(Generic[T]):
     def __len__(self) -> int:
         return len(self._due)
 
+    def all(self) -> list[T]:
+        """Those who have time still."""
+        return list(self._due)
+
     def add(self, one: T) -> None:
         """`one` has `seconds` from now on, as they are now; again, if it was here already."""
         due = self._due[one] = self._clock.seconds() + self.seconds

@@ -43,7 +43,7 @@ def uptime(seconds: float) -> str:
 class SysTopics(Observer):
     """Publishes below `$SYS/brokers/{node}/`. `heartbeat` is to be called once a second, `tell_events` soon after `wake`.
 
-    What happened waits here while there is no part to tell it.
+    What happened waits here while there is no part to tell it. `nodes` gives the names of all nodes that run.
     """
 
     def __init__(self, turns: Turns, section: BrokerSection, node: str, now: Callable[[], float],
@@ -51,8 +51,8 @@ class SysTopics(Observer):
         self.section = section
         self._turns = turns
         self._broker = turns.broker
-        self._node = node
         self._root = f"$SYS/brokers/{node}/"
+        self.nodes: Callable[[], list[str]] = lambda: [node]
         self.wake: Callable[[], object] = nobody
         self._now = now
         self.wall = wall
@@ -70,7 +70,7 @@ class SysTopics(Observer):
             self._tell_all()
 
     def _tell_all(self) -> None:
-        self._send("$SYS/brokers", self._node, retain=True)
+        self._send("$SYS/brokers", ",".join(self.nodes()), retain=True)
         self._publish("version", __version__, retain=True)
         self._publish("sysdescr", DESCRIPTION, retain=True)
         metrics = self._broker.metrics

@@ -16,17 +16,22 @@ from emqtwist.core.cluster import frames as f
 from emqtwist.core.cluster.clock import Clock
 from emqtwist.core.cluster.frames import Frame, check
 from emqtwist.core.cluster.inbox import Inbox
+from emqtwist.core.cluster.link import send_stored
 from emqtwist.core.cluster.origin import Origins
 from emqtwist.core.cluster.part import Part
 from emqtwist.core.cluster.peer import Pack, Peer
 from emqtwist.core.cluster.retained import Replicas
 from emqtwist.core.cluster.routes import Routes
-from emqtwist.core.cluster.tables import Authored, Mirrored, Names
+from emqtwist.core.cluster.sharing import Sharing
+from emqtwist.core.cluster.tables import ROUTES, SESSIONS, Authored, Mirrored, Names
+from emqtwist.core.cluster.takeover import Takeover
 from emqtwist.core.link import Link
+from emqtwist.core.move import Claim
 from emqtwist.core.neighbours import Neighbours
 from emqtwist.core.pending import Pending
 from emqtwist.core.records import ENDED, OUTBOX, Record, Snapshot
 from emqtwist.core.recovery import rows_of
+from emqtwist.core.session import Session
 from emqtwist.core.settings import QueueSettings
 from emqtwist.core.subscriber import Subscription
 
@@ -44,7 +49,7 @@ class Cluster(Neighbours):
     """
 
     __slots__ = ("broker", "node", "incarnation", "clock", "origins", "pack", "peers", "parts", "serve", "routes", "inbox",
-                 "replicas", "authored", "mirrors", "_token", "_rules", "_beaten", "_compared", "_flushes")
+                 "replicas", "takeover", "authored", "mirrors", "_token", "_rules", "_beaten", "_compared", "_flushes")
 
     def __init__(self, broker: Broker, node: str, incarnation: str, token: Callable[[], str], pack: Pack,
                  rules: QueueSettings) -> None:
@@ -57,16 +62,19 @@ class Cluster(Neighbours):
         self.peers: dict[str, Peer] = {}
         self.routes = Routes(broker.router, self.send, self.send_stored)
         self.inbox = Inbox(broker, self.send, self.send_stored)
-        self.authored: dict[int, Authored] = {self.routes.table.table: self.routes.table}
-        self.mirrors: dict[int, Callable[[Peer], Mirrored]] = {self.routes.table.table: self.routes.mirror}
         self.replicas = Replicas(broker, self.clock, node, pack, self.send_stored)
-        self.parts: list[Part] = [self.inbox, self.replicas]
+        self.takeover = Takeover(broker, node, self.peers, self.origins, self.inbox, self.send, self.send_stored)
+        sessions = self.takeover.registry
+        sharing = Sharing(node, broker, self.routes, self.inbox, self.send)
+        self.authored: dict[int, Authored] = {ROUTES: self.routes.table, SESSIONS: sessions.table}
+        self.mirrors: dict[int, Callable[[Peer], Mirrored]] = {ROUTES: self.routes.mirror, SESSIONS: sessions.mirror}
+        self.parts: list[Part] = [self.inbox, sharing, self.takeover.flushing, self.takeover, self.replicas]
         self.serve: dict[int, Serve] = {
             f.STATE: self._state, f.WANT: self._want, f.DELTA: self._delta, f.SNAPSHOT: self._snapshot, f.APPLIED: self._applied,
             f.GREET: self.inbox.greet, f.MARK: self._mark, f.FORWARD: self.inbox.forward, f.TOOK: self._took,
-            f.FLUSH: self._flush, f.BEAT: self._beat,
+            f.FLUSH: self._flush, f.BEAT: self._beat, f.LOAD: sharing.loaded,
             f.RETAIN: self.replicas.retain, f.ERASE: self.replicas.erase, f.DIGESTS: self.replicas.digests,
-            f.MARKS: self.replicas.marked, f.NEED: self.replicas.need,
+            f.MARKS: self.replicas.marked, f.NEED: self.replicas.need, **self.takeover.serve,
         }
         self._token = token
         self._rules = rules
@@ -147,14 +155,8 @@ class Cluster(Neighbours):
 
     def send_stored(self, peer: Peer, frame: Frame) -> None:
         """Send to a node once all that was recorded is stored."""
-        link, journal = peer.link, self.broker.journal
-        if link is None:
-            return
-        number = 0 if journal is None else journal.barrier()
-        if journal is None or not number:
-            link.send(self.pack(frame))
-        elif link.hold(number, self.pack(frame)):
-            journal.hold(link, number)
+        if peer.link is not None:
+            send_stored(peer.link, self.broker.journal, self.pack(frame))
 
     def broadcast(self, frame: Frame) -> None:
         """Send to all nodes that are connected."""
@@ -206,6 +208,15 @@ class Cluster(Neighbours):
 
     def expired(self, topic: bytes) -> None:
         self.replicas.expired(topic)
+
+    def claim(self, client_id: str, clean_start: bool) -> Pending[Claim] | None:
+        return self.takeover.claim(client_id, clean_start)
+
+    def session_opened(self, session: Session) -> None:
+        self.takeover.session_opened(session)
+
+    def session_ended(self, session: Session) -> None:
+        self.takeover.session_ended(session)
 
     def recover(self, snapshot: Snapshot) -> None:
         outboxes: dict[int, Peer] = {}

@@ -15,6 +15,7 @@ from emqtwist.core.message import NEVER, RETAIN_BIT
 from emqtwist.core.pubsub import fan_out
 from emqtwist.core.records import Snapshot
 from emqtwist.core.router import Route
+from emqtwist.core.subscriber import Overlap, Subscription
 
 
 class Mark:
@@ -64,19 +65,8 @@ class Inbox(Part):
     def forward(self, peer: Peer, frame: Frame) -> None:
         """Take a message, unless it was taken before."""
         _, kept, volatile, origin, flags, topic, payload, properties, rest, publisher, group, target = frame
-        mark = self.marks.get(peer.name)
-        if mark is None:
-            raise BadFrame("FORWARD before GREET")
-        if kept:
-            if kept <= mark.kept:
-                peer.stir()
-                return
-            mark.kept = kept
-        elif volatile:
-            if volatile <= mark.volatile:
-                peer.stir()
-                return
-            mark.volatile = volatile
+        if not self.is_new(peer, kept, volatile):
+            return
         if not topic or flags > 5:
             raise BadFrame("FORWARD without a topic, or at no QoS")
         broker = self._broker
@@ -94,13 +84,33 @@ class Inbox(Part):
             if route:
                 fan_out(route, message, broker.circle)
 
+    def is_new(self, peer: Peer, kept: int, volatile: int) -> bool:
+        """Whether what comes under a number was not taken before; it is from here on."""
+        mark = self.marks.get(peer.name)
+        if mark is None:
+            raise BadFrame("a message before GREET")
+        if kept:
+            if kept <= mark.kept:
+                peer.stir()
+                return False
+            mark.kept = kept
+        elif volatile:
+            if volatile <= mark.volatile:
+                peer.stir()
+                return False
+            mark.volatile = volatile
+        return True
+
     def local_route(self, topic: bytes) -> Route:
         """Those of a route who are here and no group: of a group the node of the publisher chooses the member."""
         route = self._broker.router.route(topic)
         known = self._local.get(topic)
         if known is not None and known[0] is route:
             return known[1]
-        local = [subscription for subscription in route if subscription.subscriber.lives_here()]
+        local: Route = []
+        for subscription in route:
+            if subscription.subscriber.lives_here():
+                local += _for_others(subscription)
         if len(self._local) >= self._broker.settings.route_cache:
             self._local.clear()
         self._local[topic] = route, local
@@ -131,6 +141,15 @@ class Inbox(Part):
     def left(self, peer: Peer) -> None:
         if self.marks.pop(peer.name, None) is not None and self._broker.journal is not None:
             self._broker.journal.add((r.TAKEN, peer.name, "", 0))
+
+
+def _for_others(subscription: Subscription) -> Route:
+    """What of it is not only for what is published on this node: one subscription, or none."""
+    left: Subscription | None = None
+    for part in subscription.parts():
+        if not part.local():
+            left = part if left is None else Overlap(left, part)
+    return [] if left is None else [left]
 
 
 class To:

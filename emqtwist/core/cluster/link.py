@@ -1,6 +1,7 @@
 """The sending side of a link to another node. What is on it is not counted among what clients are sent."""
 from typing import Final
 
+from emqtwist.core.journal import Journal
 from emqtwist.core.link import Link, Turn
 
 NO_CLIENT: Final = -1
@@ -30,3 +31,12 @@ class NodeLink(Link):
         data = super().take()
         self.turn.parts_sent, self.turn.bytes_sent = parts, size
         return data
+
+
+def send_stored(link: Link, journal: Journal | None, data: bytes) -> None:
+    """Send once all that was recorded is stored."""
+    number = 0 if journal is None else journal.barrier()
+    if journal is None or not number:
+        link.send(data)
+    elif link.hold(number, data):
+        journal.hold(link, number)

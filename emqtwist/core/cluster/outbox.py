@@ -8,6 +8,7 @@ What was sent is held until it is acknowledged, and sent again over the next lin
 waits behind it, as in a session's queue, and within bounds.
 """
 from collections import deque
+from collections.abc import Callable
 from typing import Final
 
 from emqtwist.core import causes
@@ -16,7 +17,8 @@ from emqtwist.core.backlog import Backlog
 from emqtwist.core.circle import Circle
 from emqtwist.core.ledger import Ledger, Row
 from emqtwist.core.link import Link
-from emqtwist.core.message import NEVER, NO_IDENTIFIERS, Delivery, Message
+from emqtwist.core.message import NEVER, NO_IDENTIFIERS, QOS_1_BITS, QOS_BITS, Delivery, Message
+from emqtwist.core.mqueue import OVERHEAD
 from emqtwist.core.settings import QueueSettings
 
 WINDOW: Final = 10_000  # messages that are sent and not acknowledged
@@ -26,15 +28,19 @@ Sent = tuple[int, int, Delivery]  # number in its lane, place in the order of bo
 
 class Outbox:
     """`identity` names it towards the other node, and stands in the store with it: numbers of another one mean nothing here.
+    There it is a session of `version`, which is no client's, and `label` says what it is for.
 
     Nothing is sent while `ready` is not set. `known` is the highest kept number that the other node is known to have.
     """
 
     __slots__ = ("name", "identity", "circle", "rules", "ready", "known", "backlog", "_ledger", "_kept", "_volatile", "_order",
-                 "_number", "_sender")
+                 "_number", "_sender", "_version", "_label")
 
-    def __init__(self, name: str, identity: str, circle: Circle, rules: QueueSettings, sender: "Sender") -> None:
+    def __init__(self, name: str, identity: str, circle: Circle, rules: QueueSettings, sender: "Sender", version: int = r.OUTBOX,
+                 label: str = "") -> None:
         self.name = name
+        self._version = version
+        self._label = label or name
         self.identity = identity
         self.circle = circle
         self.rules = rules
@@ -62,7 +68,7 @@ class Outbox:
         ledger.next_seq = next_seq
         if queued:
             queue = self._waiting().queue
-            queue.stored, queue.stored_bytes = queued, queued_bytes
+            queue.stored, queue.stored_bytes = queued, queued_bytes + queued * OVERHEAD
 
     def note_route(self, topic_filter: bytes, kept: bool) -> None:
         """Whether the node has a persistent session that subscribes to this: known also after a restart, while it is away."""
@@ -155,11 +161,30 @@ class Outbox:
         if self.circle.journal is not None:
             self._drop_volatile(causes.NODE_RESTARTED)
 
-    def end(self) -> None:
+    def give_away(self, give: Callable[[Delivery], bool]) -> None:
+        """Offer to `give` what another may have instead: what waits, and of what was sent QoS 1. What that takes is over here."""
+        given = self._give_away(self._kept, give)
+        if given:
+            self._kept = deque([sent for sent in self._kept if sent[0] not in given])
+            self._over(sorted(given))
+        given = self._give_away(self._volatile, give)
+        if given:
+            self._volatile = deque([sent for sent in self._volatile if sent[0] not in given])
+        if self.backlog is not None:
+            self.backlog.give_away(give)
+
+    def _give_away(self, lane: deque[Sent], give: Callable[[Delivery], bool]) -> set[int]:
+        given: set[int] = set()
+        for number, _, delivery in list(lane):
+            if delivery[1] & QOS_BITS == QOS_1_BITS and give(delivery):
+                given.add(number)
+        return given
+
+    def end(self, cause: str = causes.NODE_LEFT) -> None:
         """The node belongs to the cluster no more: nobody waits for what is here."""
-        self._drop_volatile(causes.NODE_LEFT)
+        self._drop_volatile(cause)
         lost = len(self._kept) + (0 if self.backlog is None else self.backlog.clear())
-        self.circle.metrics.drop(causes.NODE_LEFT, lost)
+        self.circle.metrics.drop(cause, lost)
         self._kept.clear()
         self.ready = False
         if self._ledger is not None:
@@ -203,13 +228,18 @@ class Outbox:
             self.backlog = Backlog(self.name, self.circle, ledger, self.rules)
         return self.backlog
 
+    def keep(self) -> None:
+        """It is to be in the store, whatever waits."""
+        if self.circle.journal is not None:
+            self._made()
+
     def _made(self) -> Ledger:
         """Its rows in the store; they begin with the first message that needs one."""
         ledger, journal = self._ledger, self.circle.journal
         if ledger is None:
             assert journal is not None
             ledger = self._ledger = Ledger(journal.session_number(), journal, 0)
-            journal.add((r.OPENED, ledger.number, f"{self.identity} {self.name}", NEVER, r.OUTBOX, 0))
+            journal.add((r.OPENED, ledger.number, f"{self.identity} {self._label}", NEVER, self._version, 0))
         return ledger
 
 

@@ -44,6 +44,7 @@ class Peer(Subscriber):
         """It is connected by `link`, or not any more."""
         self.link = self._sending.link = link
         self.since = self._circle.turn.now
+        self.stirred = False  # who was told to go on was the owner of another link
         if link is None:
             self.outbox.lost()
 
@@ -103,6 +104,10 @@ class Sending(Sender):
         data = self._pack((f.FORWARD, kept, volatile, self._origins.number(message), (first_byte & QOS_BITS) | message.retain,
                            message.topic, message.payload, message.properties, rest, message.publisher, message.group(),
                            message.target()))
+        self._put(link, ledger, data)
+
+    def _put(self, link: Link, ledger: Ledger | None, data: bytes) -> None:
+        """Send a frame: with a row once that is stored, and behind what waits for the store."""
         if ledger is not None:
             ledger.send(link, data)
         elif link.held:  # nothing overtakes what waits for the store

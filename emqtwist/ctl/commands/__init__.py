@@ -6,6 +6,9 @@ from emqtwist.ctl.commands import (
     alarms,
     banned,
     clients,
+    cluster,
+    cluster_sums,
+    cluster_view,
     config,
     delayed,
     explain,
@@ -29,8 +32,9 @@ from emqtwist.ctl.commands import (
 from emqtwist.ctl.context import Context
 from emqtwist.ctl.registry import Line, Registry, Words, plain
 
-GROUPS = (node, clients, users, banned, sessions, routes, topicmetrics, subscriptions, hooks, plugins, modules, retainer,
-          delayed, acl, explain, explain_auth, trace, alarms, listeners, supervisor, vm, config, store)
+GROUPS = (node, cluster, cluster_view, cluster_sums, clients, users, banned, sessions, routes, topicmetrics, subscriptions,
+          hooks, plugins, modules, retainer, delayed, acl, explain, explain_auth, trace, alarms, listeners, supervisor, vm,
+          config, store)
 
 
 def all_commands() -> Registry:

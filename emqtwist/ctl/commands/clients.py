@@ -1,7 +1,8 @@
-"""clients: who is connected."""
+"""clients: who is connected, to whatever node of a cluster."""
 from collections.abc import Iterator
 
 from emqtwist.core.connection import Connection
+from emqtwist.ctl import across
 from emqtwist.ctl.context import Context
 from emqtwist.ctl.registry import Line, Refused, Registry, Step, Words
 from emqtwist.ctl.walking import in_order
@@ -57,6 +58,6 @@ def kick(context: Context, words: Words) -> list[Line]:
 
 
 def add(registry: Registry) -> None:
-    registry.add("clients list", "", "List all clients that are connected", listed, LINE)
-    registry.add("clients show", "<ClientId>", "Show a client", show, "the same, or `Not Found.`")
-    registry.add("clients kick", "<ClientId>", "End the connection of a client", kick, "nothing, or `Not Found.`")
+    across.add(registry, "clients list", "", "List all clients that are connected", listed, LINE)
+    across.add_one(registry, "clients show", "<ClientId>", "Show a client", show, "the same, or `Not Found.`")
+    across.add_one(registry, "clients kick", "<ClientId>", "End the connection of a client", kick, "nothing, or `Not Found.`")

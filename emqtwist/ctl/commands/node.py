@@ -74,5 +74,6 @@ def add(registry: Registry) -> None:
                  "as `packets/connect         : 7`")
     registry.add("broker pubsub", "", "Show the workers that write the tables of subscriptions", pubsub,
                  "`pubsub: <worker>`, and below each its status and how many jobs wait, as `  status            : running`")
-    registry.add("metrics", "", "Show the counters under the broker's own names", metrics, "as `connect_received        : 7`")
-    registry.add("stats", "", "Show the gauges and their maxima", stats, "as `broker stats`")
+    registry.add("metrics", "", "Show the counters under the broker's own names", metrics, "as `connect_received        : 7`",
+                 metrics)
+    registry.add("stats", "", "Show the gauges and their maxima", stats, "as `broker stats`", stats)

@@ -1,8 +1,9 @@
-"""sessions: what the broker keeps for each client."""
+"""sessions: what the broker, or whatever node of a cluster, keeps for each client."""
 from collections.abc import Callable, Iterator
 from heapq import heappush, heappushpop
 
 from emqtwist.core.session import Session
+from emqtwist.ctl import across
 from emqtwist.ctl.commands.clients import word
 from emqtwist.ctl.context import Context
 from emqtwist.ctl.registry import Line, Listing, Refused, Registry, Step, Words
@@ -102,13 +103,15 @@ def _count(text: str) -> int:
 
 
 def add(registry: Registry) -> None:
-    registry.add("sessions list", "", "List all sessions", _listed(lambda session: True), LINE)
-    registry.add("sessions list persistent", "", "List the sessions that outlive their connection",
-                 _listed(lambda session: session.expiry_interval > 0), "the same")
-    registry.add("sessions list transient", "", "List the sessions that end with their connection",
-                 _listed(lambda session: session.expiry_interval <= 0), "the same")
-    registry.add("sessions show", "<ClientId>", "Show a session", show, "the same, or `Not Found.`")
-    registry.add("sessions top", "", f"Show the {TOP} sessions with most messages under way or waiting", top, "the same")
+    across.add(registry, "sessions list", "", "List all sessions", _listed(lambda session: True), LINE)
+    across.add(registry, "sessions list persistent", "", "List the sessions that outlive their connection",
+               _listed(lambda session: session.expiry_interval > 0), "the same")
+    across.add(registry, "sessions list transient", "", "List the sessions that end with their connection",
+               _listed(lambda session: session.expiry_interval <= 0), "the same")
+    across.add_one(registry, "sessions show", "<ClientId>", "Show a session", show, "the same, or `Not Found.`")
+    registry.add("sessions top", "", f"Show the {TOP} sessions of this node with most messages under way or waiting", top,
+                 "the same")
     registry.add("sessions top", "<Count>", "Show that many of them", top, "the same")
-    registry.add("sessions slow", "", "Rank the subscribers whose messages take longest (module slow_subs)", slow, SLOW)
+    registry.add("sessions slow", "", "Rank the subscribers of this node whose messages take longest (module slow_subs)", slow,
+                 SLOW)
     registry.add("sessions slow", "<Count>", "Show that many of them", slow, "the same")

@@ -7,6 +7,7 @@ from emqtwist.core.prefixes import Prefixed
 from emqtwist.core.request import DEFECT
 from emqtwist.core.session import Session
 from emqtwist.core.subscriber import Subscription
+from emqtwist.ctl import across
 from emqtwist.ctl.awaiting import decided
 from emqtwist.ctl.context import Context
 from emqtwist.ctl.registry import Line, Refused, Registry, Step, Words, pair, plain
@@ -88,9 +89,9 @@ async def unsubscribe(context: Context, words: Words) -> list[Line]:
 
 
 def add(registry: Registry) -> None:
-    registry.add("subscriptions list", "", "List all subscriptions", listed, "`<client id> -> <topic>`")
-    registry.add("subscriptions show", "<ClientId>", "Show the subscriptions of a client", show,
-                 "the same, and below each its options as `  qos     : 1`; or `Not Found.`")
+    across.add(registry, "subscriptions list", "", "List all subscriptions", listed, "`<client id> -> <topic>`")
+    across.add_one(registry, "subscriptions show", "<ClientId>", "Show the subscriptions of a client", show,
+                   "the same, and below each its options as `  qos     : 1`; or `Not Found.`")
     registry.add_waiting("subscriptions add", "<ClientId> <Topic> <QoS>",
                          "Subscribe a client by hand: no hook is asked, nor how many it has", subscribe,
                          f"`ok` once it is stored, where the session is; `{NO_SESSION}`, `QoS should be 0, 1, 2`, or `Error: ` "

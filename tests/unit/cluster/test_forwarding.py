@@ -57,6 +57,21 @@ def test_a_local_subscription_is_not_announced() -> None:
     assert net["b"].broker.metrics.forwarded_sent == 0
 
 
+def test_a_local_subscription_gets_nothing_of_other_nodes() -> None:
+    net = Net("a", "b")
+    alice = net["a"].connect("alice")
+    alice.subscribe("$local/t/+", qos=1, identifier=1)
+    alice.subscribe("t/#", qos=0, identifier=2)
+    carol = net["a"].connect("carol")
+    carol.subscribe("$local/t/#")
+    net["b"].connect("bob").publish("t/1", b"x", qos=1)
+    publish = alice.one(Publish)
+    assert publish.qos == 0
+    assert publish.properties is not None
+    assert publish.properties.subscription_identifiers == [2]
+    assert carol.received() == []
+
+
 def test_what_other_nodes_subscribe_to_is_not_counted_here() -> None:
     net = Net("a", "b")
     net["a"].connect("alice").subscribe("t", "u/+")

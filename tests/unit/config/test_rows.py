@@ -84,7 +84,10 @@ def test_parts_are_the_modules_there_are(checkout: Path) -> None:
 
 def test_a_row_without_a_live_mark_waits_for_a_restart() -> None:
     assert sorted(dotted for dotted, row in ROWS.items() if not row.live) == [
-        "ctl.bind", "ctl.certificate", "ctl.private_key", "ctl.secret", "ctl.socket", "listener.ssl.backlog",
+        "cluster.address", "cluster.bind", "cluster.ca", "cluster.certificate", "cluster.cookie", "cluster.discovery",
+        "cluster.heartbeat", "cluster.name", "cluster.outbox_bytes", "cluster.outbox_length", "cluster.outbox_stored",
+        "cluster.private_key", "cluster.seeds", "cluster.timeout", "cluster.window", "ctl.bind", "ctl.certificate",
+        "ctl.private_key", "ctl.secret", "ctl.socket", "listener.ssl.backlog",
         "listener.ssl.bind", "listener.tcp.backlog", "listener.tcp.bind", "listener.unix.backlog", "listener.unix.bind",
         "listener.ws.backlog", "listener.ws.bind", "listener.wss.backlog", "listener.wss.bind", "log.file", "log.file_count",
         "log.file_size", "log.format", "log.syslog", "log.syslog_facility", "log.syslog_prefix", "mqtt.allow_anonymous",
@@ -127,6 +130,7 @@ def test_a_value_is_written_so_that_it_is_read_again(dotted: str) -> None:
     ("mqtt.mqueue.priority", "a=1,b=2", "a=1,b=2"), ("mqtt.mqueue.high_watermark", "12.5%", "12.5%"),
     ("mqtt.session.expiry_interval", "1h30m", "5400"), ("mqtt.session.expiry_interval", "never", "never"),
     ("mqtt.keepalive_backoff", "0.75", "0.75"), ("ctl.bind", "[::1]:1882", "[::1]:1882"), ("ctl.bind", "off", "off"),
-    ("mqtt.retain_available", "no", "off"), ("ctl.secret", "sixteen characters", "***"), ("ctl.secret", "", "")])
+    ("mqtt.retain_available", "no", "off"), ("ctl.secret", "sixteen characters", "***"), ("ctl.secret", "", ""),
+    ("cluster.seeds", "a:1,[::1]:2", "a:1, [::1]:2"), ("cluster.bind", "4370", "0.0.0.0:4370")])
 def test_values_are_written_as_an_operator_would(dotted: str, text: str, written: str) -> None:
     assert ROWS[dotted].write(ROWS[dotted].read(text)) == written
