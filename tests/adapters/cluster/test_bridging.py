@@ -144,7 +144,7 @@ def test_a_node_without_an_entrance_for_bridges_takes_none() -> None:
 
 def test_a_bridge_of_a_node_of_the_same_name_is_refused() -> None:
     net = Net()
-    a, b = net.place("a@x"), net.place("b@x")
+    a, _ = net.place("a@x"), net.place("b@x")
     twin = net.crossing(a, "b@x")
     twin.terms = replace(twin.terms, node="b@x")
     Leading(twin).startService()
@@ -207,7 +207,7 @@ def test_a_bridge_that_is_heard_no_more_is_gone_at_the_other_end() -> None:
 
 def test_who_proves_nothing_is_not_waited_for() -> None:
     net = Net()
-    a, b = net.place("a@x"), net.place("b@x")
+    a, _ = net.place("a@x"), net.place("b@x")
     crossing = net.crossing(a, "b@x")
     Leading(crossing).startService()
     net.link().stuck = True
