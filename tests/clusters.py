@@ -17,8 +17,7 @@ from emqtwist.core.cluster.cluster import Cluster
 from emqtwist.core.cluster.frames import Frame
 from emqtwist.core.cluster.link import NodeLink
 from emqtwist.core.cluster.peer import Peer as Neighbour
-from tests.stores import StoredWorld
-
+from tests.stores import START, StoredWorld
 
 pack: Callable[[Frame], bytes] = msgpack.Packer().pack
 
@@ -73,6 +72,9 @@ class Node(StoredWorld):
         rules = self.broker.settings.queue
         self.cluster = Cluster(self.broker, self.name, f"{self.name}-{self.starts}", self.token_of_node, pack, rules)
 
+    def start(self) -> float:
+        return max(START, self.net.now)
+
     def token_of_node(self) -> str:
         return f"{self.name}-{self.starts}-{self._token()}"
 
@@ -94,7 +96,6 @@ class Node(StoredWorld):
         """The process ends at once, its links with it; another begins, which is not connected yet."""
         self.net.isolate(self.name)
         super().crash(seconds)
-        self.turn.now = max(self.turn.now, self.net.now)
         self.net.settle()
 
 

@@ -37,17 +37,22 @@ class StoredWorld(World):
 
     def _begin(self, wall: float) -> None:
         self.journal = Journal()
-        self.journal.offset = wall - START
-        self.turn = Turn(START)
+        start = self.start()
+        self.journal.offset = wall - start
+        self.turn = Turn(start)
         self.witness = Witness()
         self.broker = Broker(settings_of(parse("\n".join(self.lines))), self._token, self.turn, self.witness, self.journal)
         self.prepare()
         snapshot = now(self.store.start())
         assert snapshot is not None
-        self.broker.recover(snapshot, START)
+        self.broker.recover(snapshot, start)
 
     def prepare(self) -> None:
         """For what has to be there before the broker is what the store says."""
+
+    def start(self) -> float:
+        """The monotonic clock when a process begins."""
+        return START
 
     @property
     def wall(self) -> float:

@@ -23,7 +23,7 @@ from emqtwist.core.pool import Job, Pools, Worker
 from emqtwist.core.prefixes import Prefixed, check_filter, subscription_to
 from emqtwist.core.pubsub import fan_out, feed
 from emqtwist.core.records import BRIDGE, OUTBOX, Record, Snapshot
-from emqtwist.core.recovery import bring_back, give_up, recover, rows_of
+from emqtwist.core.recovery import bring_back, bury, give_up, recover, rows_of
 from emqtwist.core.retained import Retained
 from emqtwist.core.router import Route, Router
 from emqtwist.core.session import Session
@@ -93,7 +93,7 @@ class Broker:
 
     def join(self, cluster: Neighbours) -> None:
         """Be a node among others, from before the first subscription on."""
-        self.cluster = self.subscriptions.cluster = cluster
+        self.cluster = self.subscriptions.cluster = self.sessions.cluster = cluster
 
     def configure(self, settings: Settings) -> None:
         """Use other settings from now on; what is already open keeps what it was promised, unless clients are to go."""
@@ -156,6 +156,11 @@ class Broker:
         cause = self.retained.store(message.copy(), until)
         if cause:
             self.circle.lose(message, cause)
+        elif self.cluster is not None:
+            if message.payload:
+                self.cluster.retained(message.topic, until)
+            else:
+                self.cluster.erased(message.topic)
         elif self.journal is not None and message.payload:
             self.journal.retain(message, until)
         elif self.journal is not None and (known or self.journal.barrier()):  # gone here, it may be in the store still
@@ -168,7 +173,9 @@ class Broker:
     def forget(self, topic: bytes) -> bool:
         """Whether there was a retained message, which there is no more."""
         known = self.retained.delete(topic)
-        if known and self.journal is not None:
+        if known and self.cluster is not None:
+            self.cluster.erased(topic)
+        elif known and self.journal is not None:
             self.journal.retain_no_more(topic)
         return known
 
@@ -259,7 +266,9 @@ class Broker:
         self.sessions.take_expired(now)  # their Wills were due by then too
         self.bans.take_expired(now)
         for topic in self.retained.take_expired(now):
-            if self.journal is not None:
+            if self.cluster is not None:
+                self.cluster.expired(topic)
+            elif self.journal is not None:
                 self.journal.retain_no_more(topic)
         if self.settings.retry_interval > 0:
             for session in list(self.sessions.by_id.values()):
@@ -339,6 +348,8 @@ class Broker:
                     give_up(self.journal, outboxes, version)
                 else:
                     others.recover(snapshot)
+            if self.cluster is None:
+                bury(self.journal, snapshot, now)
             self._tidy()  # delayed messages wait for a tick: no module is loaded yet
 
     def page(self, number: int, rows: list[Record], more: bool) -> None:

@@ -1,6 +1,7 @@
 """What falls due when, for as many keys as there are clients."""
 from collections.abc import Hashable
 from heapq import heapify, heappop, heappush
+from math import inf
 from typing import Generic, TypeVar
 
 Key = TypeVar("Key", bound=Hashable)
@@ -21,15 +22,22 @@ class Deadlines(Generic[Key]):
     def __contains__(self, key: Key) -> bool:
         return key in self._due
 
+    def due(self, key: Key) -> float | None:
+        """When it falls due; None when it does not."""
+        return self._due.get(key)
+
     def set(self, key: Key, due: float) -> None:
         """Let `key` fall due then, instead of when it would have."""
         self._due[key] = due
         heappush(self._heap, (due, key))
         self._sweep()
 
-    def clear(self, key: Key) -> None:
-        if self._due.pop(key, None) is not None:
+    def clear(self, key: Key) -> float:
+        """Let `key` not fall due; when it would have, infinity if it would not."""
+        due = self._due.pop(key, inf)
+        if due != inf:
             self._sweep()
+        return due
 
     def take(self, now: float, most: int = 0) -> list[Key]:
         """Remove and return the keys due by `now`, earliest first; `most` of them at most, unless that is 0."""

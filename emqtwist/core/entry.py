@@ -9,6 +9,7 @@ from emqtwist.core.journal import Journal
 from emqtwist.core.link import Link
 from emqtwist.core.message import NEVER
 from emqtwist.core.mounting import seen
+from emqtwist.core.move import Claim
 from emqtwist.core.pool import Job
 from emqtwist.core.session import Session
 from emqtwist.core.sessions import End
@@ -32,9 +33,8 @@ def _commit(connection: Connection, session: Session, journal: Journal) -> int:
     return journal.barrier()
 
 
-def _take_over(connection: Connection, old: Connection) -> None:
+def take_over(old: Connection, reason: str) -> None:
     """End the connection that has the Client Identifier; one that was not answered yet is told otherwise."""
-    reason = f"a new connection from {connection.peer.text} uses this client identifier"
     old.fail(SessionTakenOver(reason) if old.state == OPEN else ServerBusy(reason))  # [MQTT-3.1.4-3]
 
 
@@ -62,6 +62,21 @@ class Entry(Job):
         self._old: Session | None = None
 
     def run(self) -> None:
+        """Where there are other nodes, one of them may have the session."""
+        cluster = self.connection.broker.cluster
+        claim = None if cluster is None else cluster.claim(self.connection.client_id, self.packet.clean_start)
+        if claim is None:
+            self._begin()
+        else:
+            self.wait(claim, self._claimed)
+
+    def _claimed(self, link: Link, claim: Claim) -> None:
+        if claim.refusal:
+            self.connection.refuse(MQTTError(claim.refusal, c.SERVER_UNAVAILABLE))
+        elif self.connection.state != CLOSED:
+            self._begin()
+
+    def _begin(self) -> None:
         connection, broker = self.connection, self.connection.broker
         if broker.journal is not None:
             connection.since = broker.journal.count
@@ -72,7 +87,7 @@ class Entry(Job):
         opener = old.opener
         if opener is not None:
             broker.hooks.run(SESSION_TAKENOVER, (connection.client_id,))
-            _take_over(connection, cast(Connection, opener))
+            take_over(cast(Connection, opener), f"a new connection from {connection.peer.text} uses this client identifier")
         if old.client_id not in broker.sessions.by_id:
             self._create()
         elif self.packet.clean_start or old.expiry_interval <= 0:
@@ -135,6 +150,8 @@ class Entry(Job):
             session.judged = ruling.inputs_of(acl, ruling.claimed(connection, packet.user_name), connection.mount)
         connection.user_name = session.user_name = packet.user_name
         quotas.own(connection, packet.user_name)
+        if connection.broker.cluster is not None:
+            connection.broker.cluster.session_opened(session)
         self.will = _will(connection, packet)
         if connection.broker.journal is not None:
             _record(connection, session, packet, self.will)

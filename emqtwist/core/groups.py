@@ -5,7 +5,7 @@ from zlib import crc32
 from emqtwist.core.circle import Circle
 from emqtwist.core.group import ANY_QOS, Group, SharedMessage
 from emqtwist.core.message import NO_IDENTIFIERS, PUBLISH_BYTE, QOS_1_BITS, QOS_BITS, Delivery
-from emqtwist.core.prefixes import Prefixed
+from emqtwist.core.prefixes import Prefix, Prefixed
 from emqtwist.core.router import Router
 from emqtwist.core.session import Session
 from emqtwist.core.strategies import Dice
@@ -17,13 +17,14 @@ class Groups:
 
     `_joined` maps each subscriber that ever joined one to those it is in. A message stays with the member that it was
     given to until that one acknowledges it, until its connection is lost while another member is here, or until its
-    session ends. At QoS 2 what was sent is never given to another.
+    session ends. At QoS 2 what was sent is never given to another. `maker` makes those that may have members elsewhere.
     """
 
-    __slots__ = ("by_name", "_circle", "_router", "_token", "_dice", "_joined")
+    __slots__ = ("by_name", "maker", "_circle", "_router", "_token", "_dice", "_joined")
 
     def __init__(self, circle: Circle, router: Router, token: Callable[[], str]) -> None:
         self.by_name: dict[bytes, Group] = {}
+        self.maker: Maker | None = None
         self._circle = circle
         self._router = router
         self._token = token
@@ -33,27 +34,36 @@ class Groups:
     def join(self, subscription: Prefixed) -> None:
         """A member more, or other options of one; the first makes the group."""
         prefix, subscriber = subscription.prefix, subscription.subscriber
-        group = self.by_name.get(prefix.name)
-        more = group is not None and prefix.name not in self._joined.get(subscriber, {})
-        if group is None:
-            group = self._group(prefix.name)
-            self._router.subscribe(Prefixed(group, prefix, ANY_QOS, NO_IDENTIFIERS))
-            self.by_name[prefix.name] = group  # only now: one that is in no route would get nothing
+        group = self.open(prefix)
         group.join(subscription)
-        self._router.subscriptions += more  # the group itself counts as its first member
-        self._joined.setdefault(subscriber, {})[prefix.name] = group
+        joined = self._joined.setdefault(subscriber, {})
+        self._router.subscriptions += prefix.name not in joined
+        joined[prefix.name] = group
 
     def leave(self, subscription: Prefixed) -> None:
         """A member less; the last takes the group with it. What the member was given stays with it [MQTT-3.10.4-3]."""
         prefix, subscriber = subscription.prefix, subscription.subscriber
         group = self._joined.get(subscriber, {}).pop(prefix.name, None)
-        if group is None:
-            return
-        if group.leave(subscriber):
-            del self.by_name[prefix.name]
-            self._router.unsubscribe(prefix.topic_filter, group)
-        else:
+        if group is not None:
             self._router.subscriptions -= 1
+            if group.leave(subscriber):
+                self.close(group, prefix)
+
+    def open(self, prefix: Prefix) -> Group:
+        """The group of this name; it is made when there is none."""
+        group = self.by_name.get(prefix.name)
+        if group is None:
+            group = self._group(prefix)
+            self._router.subscribe(Prefixed(group, prefix, ANY_QOS, NO_IDENTIFIERS))
+            self._router.subscriptions -= 1  # its members count
+            self.by_name[prefix.name] = group  # only now: one that is in no route would get nothing
+        return group
+
+    def close(self, group: Group, prefix: Prefix) -> None:
+        """It is empty."""
+        del self.by_name[prefix.name]
+        self._router.unsubscribe(prefix.topic_filter, group)
+        self._router.subscriptions += 1
 
     def arrived(self, session: Session) -> None:
         """Its client is back."""
@@ -81,10 +91,12 @@ class Groups:
         """It has left its groups, and had no messages."""
         self._joined.pop(subscriber, None)
 
-    def _group(self, name: bytes) -> Group:
+    def _group(self, prefix: Prefix) -> Group:
         if self._dice is None:
             self._dice = Dice(crc32(self._token().encode()))
-        return Group(name, self._circle, self._dice)
+        if self.maker is None or prefix.local:
+            return Group(prefix.name, self._circle, self._dice)
+        return self.maker.make(prefix, self._circle, self._dice)
 
     def _give_away(self, session: Session, give: Callable[[Delivery], bool]) -> None:
         for packet_id, delivery in list(session.inflight.held.items()):  # but QoS 2
@@ -98,18 +110,26 @@ class Groups:
         message = delivery[0]
         if isinstance(message, SharedMessage):
             group = self.by_name.get(message.group())
-            return group is not None and bool(group.here.order) and self._pass_on(group, message)
+            return group is not None and bool(group.here.order) and self.pass_on(group, message)
         return False
 
     def _to_anyone(self, delivery: Delivery) -> bool:
         message = delivery[0]
         if isinstance(message, SharedMessage):
             group = self.by_name.get(message.group())
-            return group is not None and self._pass_on(group, message)
+            return group is not None and self.pass_on(group, message)
         return False
 
-    def _pass_on(self, group: Group, message: SharedMessage) -> bool:
+    def pass_on(self, group: Group, message: SharedMessage) -> bool:
+        """Give what a member may not have any more to another; whether there is one with room for it."""
         if message.expires_at <= self._circle.turn.now or not group.takes(message):  # [MQTT-3.3.2-5]
             return False
         group.deliver(message, PUBLISH_BYTE, NO_IDENTIFIERS)
         return True
+
+
+class Maker:
+    """Makes groups that may have members on other nodes."""
+
+    def make(self, prefix: Prefix, circle: Circle, dice: Dice) -> Group:
+        raise NotImplementedError

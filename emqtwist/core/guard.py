@@ -60,7 +60,7 @@ class Guard(Gate):
 
     def is_over(self) -> bool:
         session, inflight = self._session, self._session.inflight
-        return not (session.queued() or inflight.resend or (inflight.retries and inflight.held))
+        return session.move is None and not (session.queued() or inflight.resend or (inflight.retries and inflight.held))
 
     def proceed(self) -> None:
         """What was asked about is decided."""

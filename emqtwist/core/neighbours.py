@@ -1,6 +1,8 @@
 """The other nodes of a cluster, as far as a Broker knows of them."""
+from emqtwist.core.move import Claim
 from emqtwist.core.pending import Pending
 from emqtwist.core.records import Record, Snapshot
+from emqtwist.core.session import Session
 from emqtwist.core.subscriber import Subscription
 
 Names = tuple[str, ...]
@@ -17,8 +19,27 @@ class Neighbours:
         they know it already."""
         return None
 
+    def retained(self, topic: bytes, until: float) -> None:
+        """A retained message is stored here, until then at most: it is recorded, and told to others."""
+
+    def erased(self, topic: bytes) -> None:
+        """There is to be no retained message of this topic: that is recorded, and told to others."""
+
+    def expired(self, topic: bytes) -> None:
+        """There is no retained message of this topic any more, as its time is over: that is recorded."""
+
     def recover(self, snapshot: Snapshot) -> None:
         """What the store has of other nodes, and for them."""
 
     def page(self, number: int, rows: list[Record], more: bool) -> None:
         """Rows of a queue that is no session's have come from the store; `more`: there are rows behind them."""
+
+    def claim(self, client_id: str, clean_start: bool) -> Pending[Claim] | None:
+        """A client is here and wants its session: decided when it can be looked for here. None when that is so already."""
+        return None
+
+    def session_opened(self, session: Session) -> None:
+        """A client has this session from now on, or has it again."""
+
+    def session_ended(self, session: Session) -> None:
+        """It is no more."""

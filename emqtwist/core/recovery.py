@@ -65,6 +65,13 @@ def give_up(journal: Journal, outboxes: list[Record], version: int) -> None:
             journal.add((ENDED, record[0]))
 
 
+def bury(journal: Journal, snapshot: Snapshot, now: float) -> None:
+    """Nobody else sees to the tombstones of retained messages whose time is over: there is no cluster any more."""
+    for topic, _, _, until in snapshot.tombstones:
+        if monotonic(until, journal) <= now:
+            journal.retain_no_more(topic)
+
+
 def monotonic(at: float | None, journal: Journal) -> float:
     """A stored time on this process's clock."""
     return NEVER if at is None else at - journal.offset
@@ -128,7 +135,7 @@ def rows_of(records: list[Record], offset: float) -> list[Row]:
 def bring_back(session: Session, rows: list[Row], more: bool) -> None:
     """The next page of a session's queue has come; `more`: there are rows behind it."""
     backlog, ledger = session.backlog, session.ledger
-    if backlog is None or ledger is None:
+    if (session.move is not None and session.move.page(rows, more)) or backlog is None or ledger is None:
         return
     ledger.fetching = False
     for packet_id in ledger.bring_back(rows):

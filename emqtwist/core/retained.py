@@ -55,7 +55,7 @@ class Retained:
     """The retained messages by topic; at most `max_messages`, none with a payload above `max_payload`; 0: no limit.
 
     `bytes` is the size of all of them. While one client's are bounded, `_counts` is how many each has. While it is `closed` the
-    broker stores nothing more here, and nobody is given any.
+    broker stores nothing more here but what other nodes retain, and nobody is given any.
     """
 
     __slots__ = ("max_messages", "max_payload", "closed", "bytes", "topics", "_max_of_client", "_counts", "_messages",
@@ -144,6 +144,11 @@ class Retained:
 
     def get(self, topic: bytes) -> Message | None:
         return self._messages.get(topic)
+
+    def due(self, topic: bytes) -> float:
+        """When the message of `topic` is deleted, unless it is replaced."""
+        due = self._deadlines.due(topic)
+        return NEVER if due is None else due
 
     def after(self, topic: bytes) -> bytes | None:
         """The first topic behind `topic` in byte order that has a message; None when there is none."""

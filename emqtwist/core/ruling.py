@@ -75,7 +75,7 @@ class Sweep:
             return
         session.judged = inputs
         session.gate = None
-        if self.acl is not None and (session.queued() or session.inflight.held):
+        if self.acl is not None and (session.move is not None or session.queued() or session.inflight.held):
             groups = broker.subscriptions.groups
             session.gate = Guard(session, groups, self.acl, self._client, self._mount, list(self.left))
 

@@ -14,6 +14,7 @@ from emqtwist.core.hooks import MESSAGE_ACKED, MESSAGE_DELIVERED
 from emqtwist.core.inflight import Inflight
 from emqtwist.core.link import Link
 from emqtwist.core.message import DUP_BIT, MQTT_5_BIT, NEVER, QOS_1_BITS, QOS_2_BITS, QOS_BITS, Delivery, Message
+from emqtwist.core.move import Move
 from emqtwist.core.subscriber import Subscriber, Subscription
 from emqtwist.core.window import send_run
 from emqtwist.mqtt.constants import IMPLEMENTATION_SPECIFIC_ERROR, MQTT_5_0, PUBACK, PUBCOMP, PUBREC
@@ -29,11 +30,11 @@ class Session(Subscriber):
     `expiry_interval` is in seconds, 0 when the session ends with its connection. `opener` is the connection that has it, or
     has asked for it. `created_at` is when it began, or came from the store. `gate` is there while what waits may not be for the
     client any more; it had all that is there by what was `judged`. Of the sessions that its client has in a cluster, that of the
-    highest `epoch` is the one.
+    highest `epoch` is the one; `move` is there while it goes from one node to another.
     """
 
     __slots__ = ("circle", "user_name", "link", "opener", "expiry_interval", "subscriptions", "inflight", "backlog", "received",
-                 "created_at", "gate", "judged", "epoch")
+                 "created_at", "gate", "judged", "epoch", "move")
 
     def __init__(self, client_id: str, circle: Circle) -> None:
         super().__init__(client_id)
@@ -48,6 +49,7 @@ class Session(Subscriber):
         self.gate: Gate | None = None
         self.judged: object = None
         self.epoch = 0
+        self.move: Move | None = None
         self.backlog: Backlog | None = None  # made when first needed: most sessions never let anything wait
         self.received: dict[int, None] = {}
 
@@ -75,28 +77,30 @@ class Session(Subscriber):
     def deliver(self, message: Message, first_byte: int, identifiers: tuple[int, ...]) -> None:
         """Send `message` now, or let it wait; `first_byte` is that of its PUBLISH, without DUP."""
         link, backlog, inflight = self.link, self.backlog, self.inflight
-        if link is None or link.congested:
-            self._wait((message, first_byte, identifiers, 0))  # [MQTT-4.5.0-1] [MQTT3-3.1.2-5]
+        if self.move is not None:
+            self.move.collect(message, first_byte, identifiers)
+        elif link is None or link.congested:
+            self.wait((message, first_byte, identifiers, 0))  # [MQTT-4.5.0-1] [MQTT3-3.1.2-5]
         elif not first_byte & QOS_BITS:
             if self.direct is not None:
                 self._send_qos0(link, message, first_byte, identifiers)
             elif (link.aliases is not None or self.circle.taps) and (backlog is None or not backlog.holds_qos0()):
                 self._send_qos0(link, message, first_byte, identifiers)
             else:
-                self._wait((message, first_byte, identifiers, 0))
+                self.wait((message, first_byte, identifiers, 0))
         # [MQTT-3.3.4-9] [MQTT-4.9.0-2]
         elif inflight.resend or inflight.window <= len(inflight.held) or (backlog is not None and len(backlog)):
-            self._wait((message, first_byte, identifiers, 0))
+            self.wait((message, first_byte, identifiers, 0))
         elif self.ledger is None:
             self._send(link, (message, first_byte, identifiers, 0))
         elif inflight.taken(self.ledger.next_seq):
-            self._wait((message, first_byte, identifiers, 0))
+            self.wait((message, first_byte, identifiers, 0))
         else:
             self._send(link, self.ledger.enter(self.ledger.front, message, first_byte, identifiers))
 
     def room(self) -> int:
         """How many messages could be sent now; 0 while others wait."""
-        if self.link is None or self.link.congested or self.queued():
+        if self.link is None or self.link.congested or self.move is not None or self.queued():
             return 0
         return self.inflight.room()
 
@@ -149,8 +153,9 @@ class Session(Subscriber):
         if self.link is not link:
             return  # a function at a hook has ended the connection
         waiting = link.congested or (self.backlog is not None and self.backlog.holds_qos0())  # QoS 0 must not overtake QoS 0
+        waiting = waiting or self.move is not None
         self.direct = None if waiting or link.aliases is not None or self.circle.taps else link
-        asked = inflight.watched or inflight.resend or self.queued()
+        asked = inflight.watched or inflight.resend or self.move is not None or self.queued()
         self.flight = None if asked else inflight
         if self.replays and self.room() > 0:
             self.circle.feed(self)
@@ -228,7 +233,7 @@ class Session(Subscriber):
         self.circle.metrics.drop(causes.SESSION_ENDED, lost)
         self.replays.clear()
 
-    def _wait(self, delivery: Delivery) -> None:
+    def wait(self, delivery: Delivery) -> None:
         if not delivery[1] & QOS_BITS and not (self.circle.settings.queue.store_qos0
                                                and (self.ledger is None or self.ledger.keeps_up())):
             self.circle.drop(self.client_id, delivery[0], causes.QOS_0_NOT_STORED)

@@ -9,6 +9,7 @@ from emqtwist.core.deadlines import Deadlines
 from emqtwist.core.hooks import SESSION_TERMINATED
 from emqtwist.core.ledger import Ledger
 from emqtwist.core.link import Link
+from emqtwist.core.neighbours import Neighbours
 from emqtwist.core.owners import Owners
 from emqtwist.core.pool import Job, Pools
 from emqtwist.core.session import Session
@@ -21,15 +22,16 @@ FRONT: Final = -(1 << 30)  # a rank before every priority
 
 class Sessions:
     """`by_id` maps client identifiers to Sessions, `by_number` those that a store keeps; the absent persistent ones have a
-    deadline.
+    deadline. `cluster` is told of what comes and goes, where there are other nodes.
     """
 
-    __slots__ = ("by_id", "by_number", "owners", "_circle", "_subscriptions", "_pools", "_alarms", "_deadlines", "_stuck")
+    __slots__ = ("by_id", "by_number", "owners", "cluster", "_circle", "_subscriptions", "_pools", "_alarms", "_deadlines", "_stuck")
 
     def __init__(self, circle: Circle, subscriptions: Subscriptions, pools: Pools, alarms: Alarms) -> None:
         self.by_id: dict[str, Session] = {}
         self.by_number: dict[int, Session] = {}
         self.owners = Owners()
+        self.cluster: Neighbours | None = None
         self._circle = circle
         self._subscriptions = subscriptions
         self._pools = pools
@@ -76,6 +78,10 @@ class Sessions:
     def expire_at(self, session: Session, due: float) -> None:
         """It ends then, unless its client comes back."""
         self._deadlines.set(session.client_id, due)
+
+    def hold(self, session: Session) -> float:
+        """It does not expire; when it would have."""
+        return self._deadlines.clear(session.client_id)
 
     def _front(self) -> int:
         return FRONT if self._circle.settings.queue.kind == "priority" else 0
@@ -132,6 +138,8 @@ class Sessions:
         if self._stuck and session.client_id in self._stuck:
             self._stuck.discard(session.client_id)
             self._alarms.clear(f"session_not_ended/{session.client_id}")
+        if self.cluster is not None:
+            self.cluster.session_ended(session)
         self._circle.hooks.run(SESSION_TERMINATED, (session.client_id,))
 
     def end_later(self, session: Session, error: Exception) -> None:
@@ -205,6 +213,8 @@ class End(Job):
         sessions, session = self._sessions, self._session
         if not sessions.is_over(session):
             return  # it has ended, or its client is back
+        if session.move is not None:
+            session.move.stop()
         if not session.subscriptions and not sessions.is_changing(session):
             sessions.end(session)
             return

@@ -13,19 +13,25 @@ from typing import Final
 
 from emqtwist.core.broker import Broker
 from emqtwist.core.cluster import frames as f
+from emqtwist.core.cluster.clock import Clock
 from emqtwist.core.cluster.frames import Frame, check
 from emqtwist.core.cluster.inbox import Inbox
 from emqtwist.core.cluster.link import send_stored
 from emqtwist.core.cluster.origin import Origins
 from emqtwist.core.cluster.part import Part
 from emqtwist.core.cluster.peer import Pack, Peer
+from emqtwist.core.cluster.retained import Replicas
 from emqtwist.core.cluster.routes import Routes
-from emqtwist.core.cluster.tables import Authored, Mirrored, Names
+from emqtwist.core.cluster.sharing import Sharing
+from emqtwist.core.cluster.tables import ROUTES, SESSIONS, Authored, Mirrored, Names
+from emqtwist.core.cluster.takeover import Takeover
 from emqtwist.core.link import Link
+from emqtwist.core.move import Claim
 from emqtwist.core.neighbours import Neighbours
 from emqtwist.core.pending import Pending
 from emqtwist.core.records import ENDED, OUTBOX, Record, Snapshot
 from emqtwist.core.recovery import rows_of
+from emqtwist.core.session import Session
 from emqtwist.core.settings import QueueSettings
 from emqtwist.core.subscriber import Subscription
 
@@ -42,26 +48,33 @@ class Cluster(Neighbours):
     `rules` are those for what waits for another node.
     """
 
-    __slots__ = ("broker", "node", "incarnation", "origins", "pack", "peers", "parts", "serve", "routes", "inbox", "authored",
-                 "mirrors", "_token", "_rules", "_beaten", "_compared", "_flushes")
+    __slots__ = ("broker", "node", "incarnation", "clock", "origins", "pack", "peers", "parts", "serve", "routes", "inbox",
+                 "replicas", "takeover", "authored", "mirrors", "_token", "_rules", "_beaten", "_compared", "_flushes")
 
     def __init__(self, broker: Broker, node: str, incarnation: str, token: Callable[[], str], pack: Pack,
                  rules: QueueSettings) -> None:
         self.broker = broker
         self.node = node
         self.incarnation = incarnation
+        self.clock = Clock(broker.turn, broker.journal)
         self.origins = Origins(incarnation)
         self.pack = pack
         self.peers: dict[str, Peer] = {}
         self.routes = Routes(broker.router, self.send, self.send_stored)
         self.inbox = Inbox(broker, self.send, self.send_stored)
-        self.authored: dict[int, Authored] = {self.routes.table.table: self.routes.table}
-        self.mirrors: dict[int, Callable[[Peer], Mirrored]] = {self.routes.table.table: self.routes.mirror}
-        self.parts: list[Part] = [self.inbox]
+        self.replicas = Replicas(broker, self.clock, node, pack, self.send_stored)
+        self.takeover = Takeover(broker, node, self.peers, self.origins, self.inbox, self.send, self.send_stored)
+        sessions = self.takeover.registry
+        sharing = Sharing(node, broker, self.routes, self.inbox, self.send)
+        self.authored: dict[int, Authored] = {ROUTES: self.routes.table, SESSIONS: sessions.table}
+        self.mirrors: dict[int, Callable[[Peer], Mirrored]] = {ROUTES: self.routes.mirror, SESSIONS: sessions.mirror}
+        self.parts: list[Part] = [self.inbox, sharing, self.takeover.flushing, self.takeover, self.replicas]
         self.serve: dict[int, Serve] = {
             f.STATE: self._state, f.WANT: self._want, f.DELTA: self._delta, f.SNAPSHOT: self._snapshot, f.APPLIED: self._applied,
             f.GREET: self.inbox.greet, f.MARK: self._mark, f.FORWARD: self.inbox.forward, f.TOOK: self._took,
-            f.FLUSH: self._flush, f.BEAT: self._beat,
+            f.FLUSH: self._flush, f.BEAT: self._beat, f.LOAD: sharing.loaded,
+            f.RETAIN: self.replicas.retain, f.ERASE: self.replicas.erase, f.DIGESTS: self.replicas.digests,
+            f.MARKS: self.replicas.marked, f.NEED: self.replicas.need, **self.takeover.serve,
         }
         self._token = token
         self._rules = rules
@@ -186,6 +199,24 @@ class Cluster(Neighbours):
 
     def settled(self) -> Pending[Names] | None:
         return self.routes.table.settled(self.broker.turn.now)
+
+    def retained(self, topic: bytes, until: float) -> None:
+        self.replicas.retained(topic, until)
+
+    def erased(self, topic: bytes) -> None:
+        self.replicas.erased(topic)
+
+    def expired(self, topic: bytes) -> None:
+        self.replicas.expired(topic)
+
+    def claim(self, client_id: str, clean_start: bool) -> Pending[Claim] | None:
+        return self.takeover.claim(client_id, clean_start)
+
+    def session_opened(self, session: Session) -> None:
+        self.takeover.session_opened(session)
+
+    def session_ended(self, session: Session) -> None:
+        self.takeover.session_ended(session)
 
     def recover(self, snapshot: Snapshot) -> None:
         outboxes: dict[int, Peer] = {}

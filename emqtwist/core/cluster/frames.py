@@ -30,6 +30,25 @@ GOODBYE: Final = 22
 ABOUT: Final = 23
 ECHO: Final = 24
 
+TAKE: Final = 30
+SESSION: Final = 31
+ROWS: Final = 32
+HAVE: Final = 33
+LEVEL: Final = 34
+READY: Final = 35
+END: Final = 36
+DONE: Final = 37
+GONE: Final = 38
+DISCARD: Final = 39
+
+LOAD: Final = 40
+
+RETAIN: Final = 50
+ERASE: Final = 51
+DIGESTS: Final = 52
+MARKS: Final = 53
+NEED: Final = 54
+
 RUN: Final = 60
 MORE: Final = 61
 PAGE: Final = 62
@@ -44,6 +63,7 @@ NUMBER: Final = (int,)
 KEY: Final = (bytes, str)
 LIST: Final = (tuple,)
 REST: Final = (float, int, type(None))
+OF_SESSION: Final = (("client_id", TEXT), ("epoch", NUMBER))
 
 # `number` of a table: how many changes it has had; `digest`: of its entries.
 KINDS: Final[dict[int, tuple[str, tuple[tuple[str, tuple[type, ...]], ...]]]] = {
@@ -71,6 +91,25 @@ KINDS: Final[dict[int, tuple[str, tuple[tuple[str, tuple[type, ...]], ...]]]] = 
     MORE: ("MORE", (("number", NUMBER),)),
     PAGE: ("PAGE", (("number", NUMBER), ("piece", DATA), ("last", (bool,)), ("failure", TEXT))),
     STOP: ("STOP", (("number", NUMBER),)),
+    LOAD: ("LOAD", (("group", DATA), ("messages", NUMBER))),
+    # Retained messages.
+    RETAIN: ("RETAIN", (("topic", DATA), ("stamp", NUMBER), ("node", TEXT), ("qos", NUMBER), ("payload", DATA),
+                        ("properties", DATA), ("rest", REST), ("left", REST), ("publisher", TEXT))),
+    ERASE: ("ERASE", (("topic", DATA), ("stamp", NUMBER), ("node", TEXT), ("rest", REST))),
+    DIGESTS: ("DIGESTS", (("digests", LIST),)),
+    MARKS: ("MARKS", (("bucket", NUMBER), ("marks", LIST))),
+    NEED: ("NEED", (("bucket", NUMBER), ("topics", LIST))),
+    TAKE: ("TAKE", (*OF_SESSION, ("have", NUMBER))),
+    SESSION: ("SESSION", (*OF_SESSION, ("expiry_interval", REST), ("next_seq", NUMBER), ("subscriptions", LIST),
+                          ("received", LIST))),
+    ROWS: ("ROWS", (*OF_SESSION, ("rows", LIST))),
+    HAVE: ("HAVE", (*OF_SESSION, ("seq", NUMBER))),
+    LEVEL: ("LEVEL", OF_SESSION),
+    READY: ("READY", OF_SESSION),
+    END: ("END", OF_SESSION),
+    DONE: ("DONE", (*OF_SESSION, ("processes", LIST))),
+    GONE: ("GONE", (*OF_SESSION, ("node", TEXT))),
+    DISCARD: ("DISCARD", OF_SESSION),
     BRIDGED: ("BRIDGED", (("kept", NUMBER), ("volatile", NUMBER), ("flags", NUMBER), ("topic", DATA), ("payload", DATA),
                           ("properties", DATA), ("rest", REST), ("publisher", TEXT), ("trail", DATA))),
     BRIDGE_OVER: ("BRIDGE_OVER", ()),

@@ -8,6 +8,7 @@ What was sent is held until it is acknowledged, and sent again over the next lin
 waits behind it, as in a session's queue, and within bounds.
 """
 from collections import deque
+from collections.abc import Callable
 from typing import Final
 
 from emqtwist.core import causes
@@ -16,7 +17,7 @@ from emqtwist.core.backlog import Backlog
 from emqtwist.core.circle import Circle
 from emqtwist.core.ledger import Ledger, Row
 from emqtwist.core.link import Link
-from emqtwist.core.message import NEVER, NO_IDENTIFIERS, Delivery, Message
+from emqtwist.core.message import NEVER, NO_IDENTIFIERS, QOS_1_BITS, QOS_BITS, Delivery, Message
 from emqtwist.core.mqueue import OVERHEAD
 from emqtwist.core.settings import QueueSettings
 
@@ -159,6 +160,25 @@ class Outbox:
         """
         if self.circle.journal is not None:
             self._drop_volatile(causes.NODE_RESTARTED)
+
+    def give_away(self, give: Callable[[Delivery], bool]) -> None:
+        """Offer to `give` what another may have instead: what waits, and of what was sent QoS 1. What that takes is over here."""
+        given = self._give_away(self._kept, give)
+        if given:
+            self._kept = deque([sent for sent in self._kept if sent[0] not in given])
+            self._over(sorted(given))
+        given = self._give_away(self._volatile, give)
+        if given:
+            self._volatile = deque([sent for sent in self._volatile if sent[0] not in given])
+        if self.backlog is not None:
+            self.backlog.give_away(give)
+
+    def _give_away(self, lane: deque[Sent], give: Callable[[Delivery], bool]) -> set[int]:
+        given: set[int] = set()
+        for number, _, delivery in list(lane):
+            if delivery[1] & QOS_BITS == QOS_1_BITS and give(delivery):
+                given.add(number)
+        return given
 
     def end(self, cause: str = causes.NODE_LEFT) -> None:
         """The node belongs to the cluster no more: nobody waits for what is here."""

@@ -5,7 +5,7 @@ from emqtwist.core.cluster.frames import Frame
 from emqtwist.core.cluster.peer import KEPT, Peer
 from emqtwist.core.cluster.tables import ROUTES, Authored, Key, Mirrored, Send
 from emqtwist.core.message import NO_IDENTIFIERS
-from emqtwist.core.prefixes import parse_prefix
+from emqtwist.core.prefixes import Prefix, parse_prefix
 from emqtwist.core.router import Router
 from emqtwist.core.subscriber import Subscription
 from emqtwist.mqtt.constants import OPTION_RETAIN_AS_PUBLISHED
@@ -77,10 +77,6 @@ class Routes:
             check_topic_filter(key if prefix is None else prefix.topic_filter, 0)
         except MQTTError:
             return  # it would match nothing
-        if prefix is not None:
-            if self.grouped is not None:
-                self.grouped.announced(peer, key, before, value)
-            return
         if (value ^ before) & STORED:
             peer.kept_routes += 1 if value & STORED else -1
             peer.outbox.note_route(key, value & STORED != 0)
@@ -89,7 +85,11 @@ class Routes:
 
     def _lead(self, peer: Peer, key: bytes, value: int) -> None:
         """Messages to this filter cross to this node, or do so no longer."""
-        if value:
+        prefix = parse_prefix(key)
+        if prefix is not None:
+            if self.grouped is not None:
+                self.grouped.announced(peer, prefix, value)
+        elif value:
             identifiers = KEPT if value & STORED else NO_IDENTIFIERS
             new = self._router.subscribe(Subscription(peer, key, AS_PUBLISHED, identifiers))
             self._router.subscriptions -= new  # of other nodes' those are not counted
@@ -100,7 +100,8 @@ class Routes:
 class Grouped:
     """Who sees to the groups that other nodes have members of."""
 
-    def announced(self, peer: Peer, name: bytes, before: int, value: int) -> None:
+    def announced(self, peer: Peer, prefix: Prefix, value: int) -> None:
+        """A node has so much of a group; HELD and STORED are as for a Topic Filter, 0 is for nothing."""
         raise NotImplementedError
 
 

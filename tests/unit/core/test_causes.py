@@ -17,6 +17,7 @@ from emqtwist.mqtt.encoder import encode
 from emqtwist.mqtt.errors import MQTTError
 from emqtwist.mqtt.packets import Auth, Connect, Pingreq, Puback, Publish, Pubrec, Will
 from tests.bridged import Lands
+from tests.clusters import Net
 from tests.jobs import Poisoned
 from tests.peers import Peer, World, properties
 from tests.stores import StoredWorld
@@ -187,6 +188,35 @@ def stopped_by_hook() -> World:
     return world
 
 
+def other_node(qos: int) -> Net:
+    """A publisher here, and what it publishes for a client of another node does not arrive."""
+    net = Net("here", "there")
+    net["there"].connect("bob").subscribe("a", qos=1)
+    net.stall("here", "there")
+    publish(net["here"], qos)
+    return net
+
+
+def node_away() -> World:
+    net = other_node(1)
+    net.cut("here", "there")
+    publish(net["here"], 0)
+    return net["here"]
+
+
+def node_restarted() -> World:
+    net = other_node(1)
+    net["there"].crash()
+    net.join("here", "there")
+    return net["here"]
+
+
+def node_left() -> World:
+    net = other_node(1)
+    net["here"].cluster.forget("there")
+    return net["here"]
+
+
 def bridge_stopped() -> World:
     lands = Lands("a@x", "b@x")
     bridge = lands.bridge("a@x", "b@x", "a", join=False)
@@ -212,7 +242,7 @@ def bridge_loop() -> World:
 
 DROPS = [no_subscribers, queue_full, queue_full_refused, qos0_not_stored, expired, too_large_for_client, session_ended,
          retained_too_many, retained_quota, retained_too_large, retainer_unloaded, reserved_topic, acl_denied, delay_invalid,
-         delayed_full, refused_by_client, stopped_by_hook, overload, no_longer_allowed,
+         delayed_full, refused_by_client, stopped_by_hook, overload, no_longer_allowed, node_away, node_restarted, node_left,
          bridge_stopped, bridge_topic, bridge_loop]
 
 

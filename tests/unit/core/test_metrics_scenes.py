@@ -18,6 +18,10 @@ from emqtwist.core import overload
 from emqtwist.core.access import Step, Verdict
 from emqtwist.core.acl import Acl
 from emqtwist.core.bans import ADDRESS, Ban
+from emqtwist.core.cluster import frames as f
+from emqtwist.core.cluster.cluster import Cluster
+from emqtwist.core.cluster.link import NodeLink
+from emqtwist.core.cluster.tables import ROUTES, digest_of
 from emqtwist.core.door import Door
 from emqtwist.core.logins import LoginSettings
 from emqtwist.core.message import NEVER
@@ -37,6 +41,7 @@ from emqtwist.net.websocket.factory import WebSocketFactory
 from emqtwist.net.websocket.protocol import WebSocket
 from emqtwist.services.pooler import Pool, Pooler
 from tests.authorities import Authority
+from tests.clusters import pack
 from tests.halls import section_of
 from tests.methods import NAME, Method, auth, more, no, opening, yes
 from tests.oracles import Sibyl
@@ -57,6 +62,17 @@ def exchange(*steps: Step) -> Scene:
         peer.send(opening())
         for _ in steps[1:]:
             peer.send(auth())
+    return scene
+
+
+def told_by_a_node(*frames: f.Frame) -> Scene:
+    """Another node is connected, and says this; then a client publishes."""
+    def scene(world: World) -> None:
+        cluster = Cluster(world.broker, "here", "process", lambda: "00000001", pack, world.broker.settings.queue)
+        cluster.take(cluster.opened("there", "process", NodeLink(world.turn)), frames)
+        world.turn.take_decided()
+        world.turn.take()
+        world.connect("alice").publish("a", b"x")
     return scene
 
 
@@ -242,6 +258,9 @@ MOVES: dict[str, Scene] = {
     "authentication_anonymous": lambda world: world.connect("bob"),
     "authentication_refused": exchange(no()),
     **{f"authorization_{answer}": authorizing(answer) for answer in ("allow", "deny", "ignore", "error")},
+    "forwarded_received": told_by_a_node((f.GREET, "outbox"), (f.FORWARD, 0, 1, 1, 2, b"a", b"x", b"", None, "", b"", "")),
+    "forwarded_sent": told_by_a_node((f.MARK, "00000001", 0, 0),
+                                     (f.SNAPSHOT, ROUTES, 1, digest_of(b"a", 1), 0, True, ((b"a", 1),))),
     "refused_address_denied": refused("access = deny all"),
     "refused_too_many_connections": refused("max_connections = 1"),
     "refused_proxy_denied": proxied("listener.tcp.a.proxy_protocol_from = deny all"),

@@ -1,0 +1,58 @@
+"""A clock that orders what nodes write: wall time as far as that goes, and always later than what a node has heard of.
+
+A stamp is milliseconds since 1970 in all but the last 16 bits, which count. A clock that hears of a later stamp goes on from
+there; one that lies far ahead does not draw it along, or one node with a wrong clock would set those of all others for good.
+"""
+from typing import Final
+
+from emqtwist.core.journal import Journal
+from emqtwist.core.link import Turn
+
+COUNTER: Final = 16  # bits
+AHEAD: Final = 3600.0  # seconds that a stamp may be ahead of the clock on the wall
+MOST: Final = 1 << 62  # no stamp is as large
+
+
+def stamp_at(wall: float) -> int:
+    """The first stamp of a moment."""
+    return max(0, int(wall * 1000)) << COUNTER
+
+
+def moment_of(stamp: int) -> float:
+    """Wall time of a stamp."""
+    return (stamp >> COUNTER) / 1000
+
+
+class Clock:
+    """Of one node; `last` is the highest stamp it gave or heard of. Where there is a journal, that knows how wall time runs, else
+    `offset` does: wall time less monotonic time.
+    """
+
+    __slots__ = ("last", "offset", "_turn", "_journal")
+
+    def __init__(self, turn: Turn, journal: Journal | None) -> None:
+        self.last = 0
+        self.offset = 0.0
+        self._turn = turn
+        self._journal = journal
+
+    def wall(self) -> float:
+        """What the clock on the wall shows."""
+        return self._turn.now + (self.offset if self._journal is None else self._journal.offset)
+
+    def stamp(self, after: int = 0) -> int:
+        """A stamp for what is written now, in place of what has the stamp `after`: it is higher."""
+        wall = self.wall()
+        self.last = min(max(self.last + 1, stamp_at(wall)), stamp_at(wall + AHEAD))
+        return max(self.last, after + 1)
+
+    def hear(self, stamp: int) -> bool:
+        """Another node gave this stamp; whether that may be. If not, its clock or this one is wrong, and it is not followed."""
+        if self.is_ahead(stamp):
+            return False
+        self.last = max(self.last, stamp)
+        return True
+
+    def is_ahead(self, stamp: int) -> bool:
+        """Whether no clock that is right can have given this stamp."""
+        return stamp > stamp_at(self.wall() + AHEAD)

@@ -1,0 +1,78 @@
+"""Discarding: after a partition has healed, or where a client has begun anew at another node, it has several sessions.
+
+The one with the highest epoch is the one; its node has the others ended, each time that it meets them.
+"""
+from typing import cast
+
+from emqtwist.core.broker import Broker
+from emqtwist.core.cluster import frames as f
+from emqtwist.core.cluster.claims import Claims
+from emqtwist.core.cluster.epochs import COMING, GIVEN, epoch_of, state_of
+from emqtwist.core.cluster.frames import Frame
+from emqtwist.core.cluster.giving import end_given
+from emqtwist.core.cluster.peer import Peer
+from emqtwist.core.cluster.registry import Conflicts, Registry
+from emqtwist.core.cluster.tables import Send
+from emqtwist.core.connection import Connection
+from emqtwist.core.entry import take_over
+
+
+class Discarding(Conflicts):
+    """Ends what is not the one any more, here and elsewhere."""
+
+    __slots__ = ("_broker", "_node", "_registry", "_claims", "_send")
+
+    def __init__(self, broker: Broker, node: str, registry: Registry, claims: Claims, send: Send) -> None:
+        self._broker = broker
+        self._node = node
+        self._registry = registry
+        self._claims = claims
+        self._send = send
+        registry.conflicts = self
+
+    def meet_all(self, peer: Peer) -> None:
+        """A node is connected."""
+        for client_id in list(self._registry.shared):
+            for other, value in self._registry.rows(client_id):
+                if other is peer:
+                    self.meet(client_id, peer, value)
+
+    def meet(self, client_id: str, peer: Peer, value: int) -> None:
+        session = self._broker.sessions.by_id.get(client_id)
+        if not value:
+            if session is None:
+                self._registry.drop(client_id)
+            return
+        mine = self._registry.table.entries.get(client_id, 0) >> 1
+        if (mine, self._node) < (value >> 1, peer.name):
+            return
+        taking = self._claims.takings.get(client_id)
+        if session is not None and taking is not None and state_of(session) == COMING and not taking.ending:
+            if taking.peer is None:
+                taking.find(peer)
+                self._claims.look_at(client_id)
+            if taking.peer is peer:
+                return
+        self._send(peer, (f.DISCARD, client_id, mine))
+
+    def discard(self, peer: Peer, frame: Frame) -> None:
+        """Another node has the session of this client, and what is here is to end."""
+        _, client_id, epoch = frame
+        session = self._broker.sessions.by_id.get(client_id)
+        mine = self._registry.table.entries.get(client_id, 0) >> 1
+        if session is not None:
+            mine = epoch_of(session)
+        if (epoch, peer.name) < (mine, self._node):
+            return
+        giving = self._claims.givings.get(client_id)
+        if session is None:
+            self._registry.withdraw(client_id)
+        elif giving is not None:
+            giving.end()
+        elif state_of(session) == GIVEN:
+            end_given(self._broker.sessions, session)
+        else:
+            if session.opener is not None:
+                take_over(cast(Connection, session.opener), f"the node {peer.name} has the session of this client identifier")
+            if self._broker.sessions.by_id.get(client_id) is session:
+                self._broker.discard_session(session)

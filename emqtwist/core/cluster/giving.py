@@ -1,0 +1,312 @@
+"""Giving: a session that another node takes. The copy here stays whole until the other node has all of it.
+
+Its connection has ended, and its subscriptions stay: what comes for it is added to its queue, as ever. The other node gets what
+the session is, then its queue, a window at a time. When it has caught up, it subscribes by itself; once all nodes know that, all that
+was forwarded to this node before is awaited, sent behind the rest, and that is the end.
+"""
+from collections import deque
+from typing import Final
+
+from emqtwist.core.cluster import frames as f
+from emqtwist.core.cluster.epochs import GIVEN, HERE, epoch_of, set_epoch
+from emqtwist.core.cluster.frames import Frame
+from emqtwist.core.cluster.moved import NO_ORIGIN, Moved, Wire
+from emqtwist.core.cluster.origin import Origins
+from emqtwist.core.cluster.peer import Peer
+from emqtwist.core.cluster.tables import Send
+from emqtwist.core.inflight import identifier_of
+from emqtwist.core.ledger import BEFORE_ALL, Row
+from emqtwist.core.link import Link
+from emqtwist.core.message import NEVER, QOS_BITS, Message
+from emqtwist.core.move import Move
+from emqtwist.core.pending import Pending
+from emqtwist.core.records import STATE_RELEASED, Fetch
+from emqtwist.core.session import Session
+from emqtwist.core.sessions import Sessions
+from emqtwist.mqtt.constants import MAX_PACKET_ID
+
+PIECE: Final = 30_000  # bytes of rows in a frame, or a little more
+WINDOW: Final = 64  # frames that the other node has not stored
+PAGE: Final = 500_000  # bytes of rows that are read from the store at once
+AS_IT_WAS: Final = 4  # a protocol level, which nobody looks at
+
+
+class Giving(Move):
+    """What goes to `peer`, where it has `epoch`; `due` is when it would have expired. `over`: END is sent.
+
+    It is `stale` when the other node was away, and has not asked for it again.
+    """
+
+    __slots__ = ("session", "peer", "epoch", "due", "over", "stale", "_sessions", "_origins", "_send", "_memory", "_next", "_sent", "_late",
+                 "_rows", "_cursor", "_doubtful", "_end", "_stale", "_wanted", "_read", "_place", "_last", "_under_way", "_level",
+                 "_flushed", "_asked", "_began", "_by_number", "_old")
+
+    def __init__(self, session: Session, sessions: Sessions, origins: Origins, send: Send) -> None:
+        self.session = session
+        self.due = sessions.hold(session)
+        self.peer: Peer | None = None
+        self.epoch = 0
+        self.over = self.stale = False
+        self._sessions = sessions
+        self._origins = origins
+        self._send = send
+        self._memory = [] if session.ledger is not None else _in_memory(session)
+        self._next = self._memory[-1].seq + 1 if self._memory else 1
+        self._end = self._next if session.ledger is None else session.ledger.next_seq
+        self._sent = {held[3] for held in session.inflight.held.values() if held is not None}
+        if session.ledger is not None:
+            self._sent |= session.ledger.repeated
+        self._late: list[Moved] = []  # what came since
+        self._by_number = session.circle.settings.queue.kind != "simple"  # the store has them in another order
+        self._stale = session.ledger is not None and session.ledger.fetching  # a page comes that was not wanted here
+        self._wanted = self._old = False
+        self._asked: Pending[bool] | None = None
+        session.move = self
+
+    def start(self, peer: Peer, epoch: int, have: int, stored: Pending[bool]) -> None:
+        """Send what `peer` does not have: it has the rows up to `have`, -1: it has nothing. `stored`: that it is given is."""
+        session, ledger = self.session, self.session.ledger
+        self.peer, self.epoch = peer, epoch
+        self.over = self.stale = self._level = self._flushed = self._began = False
+        self._old = self._wanted  # the page that comes is of the last time
+        self._rows: deque[Moved] = deque([row for row in self._memory if row.seq > have])
+        self._cursor = (BEFORE_ALL, 0)
+        self._doubtful = 0 if ledger is None else ledger.doubtful
+        self._read = ledger is None
+        self._place = 0
+        self._last = have
+        self._under_way: deque[int] = deque()
+        self._ask(stored)
+        if have < 0:
+            interval = None if session.expiry_interval == NEVER else session.expiry_interval
+            self._send(peer, (f.SESSION, session.client_id, epoch, interval, self._end if ledger is None else ledger.next_seq,
+                              tuple([(name, one.options, one.identifiers) for name, one in session.subscriptions.items()]),
+                              tuple(session.received)))
+        peer.stir()
+
+    # What comes.
+
+    def collect(self, message: Message, first_byte: int, identifiers: tuple[int, ...]) -> None:
+        session, ledger = self.session, self.session.ledger
+        origin = NO_ORIGIN if message.group() else self._origins.of(message)
+        before = _taken(session) if ledger is None else ledger.next_seq
+        session.wait((message, first_byte, identifiers, 0))
+        if before == (_taken(session) if ledger is None else ledger.next_seq):
+            return  # it was dropped
+        seq = self._next if ledger is None else before
+        self._next += 1
+        self._late.append(Moved(seq, 0, False, (message, first_byte, identifiers, seq), origin))
+        if self.peer is not None:
+            self.peer.stir()
+
+    def page(self, rows: list[Row], more: bool) -> bool:
+        if self._stale:
+            self._stale = False
+            self._stir()
+            return False
+        if not self._wanted:
+            return False
+        self._wanted = False
+        if self._old:
+            self._old = False
+            self._stir()
+            return True
+        ledger = self.session.ledger
+        for rank, state, delivery in rows:
+            seq = delivery[3]
+            sent = seq in self._sent
+            if ledger is not None and (rank, seq) > (ledger.last_rank, ledger.last_seq) and self._doubtful:
+                if state != STATE_RELEASED and delivery[1] & QOS_BITS:
+                    self._doubtful -= 1
+                    sent = True
+            self._cursor = rank, seq
+            if self._last < seq < self._end:
+                self._rows.append(Moved(seq, state, sent, delivery, NO_ORIGIN))
+        self._read = not more
+        if self._read and self._by_number:
+            self._rows = deque(sorted(self._rows, key=_number))
+        self._stir()
+        return True
+
+    def _stir(self) -> None:
+        if self.peer is not None:
+            self.peer.stir()
+
+    # What the other node says.
+
+    def has(self, seq: int) -> None:
+        """It has stored the rows up to this one."""
+        while self._under_way and self._under_way[0] <= seq:
+            self._under_way.popleft()
+        self._stir()
+
+    def await_flush(self, flushed: Pending[bool]) -> None:
+        """All nodes know where its subscriptions are; once this is decided, all is here that there will be."""
+        if self._level and self._asked is None:
+            self._ask(flushed)
+
+    def left_over(self) -> list[Moved]:
+        """What came after the end."""
+        return self._late[self._place:]
+
+    # Going on.
+
+    def pump(self) -> None:
+        """Send what there is, as far as the link takes it."""
+        peer = self.peer
+        if peer is None or not self._began or self.over:
+            return
+        self._fetch()
+        while peer.link is not None and not peer.link.congested and len(self._under_way) < WINDOW:
+            rows = self._take_piece()
+            if not rows:
+                self._finish(peer)
+                return
+            self._under_way.append(rows[-1][0])
+            self._send(peer, (f.ROWS, self.session.client_id, self.epoch, tuple(rows)))
+            self._fetch()
+
+    def _finish(self, peer: Peer) -> None:
+        if not self._read:
+            return
+        if not self._level:
+            self._level = True
+            self._send(peer, (f.LEVEL, self.session.client_id, self.epoch))
+        elif self._flushed:
+            self.over = True
+            self._send(peer, (f.END, self.session.client_id, self.epoch))
+
+    def _take_piece(self) -> list[Wire]:
+        rows: list[Wire] = []
+        size, now = 0, self.session.circle.turn.now
+        while size < PIECE:
+            if self._rows and (self._read or not self._by_number):
+                row = self._rows.popleft()
+            elif self._read and self._place < len(self._late):
+                row = self._late[self._place]
+                self._place += 1
+                if row.seq <= self._last:
+                    continue  # the other node has it
+            else:
+                break
+            size += row.size() + 100
+            rows.append(row.wire(now))
+        return rows
+
+    def _fetch(self) -> None:
+        ledger = self.session.ledger
+        if ledger is None or self._read or self._wanted or self._stale or (self._rows and not self._by_number):
+            return
+        ledger.fetching = self._wanted = True
+        ledger.journal.want(Fetch(ledger.number, *self._cursor, PAGE, ledger.journal.barrier()))
+
+    # Waiting for the store, and for other nodes.
+
+    def _ask(self, pending: Pending[bool]) -> None:
+        if self._asked is not None:
+            self._asked.cancel()
+        link = Link(self.session.circle.turn)
+        link.owner = self
+        self._asked = pending
+        pending.hold(link, self._decided)
+        if pending.is_decided():
+            link.turn.proceed(link)
+
+    def proceed(self) -> None:
+        """What was waited for is there."""
+        asked = self._asked
+        if asked is not None and asked.is_decided():
+            asked.proceed()
+
+    def flush(self) -> None:
+        """There is never anything to send: the link of this is only what waits."""
+
+    def _decided(self, link: Link, decision: bool) -> None:
+        self._asked = None
+        if self._began:
+            self._flushed = True
+        self._began = True
+        self._stir()
+
+    # Ends.
+
+    def stop(self) -> None:
+        if self.session.move is self:
+            self.session.move = None
+        if self.session.ledger is not None:
+            self.session.ledger.fetching = False
+        if self._asked is not None:
+            self._asked.cancel()
+            self._asked = None
+
+    def take_back(self) -> None:
+        """The other node has nothing of it: it is as if nothing had been."""
+        session = self.session
+        self.stop()
+        set_epoch(session, epoch_of(session), HERE)
+        keep_absent(self._sessions, session, self.due)
+
+    def end(self) -> None:
+        """The other node has all: what is here is not needed any more."""
+        self.stop()
+        end_given(self._sessions, self.session)
+
+
+def end_given(sessions: Sessions, session: Session) -> None:
+    """End what another node has; nobody else is to get its messages."""
+    session.inflight.held.clear()
+    if session.backlog is not None:
+        session.backlog.queue.clear()
+        session.backlog.qos0 = 0
+        session.backlog.nothing_stored()
+    clean_up = sessions.clean_up(session)
+    if clean_up.over and clean_up.error is None:
+        sessions.end(session)  # at once: the worker of its client may wait for that
+    else:
+        sessions.discard(session)
+
+
+def keep_absent(sessions: Sessions, session: Session, due: float) -> None:
+    """Have stored what is said of a session whose client is away; it expires then."""
+    sessions.keep(session, AS_IT_WAS)
+    sessions.expire_at(session, due)
+    if session.ledger is not None:
+        session.ledger.left(due)
+
+
+def fence(sessions: Sessions, session: Session, origins: Origins, send: Send) -> Giving:
+    """From now on the session is another node's."""
+    giving = Giving(session, sessions, origins, send)
+    set_epoch(session, epoch_of(session), GIVEN)
+    sessions.keep(session, AS_IT_WAS)
+    if session.ledger is not None:
+        session.ledger.left(giving.due)
+        session.ledger.no_will()
+    return giving
+
+
+def _number(row: Moved) -> int:
+    return row.seq
+
+
+def _taken(session: Session) -> int:
+    return 0 if session.backlog is None else session.backlog.entered
+
+
+def _in_memory(session: Session) -> list[Moved]:
+    """The rows of a session that no store has; their numbers go with their Packet Identifiers."""
+    rows: list[Moved] = []
+    last = 0
+    for packet_id, held in session.inflight.held.items():
+        last += 1 + (packet_id - identifier_of(last + 1)) % MAX_PACKET_ID
+        if held is None:
+            rows.append(Moved(last, STATE_RELEASED, True, (Message(b"", b""), 0, (), last), NO_ORIGIN))
+        else:
+            rows.append(Moved(last, 0, True, held, NO_ORIGIN))
+    if session.backlog is not None:
+        for waiting in session.backlog.queue.waiting():
+            last += 1
+            rows.append(Moved(last, 0, False, waiting, NO_ORIGIN))
+    return rows
+
+

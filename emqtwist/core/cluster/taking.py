@@ -1,0 +1,348 @@
+"""Taking: a session that comes from another node, which keeps its copy until all of it is here.
+
+The client is answered once what the session is has been stored, and gets its queue as that comes. What is published meanwhile goes to
+the copy at the other node, and comes behind the rest. When all is here that there was, the session subscribes at this node; what comes
+directly from then on waits until the last of the other node has come, and is left out if it has come that way too.
+
+A process that crashes meanwhile finds the session as one that is coming: it asks for the rows that it does not have. When the other
+node is lost, the session subscribes no more, until that one is back.
+"""
+from typing import Final
+
+from emqtwist.core.backlog import Backlog
+from emqtwist.core.broker import Broker
+from emqtwist.core.cluster import frames as f
+from emqtwist.core.cluster.epochs import COMING, HERE, epoch_of, set_epoch
+from emqtwist.core.cluster.flushing import Flushing
+from emqtwist.core.cluster.frames import BadFrame, Frame
+from emqtwist.core.cluster.giving import AS_IT_WAS, keep_absent
+from emqtwist.core.cluster.moved import NO_ORIGIN, Moved, row_of
+from emqtwist.core.cluster.origin import Origin, Origins
+from emqtwist.core.cluster.peer import Peer
+from emqtwist.core.cluster.tables import Names, Send
+from emqtwist.core.inflight import identifier_of
+from emqtwist.core.ledger import Ledger
+from emqtwist.core.link import Link
+from emqtwist.core.message import NEVER, QOS_BITS, Delivery, Message
+from emqtwist.core.move import Move
+from emqtwist.core.mqueue import OVERHEAD
+from emqtwist.core.pending import Pending
+from emqtwist.core.pool import Job
+from emqtwist.core.prefixes import Prefixed, subscription_to
+from emqtwist.core.records import RECEIVED, RELEASED, SENT, STATE_RELEASED, STATE_SENT
+from emqtwist.core.session import Session
+from emqtwist.core.subscriber import Subscription
+from emqtwist.mqtt.errors import MQTTError
+
+PATIENCE: Final = 2.0  # seconds without the other node, after which the client is told to come again
+
+
+class Surroundings:
+    """What a session needs to come: the broker, and ways to other nodes."""
+
+    __slots__ = ("broker", "origins", "flushing", "send", "send_stored", "done")
+
+    def __init__(self, broker: Broker, origins: Origins, flushing: Flushing, send: Send, send_stored: Send, done: "Done") -> None:
+        self.broker = broker
+        self.origins = origins
+        self.flushing = flushing
+        self.send = send
+        self.send_stored = send_stored
+        self.done = done
+
+
+class Done:
+    """Who hears that a session has come wholly."""
+
+    def arrived(self, taking: "Taking") -> None:
+        raise NotImplementedError
+
+
+class Taking(Move):
+    """What comes from `peer`, None while that is not known; `lost_at` is since when it is away, NEVER while it is here.
+
+    `waiting` are other nodes that ask for the session. `level`, `ended` are for what the other node says.
+    """
+
+    __slots__ = ("session", "epoch", "peer", "lost_at", "waiting", "level", "ended", "stopped", "ending", "_around", "_late", "_known", "_next")
+
+    def __init__(self, session: Session, around: Surroundings, peer: Peer | None) -> None:
+        self.session = session
+        self.epoch = epoch_of(session)
+        self.peer = peer
+        self.lost_at = NEVER if peer is not None else session.circle.turn.now
+        self.waiting: list[tuple[Peer, Frame]] = []
+        self.level: Pending[bool] = Pending()
+        self.ended: Pending[bool] = Pending()
+        self.stopped = False
+        self.ending = False  # all of it is here
+        self._around = around
+        self._next = 1 if session.ledger is None else session.ledger.next_seq  # of the rows that come
+        self._late: list[tuple[Origin, Delivery]] = []
+        self._known: set[Origin] = set()  # of rows that may come directly too
+        session.move = self
+
+    def settle(self, entered: list[Subscription]) -> None:
+        """Have it subscribe when it is time to; `entered` are those by which it is subscribed already."""
+        self._around.broker.pools.server.submit(Settling(self, self._around, entered))
+
+    # What comes from the other node.
+
+    def find(self, peer: Peer) -> None:
+        """That node has the rest: it is asked for that."""
+        self.peer = peer
+        if peer.link is not None and not self.ending:
+            self.lost_at = NEVER
+            self._around.send_stored(peer, (f.TAKE, self.session.client_id, self.epoch, self._next - 1))
+
+    def lose(self, now: float) -> None:
+        """The other node is away."""
+        if not self.ending:
+            self.lost_at = min(self.lost_at, now)
+            if self.level.decision is not None:
+                self.level = Pending()
+                self.ended.resume(False)
+
+    def end(self) -> None:
+        """That was the last of it."""
+        if self.ended.decision is None and self.level.decision:
+            self.ending = True
+            self.ended.resume(True)
+
+    def give_up(self) -> None:
+        """There is no more of it: what is here is all."""
+        self.peer, self.ending, self.lost_at = None, True, NEVER
+        self.level.resume(True)
+        self.ended.resume(True)
+
+    def rows(self, rows: tuple[object, ...]) -> None:
+        now = self.session.circle.turn.now
+        last = -1
+        for wire in rows:
+            row = row_of(wire, now)
+            if row.seq < self._next:
+                continue  # it is here already
+            last, self._next = row.seq, row.seq + 1
+            if row.origin != NO_ORIGIN:
+                self._known.add(row.origin)
+            place(self.session, row)
+        self.session.pump()
+        if self.peer is not None and last >= 0:
+            self._around.send_stored(self.peer, (f.HAVE, self.session.client_id, self.epoch, last))
+
+    # What comes directly.
+
+    def collect(self, message: Message, first_byte: int, identifiers: tuple[int, ...]) -> None:
+        origin = NO_ORIGIN if message.group() else self._around.origins.of(message)
+        self._late.append((origin, (message, first_byte, identifiers, 0)))
+
+    def forget(self) -> None:
+        """It does not subscribe any more: all that came directly goes to the other node too."""
+        self.ended = Pending(True if self.ending else None)
+        self._late.clear()
+        self._known.clear()
+
+    # Ends.
+
+    def stop(self) -> None:
+        self.stopped = True
+        if self.session.move is self:
+            self.session.move = None
+        self.level.resume(False)
+        self.ended.resume(False)
+
+    def close(self) -> None:
+        """All is here: go on as any other session."""
+        session, broker = self.session, self._around.broker
+        self.stop()
+        set_epoch(session, self.epoch, HERE)
+        if session.opener is None:
+            keep_absent(broker.sessions, session, broker.sessions.hold(session))
+        else:
+            broker.sessions.keep(session, AS_IT_WAS)
+        for origin, (message, first_byte, identifiers, _) in self._late:
+            if origin == NO_ORIGIN or origin not in self._known:
+                session.deliver(message, first_byte, identifiers)
+        session.pump()
+        self._around.done.arrived(self)
+
+
+class Settling(Job):
+    """A session that comes subscribes, a job of the server pool: whatever else its client wants of its subscriptions waits."""
+
+    __slots__ = ("_taking", "_around", "_held", "_left", "_last")
+
+    def __init__(self, taking: Taking, around: Surroundings, entered: list[Subscription]) -> None:
+        Job.__init__(self, taking.session.client_id)
+        self._taking = taking
+        self._around = around
+        self._held: dict[bytes, Subscription] = {each.name(): each for each in entered}  # what is entered
+        self._left: list[Subscription] = []  # what is still to be
+        self._last = False  # nothing else will be
+
+    def run(self) -> None:
+        self._leave()
+
+    def _leave(self) -> None:
+        """Be subscribed to nothing, and wait until the other node has sent what there is."""
+        tables = self._around.broker.subscriptions
+        while self._held:
+            subscription = self._held.popitem()[1]
+            write = tables.take_out(subscription, {})
+            if not write.over:
+                self.wait(write.when_over(), self._removed)
+                return
+        self._taking.forget()
+        self.wait(self._taking.level, self._levelled)
+
+    def _removed(self, link: Link, decision: bool) -> None:
+        self._leave()
+
+    def _levelled(self, link: Link, decision: bool) -> None:
+        """What only this node has members or publishers of begins at the very end."""
+        if not self._taking.stopped:
+            held = self._taking.session.subscriptions.values()
+            self._left = [each for each in held if not isinstance(each, Prefixed)]
+            self._enter()
+
+    def _enter(self) -> None:
+        tables = self._around.broker.subscriptions
+        while self._left:
+            subscription = self._left.pop()
+            self._held[subscription.name()] = subscription
+            write = tables.enter(subscription, self._held)
+            if not write.over:
+                self.wait(write.when_over(), self._entered)
+                return
+        cluster = self._around.broker.cluster
+        settled = None if cluster is None else cluster.settled()
+        if settled is None:
+            self._settled(Link(self._around.broker.turn), ())
+        else:
+            self.wait(settled, self._settled)
+
+    def _entered(self, link: Link, decision: bool) -> None:
+        self._enter()
+
+    def _settled(self, link: Link, late: Names) -> None:
+        """Those who are late are cut off, and learn it before anything else when they are back."""
+        taking = self._taking
+        if taking.stopped:
+            return
+        if self._last:
+            taking.close()
+            return
+        if taking.peer is not None and taking.ended.decision is None:
+            self._around.send(taking.peer, (f.READY, taking.session.client_id, taking.epoch))
+        self.wait(taking.ended, self._ended)
+
+    def _ended(self, link: Link, decision: bool) -> None:
+        if self._taking.stopped:
+            return
+        if not decision:
+            self._leave()
+            return
+        self.wait(self._around.flushing.flush(self._around.broker.turn.now), self._flushed)
+
+    def _flushed(self, link: Link, decision: bool) -> None:
+        """What was forwarded to both nodes has come from both."""
+        if not self._taking.stopped:
+            held = self._taking.session.subscriptions.values()
+            self._left = [each for each in held if each.name() not in self._held]
+            self._last = True
+            self._enter()
+
+
+def begin(around: Surroundings, peer: Peer, frame: Frame) -> Taking:
+    """A session as another node describes it; its client is away as yet."""
+    _, client_id, epoch, expiry_interval, next_seq, subscriptions, received = frame
+    broker = around.broker
+    sessions = broker.sessions
+    session = sessions.create(client_id)
+    session.expiry_interval = NEVER if expiry_interval is None else float(expiry_interval)
+    set_epoch(session, epoch, COMING)
+    sessions.keep(session, AS_IT_WAS)
+    taking = Taking(session, around, peer)
+    for one in subscriptions:
+        _note_subscription(session, one)
+    ledger = session.ledger
+    for packet_id in received:
+        if type(packet_id) is not int:
+            raise BadFrame("SESSION: a Packet Identifier that is no number")
+        session.received[packet_id] = None
+        if ledger is not None:
+            ledger.journal.add((RECEIVED, ledger.number, packet_id))
+    due = broker.turn.now + session.expiry_interval
+    sessions.expire_at(session, due)
+    if ledger is not None:
+        ledger.left(due)
+    taking.settle([])
+    return taking
+
+
+def _note_subscription(session: Session, one: object) -> None:
+    if not isinstance(one, tuple) or len(one) != 3 or not isinstance(one[0], bytes) or not isinstance(one[2], tuple):
+        raise BadFrame("SESSION: not a subscription")
+    name, options, identifiers = one
+    try:
+        session.subscriptions[name] = subscription_to(session, name, options, identifiers)
+    except MQTTError as error:
+        raise BadFrame(f"SESSION: {error.reason}") from error
+    if session.ledger is not None:
+        session.ledger.subscribed(name, options, identifiers)
+
+
+def place(session: Session, row: Moved) -> None:
+    """A row that comes, where it belongs: at the end, if it was not sent yet."""
+    ledger = session.ledger
+    if session.backlog is None:
+        session.backlog = Backlog(session.client_id, session.circle, ledger)
+    if ledger is None:
+        _place_in_memory(session, session.backlog, row)
+    else:
+        _place_in_store(session, session.backlog, ledger, row)
+
+
+def _place_in_memory(session: Session, backlog: Backlog, row: Moved) -> None:
+    message, first_byte, identifiers, _ = row.delivery
+    inflight, packet_id = session.inflight, identifier_of(row.seq)
+    if row.state == STATE_RELEASED:
+        inflight.held[packet_id] = None
+        session.send_pubrel(packet_id)
+    elif row.sent and first_byte & QOS_BITS:
+        inflight.held[packet_id] = message, first_byte, identifiers, 0
+        inflight.resend = {packet_id: None, **inflight.resend}  # the next one is the last of these
+    else:
+        backlog.qos0 += not first_byte & QOS_BITS
+        backlog.queue.append((message, first_byte, identifiers, 0))
+
+
+def _place_in_store(session: Session, backlog: Backlog, ledger: Ledger, row: Moved) -> None:
+    message, first_byte, identifiers, seq = row.delivery
+    released = row.state == STATE_RELEASED
+    queue = backlog.queue
+    rank = ledger.front if row.sent else queue.rank(message.topic)
+    ledger.next_seq = seq
+    delivery = ledger.enter(rank, message, first_byte, identifiers)
+    if row.state == STATE_SENT:
+        ledger.journal.mark(SENT, ledger.number, rank, seq)
+    elif released:
+        ledger.journal.mark(RELEASED, ledger.number, rank, seq)
+    if (rank, seq) > (ledger.last_rank, ledger.last_seq):
+        ledger.doubtful += row.sent and not released and first_byte & QOS_BITS != 0
+        ledger.leave(seq)
+        queue.stored += 1
+        queue.stored_bytes += message.size + OVERHEAD
+        queue.mark()
+        return
+    if released:
+        ledger.released[identifier_of(seq)] = seq
+        session.inflight.held[identifier_of(seq)] = None
+        session.send_pubrel(identifier_of(seq))
+        return
+    if row.state == STATE_SENT:
+        ledger.begun.add(seq)
+    if row.sent and first_byte & QOS_BITS:
+        ledger.repeated.add(seq)
+    backlog.qos0 += not first_byte & QOS_BITS
+    queue.append(delivery)

@@ -1,0 +1,29 @@
+"""What the core knows of a session that goes from one node to another, and of clients whose session is another node's."""
+from emqtwist.core.ledger import Row
+from emqtwist.core.message import Message
+
+
+class Move:
+    """Stands in a session on its way, at the node that gives it as at the one that takes it."""
+
+    __slots__ = ()
+
+    def collect(self, message: Message, first_byte: int, identifiers: tuple[int, ...]) -> None:
+        """Take a message that comes for the session."""
+        raise NotImplementedError
+
+    def page(self, rows: list[Row], more: bool) -> bool:
+        """Whether this page of the queue was wanted here, and not for the client."""
+        return False
+
+    def stop(self) -> None:
+        """The session ends here."""
+
+
+class Claim:
+    """How the session of a client is to be had: as if there were no other node, unless there is a `refusal`."""
+
+    __slots__ = ("refusal",)
+
+    def __init__(self, refusal: str = "") -> None:
+        self.refusal = refusal
