@@ -19,9 +19,9 @@ MOST: Final = 10.0  # seconds that it waits for one that is not
 
 
 class Claiming:
-    """A client that waits. `asked` is who was asked for its session, `told` by the others who else may have it."""
+    """A client that waits. `asked` is who was asked for its session, `awaited` who would be but is away; `told` was named by one."""
 
-    __slots__ = ("client_id", "pending", "began", "away_since", "asked", "told", "without")
+    __slots__ = ("client_id", "pending", "began", "away_since", "asked", "awaited", "told", "without")
 
     def __init__(self, client_id: str, now: float) -> None:
         self.client_id = client_id
@@ -29,6 +29,7 @@ class Claiming:
         self.began = now
         self.away_since = 0.0  # since when the node in question is away, 0 while it is not
         self.asked: Peer | None = None
+        self.awaited: Peer | None = None
         self.told: Peer | None = None
         self.without: set[str] = set()  # processes that have nothing of it
 
@@ -152,7 +153,7 @@ class Claims:
 
     def _ask(self, claiming: Claiming, holder: Peer) -> None:
         if holder.link is None:
-            claiming.asked = holder
+            claiming.awaited = holder
             self._note_away(claiming)
             return
         claiming.away_since = 0.0
@@ -182,8 +183,9 @@ class Claims:
 
     def _names(self, claiming: Claiming) -> str:
         """Who may have it."""
-        if claiming.asked is not None:
-            return claiming.asked.name
+        peer = claiming.asked or claiming.awaited
+        if peer is not None:
+            return peer.name
         away = [peer.name for peer in self._peers.values() if not self._registry.knows(peer)]
         return " or ".join(away)
 

@@ -20,14 +20,14 @@ from emqtwist.core.entry import take_over
 class Discarding(Conflicts):
     """Ends what is not the one any more, here and elsewhere."""
 
-    __slots__ = ("_broker", "_node", "_registry", "_claims", "_send")
+    __slots__ = ("_broker", "_node", "_registry", "_claims", "_send_stored")
 
-    def __init__(self, broker: Broker, node: str, registry: Registry, claims: Claims, send: Send) -> None:
+    def __init__(self, broker: Broker, node: str, registry: Registry, claims: Claims, send_stored: Send) -> None:
         self._broker = broker
         self._node = node
         self._registry = registry
         self._claims = claims
-        self._send = send
+        self._send_stored = send_stored
         registry.conflicts = self
 
     def meet_all(self, peer: Peer) -> None:
@@ -53,7 +53,7 @@ class Discarding(Conflicts):
                 self._claims.look_at(client_id)
             if taking.peer is peer:
                 return
-        self._send(peer, (f.DISCARD, client_id, mine))
+        self._send_stored(peer, (f.DISCARD, client_id, mine))
 
     def discard(self, peer: Peer, frame: Frame) -> None:
         """Another node has the session of this client, and what is here is to end."""

@@ -154,7 +154,7 @@ class Giving(Move):
     def pump(self) -> None:
         """Send what there is, as far as the link takes it."""
         peer = self.peer
-        if peer is None or not self._began or self.over:
+        if peer is None or not self._began or self.over or self.stale:
             return
         self._fetch()
         while peer.link is not None and not peer.link.congested and len(self._under_way) < WINDOW:

@@ -37,7 +37,7 @@ class Takeover(Part):
         self.registry = Registry(send)
         self.flushing = Flushing(peers, send)
         self.claims = Claims(broker, peers, self.registry, send)
-        self.discarding = Discarding(broker, node, self.registry, self.claims, send)
+        self.discarding = Discarding(broker, node, self.registry, self.claims, send_stored)
         self.handover = Handover(broker, self.claims, self.registry, origins, self.flushing, send, send_stored)
         self.serve: dict[int, Serve] = {
             f.FLUSHED: self.flushing.flushed, f.TAKE: self.handover.take, f.HAVE: self.handover.has,
@@ -86,9 +86,6 @@ class Takeover(Part):
                 taking.settle(list(session.subscriptions.values()))
 
     def opened(self, peer: Peer) -> None:
-        for giving in self.claims.givings.values():
-            if giving.peer is peer:
-                giving.stale = True
         for taking in list(self.claims.takings.values()):
             if taking.peer is peer:
                 taking.find(peer)
@@ -96,6 +93,9 @@ class Takeover(Part):
         self.claims.look()
 
     def lost(self, peer: Peer) -> None:
+        for giving in self.claims.givings.values():
+            if giving.peer is peer:
+                giving.stale = True
         for taking in self.claims.takings.values():
             if taking.peer is peer:
                 taking.lose(self._broker.turn.now)
@@ -174,7 +174,6 @@ class Takeover(Part):
         """All of a session has come."""
         client_id = taking.session.client_id
         self.claims.takings.pop(client_id, None)
-        self.registry.put(taking.session)
         if taking.peer is not None:
             nodes = [self._origins.node] + [peer.name for peer in self._peers.values() if peer.link is not None]
             self._send_stored(taking.peer, (f.DONE, client_id, taking.epoch, tuple(nodes)))
