@@ -1,4 +1,5 @@
 """Claims: clients who are here while another node has their session, or some of it."""
+from collections.abc import Callable
 from typing import Final
 
 from emqtwist.core.broker import Broker
@@ -18,10 +19,14 @@ PATIENCE: Final = 2.0  # seconds that a client waits for a node that is away
 MOST: Final = 10.0  # seconds that it waits for one that is not
 
 
+def nobody(peer: Peer, frame: Frame) -> None:
+    """Serve nobody."""
+
+
 class Claiming:
     """A client that waits. `asked` is who was asked for its session, `awaited` who would be but is away; `told` was named by one."""
 
-    __slots__ = ("client_id", "pending", "began", "away_since", "asked", "awaited", "told", "without")
+    __slots__ = ("client_id", "pending", "began", "away_since", "asked", "awaited", "told", "without", "waiting")
 
     def __init__(self, client_id: str, now: float) -> None:
         self.client_id = client_id
@@ -32,17 +37,19 @@ class Claiming:
         self.awaited: Peer | None = None
         self.told: Peer | None = None
         self.without: set[str] = set()  # processes that have nothing of it
+        self.waiting: list[tuple[Peer, Frame]] = []  # other nodes that ask for it meanwhile
 
 
 class Claims:
     """`givings` and `takings` are sessions on their way, by Client Identifier. `fresh`: who would have to wait for a node that is
-    away gets a new session, and is not refused.
+    away gets a new session, and is not refused. `take` serves other nodes that ask for a session.
     """
 
-    __slots__ = ("fresh", "givings", "takings", "under_way", "_broker", "_peers", "_registry", "_send")
+    __slots__ = ("fresh", "take", "givings", "takings", "under_way", "_broker", "_peers", "_registry", "_send")
 
     def __init__(self, broker: Broker, peers: dict[str, Peer], registry: Registry, send: Send) -> None:
         self.fresh = False
+        self.take: Callable[[Peer, Frame], None] = nobody
         self.givings: dict[str, Giving] = {}
         self.takings: dict[str, Taking] = {}
         self.under_way: dict[str, Claiming] = {}
@@ -167,8 +174,13 @@ class Claims:
             claiming.away_since = self._broker.turn.now
 
     def _let_in(self, claiming: Claiming) -> None:
+        self._decide(claiming, Claim())
+
+    def _decide(self, claiming: Claiming, claim: Claim) -> None:
         self.under_way.pop(claiming.client_id, None)
-        claiming.pending.resume(Claim())
+        claiming.pending.resume(claim)
+        for peer, frame in claiming.waiting:
+            self.take(peer, frame)
 
     def _give_up(self, claiming: Claiming) -> None:
         client_id = claiming.client_id
@@ -178,8 +190,7 @@ class Claims:
                 self._make_do(session)
             self._let_in(claiming)
             return
-        del self.under_way[client_id]
-        claiming.pending.resume(Claim(f"the session is at the node {self._names(claiming)}, which does not answer"))
+        self._decide(claiming, Claim(f"the session is at the node {self._names(claiming)}, which does not answer"))
 
     def _names(self, claiming: Claiming) -> str:
         """Who may have it."""

@@ -34,6 +34,7 @@ class Handover:
                  send_stored: Send) -> None:
         self.broker = broker
         self.claims = claims
+        claims.take = self.take
         self.registry = registry
         self.origins = origins
         self.flushing = flushing
@@ -49,6 +50,10 @@ class Handover:
         taking = self.claims.takings.get(client_id)
         if taking is not None:
             taking.waiting.append((peer, frame))
+            return
+        claiming = self.claims.under_way.get(client_id)
+        if claiming is not None and session is None:
+            claiming.waiting.append((peer, frame))
             return
         owner = self._owner(client_id, session, peer)
         if session is None or owner is not None:

@@ -44,6 +44,11 @@ class History:
         made.receive_maximum = 4
         peer.send(Connect(5, "alice", clean_start, 0, None, None, None, False, made))
 
+    def arrive_again(self, node: str) -> None:
+        """If her connection was ended."""
+        if self.alice is None or self.alice.closed:
+            self.arrive(node)
+
     def publish(self, *nodes: str) -> None:
         for node in nodes:
             publisher = self._publishers.get(node)
