@@ -185,8 +185,6 @@ class Giving(Move):
             elif self._read and self._place < len(self._late):
                 row = self._late[self._place]
                 self._place += 1
-                if row.seq <= self._last:
-                    continue  # the other node has it
             else:
                 break
             size += row.size() + 100

@@ -3,21 +3,21 @@ from typing import Final, cast
 
 from emqtwist.core.broker import Broker
 from emqtwist.core.cluster import frames as f
+from emqtwist.core.cluster.aftermath import Relayed
 from emqtwist.core.cluster.claims import Claims
 from emqtwist.core.cluster.epochs import GIVEN, epoch_of, state_of
 from emqtwist.core.cluster.flushing import Flushing
 from emqtwist.core.cluster.frames import Frame
 from emqtwist.core.cluster.giving import Giving, fence
-from emqtwist.core.cluster.inbox import To
 from emqtwist.core.cluster.moved import Moved
-from emqtwist.core.cluster.origin import ForwardedMessage, Origins
+from emqtwist.core.cluster.origin import Origins
 from emqtwist.core.cluster.peer import KEPT, Peer
 from emqtwist.core.cluster.registry import Registry
 from emqtwist.core.cluster.tables import Send
 from emqtwist.core.connection import Connection
 from emqtwist.core.entry import take_over
 from emqtwist.core.hooks import SESSION_TAKENOVER
-from emqtwist.core.message import NO_IDENTIFIERS, PUBLISH_BYTE, QOS_BITS, Message
+from emqtwist.core.message import QOS_BITS
 from emqtwist.core.pending import Pending
 from emqtwist.core.pool import Job
 from emqtwist.core.session import Session
@@ -83,7 +83,7 @@ class Handover:
             for row in giving.left_over():
                 message, first_byte, _, _ = row.delivery
                 if first_byte & QOS_BITS and not message.group() and row.origin[0] not in frame[3]:
-                    peer.deliver(Relayed(message, frame[1]), first_byte, KEPT)
+                    peer.deliver(Relayed(message, frame[1], row.origin), first_byte, KEPT)
         giving.end()
 
     def gone(self, peer: Peer, frame: Frame) -> bool:
@@ -156,34 +156,6 @@ class Leaving(Job):
         else:
             broker.wills.cancel(client_id)  # [MQTT-3.1.3-9]
             handover.give(session, peer, epoch, have)
-
-
-class Relayed(Message):
-    """A message for one session that has gone to another node."""
-
-    __slots__ = ("_target",)
-
-    def __init__(self, message: Message, target: str) -> None:
-        super().__init__(message.topic, message.payload, message.qos, message.retain, message.properties, message.expires_at,
-                         message.publisher)
-        self._target = target
-
-    def target(self) -> str:
-        return self._target
-
-
-class ToClient(To):
-    """Takes what is for one session."""
-
-    __slots__ = ("_broker",)
-
-    def __init__(self, broker: Broker) -> None:
-        self._broker = broker
-
-    def take(self, peer: Peer, message: ForwardedMessage, frame: Frame) -> None:
-        session = self._broker.sessions.by_id.get(frame[12])
-        if session is not None:
-            session.deliver(message, PUBLISH_BYTE | message.qos << 1, NO_IDENTIFIERS)
 
 
 def leave_over(broker: Broker, session: Session, rows: list[Moved]) -> None:

@@ -3,13 +3,14 @@ from collections.abc import Callable
 
 from emqtwist.core.broker import Broker
 from emqtwist.core.cluster import frames as f
+from emqtwist.core.cluster.aftermath import Aftermath, ToClient
 from emqtwist.core.cluster.claims import Claims
 from emqtwist.core.cluster.discarding import Discarding
 from emqtwist.core.cluster.epochs import COMING, GIVEN, HERE, epoch_of, set_epoch, state_of
 from emqtwist.core.cluster.flushing import Flushing
 from emqtwist.core.cluster.frames import Frame
 from emqtwist.core.cluster.giving import end_given
-from emqtwist.core.cluster.handover import Handover, ToClient, leave_over
+from emqtwist.core.cluster.handover import Handover, leave_over
 from emqtwist.core.cluster.inbox import Inbox
 from emqtwist.core.cluster.origin import Origins
 from emqtwist.core.cluster.part import Part
@@ -29,7 +30,7 @@ Serve = Callable[[Peer, Frame], None]
 class Takeover(Part):
     """Wires what belongs to sessions: `registry` knows where they are, `claims` who waits for one, and which are on their way."""
 
-    __slots__ = ("registry", "flushing", "claims", "discarding", "handover", "serve", "_broker", "_peers", "_origins", "_around",
+    __slots__ = ("registry", "flushing", "claims", "discarding", "handover", "serve", "aftermaths", "_broker", "_peers", "_origins", "_around",
                  "_send", "_send_stored")
 
     def __init__(self, broker: Broker, node: str, peers: dict[str, Peer], origins: Origins, inbox: Inbox, send: Send,
@@ -44,13 +45,14 @@ class Takeover(Part):
             f.READY: self.handover.ready, f.DONE: self.handover.done, f.SESSION: self._session, f.ROWS: self._rows,
             f.LEVEL: self._level, f.END: self._end, f.GONE: self._gone, f.DISCARD: self.discarding.discard,
         }
+        self.aftermaths: dict[str, Aftermath] = {}
         self._broker = broker
         self._peers = peers
         self._origins = origins
         self._send = send
         self._send_stored = send_stored
         self._around = Surroundings(broker, origins, self.flushing, send, send_stored, Arrival(self))
-        inbox.to_client = ToClient(broker)
+        inbox.to_client = ToClient(broker.sessions)
 
     # What the broker says.
 
@@ -97,6 +99,7 @@ class Takeover(Part):
             if giving.peer is peer:
                 giving.stale = True
         for taking in self.claims.takings.values():
+            taking.missed.add(peer.name)
             if taking.peer is peer:
                 taking.lose(self._broker.turn.now)
         self.claims.lost(peer)
@@ -122,6 +125,12 @@ class Takeover(Part):
         """A client whose session cannot come wholly has to come again."""
         self.claims.look()
         self.claims.tick(now)
+        if self.aftermaths:
+            there = {peer.name for peer in self._peers.values() if peer.link is not None}
+            for client_id, aftermath in list(self.aftermaths.items()):
+                if aftermath.session.move is not aftermath or aftermath.tick(now, there | {self._origins.node}):
+                    del self.aftermaths[client_id]
+                    aftermath.stop()
         for taking in list(self.claims.takings.values()):
             session = taking.session
             if now - taking.lost_at >= PATIENCE and session.opener is not None:
@@ -174,8 +183,13 @@ class Takeover(Part):
         """All of a session has come."""
         client_id = taking.session.client_id
         self.claims.takings.pop(client_id, None)
+        nodes = {self._origins.node, *[peer.name for peer in self._peers.values() if peer.link is not None]} - taking.missed
+        absent = set(self._peers) - nodes
+        if absent:
+            session = taking.session
+            session.move = Aftermath(session, absent, self._origins, taking.seen(), self._broker.turn.now)
+            self.aftermaths[client_id] = session.move
         if taking.peer is not None:
-            nodes = [self._origins.node] + [peer.name for peer in self._peers.values() if peer.link is not None]
             self._send_stored(taking.peer, (f.DONE, client_id, taking.epoch, tuple(nodes)))
         for peer, frame in taking.waiting:
             self.handover.take(peer, frame)

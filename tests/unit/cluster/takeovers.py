@@ -65,6 +65,9 @@ class History:
         for client in self._publishers.values():
             client.received()
         self.net[node].crash()
+        for other in NODES:
+            if other != node:
+                self.net[node].cluster.peer(other)  # the store knows who belongs to the cluster
 
     def take(self) -> None:
         """Alice acknowledges what has come."""
