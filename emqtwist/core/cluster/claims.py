@@ -42,10 +42,11 @@ class Claiming:
 
 class Claims:
     """`givings` and `takings` are sessions on their way, by Client Identifier. `fresh`: who would have to wait for a node that is
-    away gets a new session, and is not refused. `take` serves other nodes that ask for a session.
+    away gets a new session, and is not refused. `take` serves other nodes that ask for a session, `peers` are all of
+    them by name.
     """
 
-    __slots__ = ("fresh", "take", "givings", "takings", "under_way", "_broker", "_peers", "_registry", "_send")
+    __slots__ = ("fresh", "take", "givings", "takings", "under_way", "_broker", "peers", "_registry", "_send")
 
     def __init__(self, broker: Broker, peers: dict[str, Peer], registry: Registry, send: Send) -> None:
         self.fresh = False
@@ -54,7 +55,7 @@ class Claims:
         self.takings: dict[str, Taking] = {}
         self.under_way: dict[str, Claiming] = {}
         self._broker = broker
-        self._peers = peers
+        self.peers = peers
         self._registry = registry
         self._send = send
 
@@ -97,7 +98,7 @@ class Claims:
             self._let_in(claiming)
         elif state_of(session) == GIVEN and self._is_going(client_id):
             claiming.away_since = 0.0
-        elif not all([self._registry.knows(peer) for peer in self._peers.values()]):
+        elif not all([self._registry.knows(peer) for peer in self.peers.values()]):
             self._note_away(claiming)
         else:  # nobody has the other part
             self._make_do(session)
@@ -109,7 +110,7 @@ class Claims:
         if claiming is None or claiming.asked is not peer:
             return
         claiming.asked = None
-        claiming.told = self._peers.get(frame[3])
+        claiming.told = self.peers.get(frame[3])
         if claiming.told is None:
             claiming.without.add(peer.incarnation)
         self.pursue(claiming)
@@ -197,7 +198,7 @@ class Claims:
         peer = claiming.asked or claiming.awaited
         if peer is not None:
             return peer.name
-        away = [peer.name for peer in self._peers.values() if not self._registry.knows(peer)]
+        away = [peer.name for peer in self.peers.values() if not self._registry.knows(peer)]
         return " or ".join(away)
 
     def _make_do(self, session: Session) -> None:

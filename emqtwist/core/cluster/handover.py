@@ -75,21 +75,20 @@ class Handover:
             giving.await_flush(self.flushing.flush(self.broker.turn.now))
 
     def done(self, peer: Peer, frame: Frame) -> None:
-        """The other node has stored all of it. What others sent here since, and not there, is sent on."""
+        """The other node has stored all of it. As long as it has not met all nodes, it is sent what those send here."""
         giving = self._giving(peer, frame)
         if giving is None:
             return
-        if giving.over:
-            for row in giving.left_over():
-                message, first_byte, _, _ = row.delivery
-                if first_byte & QOS_BITS and not message.group() and row.origin[0] not in frame[3]:
-                    peer.deliver(Relayed(message, frame[1], row.origin), first_byte, KEPT)
-        giving.end()
+        absent = set(self.claims.peers) - set(frame[3])
+        if absent and giving.over:
+            giving.relay(absent)
+        else:
+            giving.end()
 
     def gone(self, peer: Peer, frame: Frame) -> bool:
         """Whether the other node said that it has nothing of what it took."""
         giving = self._giving(peer, frame)
-        if giving is None:
+        if giving is None or giving.is_done():
             return False
         del self.claims.givings[frame[1]]
         giving.take_back()

@@ -68,7 +68,7 @@ class Takeover(Part):
         client_id = session.client_id
         giving, taking = self.claims.givings.pop(client_id, None), self.claims.takings.pop(client_id, None)
         self.registry.drop(client_id)
-        if giving is not None and giving.over:
+        if giving is not None:
             leave_over(self._broker, session, giving.left_over())
         if taking is not None:
             taking.stop()
@@ -108,7 +108,9 @@ class Takeover(Part):
         """What it had of a session is lost; what it was to get stays."""
         self.registry.left(peer)
         for giving in list(self.claims.givings.values()):
-            if giving.peer is peer:
+            if giving.peer is peer and giving.is_done():
+                giving.end()
+            elif giving.peer is peer:
                 del self.claims.givings[giving.session.client_id]
                 giving.take_back()
         for taking in self.claims.takings.values():
@@ -131,6 +133,7 @@ class Takeover(Part):
                 if aftermath.session.move is not aftermath or aftermath.tick(now, there | {self._origins.node}):
                     del self.aftermaths[client_id]
                     aftermath.stop()
+                    self.discarding.meet_all_of(client_id)
         for taking in list(self.claims.takings.values()):
             session = taking.session
             if now - taking.lost_at >= PATIENCE and session.opener is not None:
