@@ -4,10 +4,10 @@ The node that had it sends on what it still gets of those, with the names of the
 """
 from typing import Final
 
+from emqtwist.core.cluster.frames import Frame
 from emqtwist.core.cluster.inbox import To
 from emqtwist.core.cluster.origin import ForwardedMessage, Origin, Origins
 from emqtwist.core.cluster.peer import Peer
-from emqtwist.core.cluster.frames import Frame
 from emqtwist.core.message import NO_IDENTIFIERS, PUBLISH_BYTE, Message
 from emqtwist.core.move import Move
 from emqtwist.core.session import Session

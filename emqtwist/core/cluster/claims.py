@@ -24,7 +24,7 @@ def nobody(peer: Peer, frame: Frame) -> None:
 
 
 class Claiming:
-    """A client that waits. `asked` is who was asked for its session, `awaited` who would be but is away; `told` was named by one."""
+    """A client that waits. `asked` is who was asked for its session, `awaited` who would be, but is away; `told` was named."""
 
     __slots__ = ("client_id", "pending", "began", "away_since", "asked", "awaited", "told", "without", "waiting")
 
@@ -98,7 +98,7 @@ class Claims:
             self._let_in(claiming)
         elif state_of(session) == GIVEN and self._is_going(client_id):
             claiming.away_since = 0.0
-        elif not all([self._registry.knows(peer) for peer in self.peers.values()]):
+        elif [peer for peer in self.peers.values() if not self._registry.knows(peer)]:
             self._note_away(claiming)
         else:  # nobody has the other part
             self._make_do(session)

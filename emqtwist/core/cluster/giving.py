@@ -1,8 +1,11 @@
 """Giving: a session that another node takes. The copy here stays whole until the other node has all of it.
 
-Its connection has ended, and its subscriptions stay: what comes for it is added to its queue, as ever. The other node gets what
-the session is, then its queue, a window at a time. When it has caught up, it subscribes by itself; once all nodes know that, all that
-was forwarded to this node before is awaited, sent behind the rest, and that is the end.
+Its connection has ended, and its subscriptions stay: what comes for it is added to its queue, as ever. The other node gets
+what the session is, then its queue, a window at a time. When it has caught up, it subscribes by itself; once all nodes know
+that, all that was forwarded to this node before is awaited, sent behind the rest, and that is the end.
+
+Nodes that were not there meanwhile may still send here what they have not sent there: that is sent on, message by message, until
+the other node says that it has met them all.
 """
 from collections import deque
 from typing import Final
@@ -10,7 +13,6 @@ from typing import Final
 from emqtwist.core.cluster import frames as f
 from emqtwist.core.cluster.aftermath import Relayed
 from emqtwist.core.cluster.epochs import GIVEN, HERE, epoch_of, set_epoch
-from emqtwist.core.cluster.frames import Frame
 from emqtwist.core.cluster.moved import NO_ORIGIN, Moved, Wire
 from emqtwist.core.cluster.origin import Origin, Origins
 from emqtwist.core.cluster.peer import KEPT, Peer
@@ -38,9 +40,9 @@ class Giving(Move):
     It is `stale` when the other node was away, and has not asked for it again.
     """
 
-    __slots__ = ("session", "peer", "epoch", "due", "over", "stale", "_sessions", "_origins", "_send", "_memory", "_next", "_sent", "_late",
-                 "_rows", "_cursor", "_doubtful", "_end", "_stale", "_wanted", "_read", "_place", "_last", "_under_way", "_level",
-                 "_flushed", "_asked", "_began", "_by_number", "_old", "_relays")
+    __slots__ = ("session", "peer", "epoch", "due", "over", "stale", "_sessions", "_origins", "_send", "_memory", "_next",
+                 "_sent", "_late", "_rows", "_cursor", "_doubtful", "_end", "_stale", "_wanted", "_old", "_read", "_place", "_last",
+                 "_under_way", "_level", "_flushed", "_asked", "_began", "_by_number", "_relays")
 
     def __init__(self, session: Session, sessions: Sessions, origins: Origins, send: Send) -> None:
         self.session = session

@@ -3,7 +3,6 @@ from typing import Final, cast
 
 from emqtwist.core.broker import Broker
 from emqtwist.core.cluster import frames as f
-from emqtwist.core.cluster.aftermath import Relayed
 from emqtwist.core.cluster.claims import Claims
 from emqtwist.core.cluster.epochs import GIVEN, epoch_of, state_of
 from emqtwist.core.cluster.flushing import Flushing
@@ -11,13 +10,12 @@ from emqtwist.core.cluster.frames import Frame
 from emqtwist.core.cluster.giving import Giving, fence
 from emqtwist.core.cluster.moved import Moved
 from emqtwist.core.cluster.origin import Origins
-from emqtwist.core.cluster.peer import KEPT, Peer
+from emqtwist.core.cluster.peer import Peer
 from emqtwist.core.cluster.registry import Registry
 from emqtwist.core.cluster.tables import Send
 from emqtwist.core.connection import Connection
 from emqtwist.core.entry import take_over
 from emqtwist.core.hooks import SESSION_TAKENOVER
-from emqtwist.core.message import QOS_BITS
 from emqtwist.core.pending import Pending
 from emqtwist.core.pool import Job
 from emqtwist.core.session import Session

@@ -30,8 +30,8 @@ Serve = Callable[[Peer, Frame], None]
 class Takeover(Part):
     """Wires what belongs to sessions: `registry` knows where they are, `claims` who waits for one, and which are on their way."""
 
-    __slots__ = ("registry", "flushing", "claims", "discarding", "handover", "serve", "aftermaths", "_broker", "_peers", "_origins", "_around",
-                 "_send", "_send_stored")
+    __slots__ = ("registry", "flushing", "claims", "discarding", "handover", "serve", "aftermaths", "_broker", "_peers",
+                 "_origins", "_around", "_send", "_send_stored")
 
     def __init__(self, broker: Broker, node: str, peers: dict[str, Peer], origins: Origins, inbox: Inbox, send: Send,
                  send_stored: Send) -> None:

@@ -1,11 +1,12 @@
 """Taking: a session that comes from another node, which keeps its copy until all of it is here.
 
-The client is answered once what the session is has been stored, and gets its queue as that comes. What is published meanwhile goes to
-the copy at the other node, and comes behind the rest. When all is here that there was, the session subscribes at this node; what comes
-directly from then on waits until the last of the other node has come, and is left out if it has come that way too.
+The client is answered once what the session is has been stored, and gets its queue as that comes. What is published meanwhile
+goes to the copy at the other node, and comes behind the rest. When all is here that there was, the session subscribes at this
+node; what comes directly from then on waits until the last of the other node has come, and is left out if it has come that way
+too.
 
-A process that crashes meanwhile finds the session as one that is coming: it asks for the rows that it does not have. When the other
-node is lost, the session subscribes no more, until that one is back.
+A process that crashes meanwhile finds the session as one that is coming: it asks for the rows that it does not have. When the
+other node is lost, the session subscribes no more, until that one is back.
 """
 from typing import Final
 
@@ -65,7 +66,8 @@ class Taking(Move):
     were not there all the time that it subscribed here.
     """
 
-    __slots__ = ("session", "epoch", "peer", "lost_at", "waiting", "level", "ended", "stopped", "ending", "missed", "_around", "_late", "_known", "_next")
+    __slots__ = ("session", "epoch", "peer", "lost_at", "waiting", "level", "ended", "stopped", "ending", "missed", "_around",
+                 "_late", "_known", "_next")
 
     def __init__(self, session: Session, around: Surroundings, peer: Peer | None) -> None:
         self.session = session

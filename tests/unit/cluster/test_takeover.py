@@ -37,7 +37,8 @@ def test_an_absent_client_finds_its_session_at_another_node() -> None:
         for qos in (1, 2):
             net[node].connect(f"pub-{node}").publish(f"t/{node}", b"%s%d" % (node.encode(), qos), qos=qos)
     again = arrive(net, "b")
-    assert again.connack is not None and again.connack.session_present
+    assert again.connack is not None
+    assert again.connack.session_present
     assert take_all(again) == [b"a1", b"a2", b"b1", b"b2", b"c1", b"c2"]
     assert "alice" not in net["a"].broker.sessions.by_id
     net["c"].connect("late").publish("t/x", b"after", qos=1)

@@ -1,4 +1,4 @@
-"""A takeover that is disturbed in each of its phases: nothing that was acknowledged is lost, what is QoS 2 comes once, all in order."""
+"""A takeover that is disturbed in each of its phases: nothing acknowledged is lost, what is QoS 2 comes once, all in order."""
 import pytest
 
 from emqtwist.core.cluster import frames as f
