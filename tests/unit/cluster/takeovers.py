@@ -10,8 +10,8 @@ NODES = ("a", "b", "c")
 class History:
     """`alice` subscribes to all; a publisher at each node sends numbered messages at QoS 1 and 2 in turn.
 
-    Alice keeps to her part: of QoS 2 she takes a message when it is new to her, and no other of its identifier until PUBREL. So she
-    has each of these once, if the broker keeps to its own.
+    Alice keeps to her part: of QoS 2 she takes a message when it is new to her, and no other of its identifier until PUBREL. So
+    she has each of these once, if the broker keeps to its own.
     """
 
     def __init__(self, net: Net) -> None:
