@@ -19,6 +19,7 @@ from tests.wires import Caller
 
 TEST = SynchronousTestCase()
 WALL = 5000.0  # Unix seconds at the start
+NODE = "emqtwist@127.0.0.1"  # what it is called, unless a test says otherwise
 
 
 class Desk:

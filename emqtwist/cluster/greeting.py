@@ -15,7 +15,7 @@ SMALLEST_WINDOW: Final = 1024
 class Greeting:
     """The other, as it says it is: `node`, `incarnation`, `address`; `version` is what the two speak.
 
-    `window` is how many bytes may be under way to it, `said` all that both have said, for the proofs.
+    `window` is how many bytes may be under way to either, `said` all that both have said, for the proofs.
     """
 
     def __init__(self, terms: Terms, version: int, said: bytes, node: str, incarnation: str, address: str, window: int,
@@ -29,7 +29,7 @@ class Greeting:
         self.node = node
         self.incarnation = incarnation
         self.address = address
-        self.window = min(window, terms.window)  # what it takes, and no more than is kept here for it
+        self.window = min(window, terms.window)  # the smaller of both
 
 
 def hello(terms: Terms, nonce: bytes) -> dict[str, Any]:

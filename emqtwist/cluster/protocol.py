@@ -230,9 +230,8 @@ class LinkProtocol(Boxes):
         greeting = self.greeting
         if self.stage == GONE or greeting is None:
             raise Refused(r.LOST)
-        terms = self._registry.terms
-        largest = self._registry.cluster.broker.settings.max_packet_size
-        self._stream = Stream(Sending(greeting.window), Receiving(terms.window), self._push, 16 * terms.window + 2 * largest)
+        window, largest = greeting.window, self._registry.cluster.broker.settings.max_packet_size
+        self._stream = Stream(Sending(window), Receiving(window), self._push, 16 * window + 2 * largest)
         self.stage = UP
         self._registry.begin()
         self.since = self.said_at = self._turn.now
@@ -268,7 +267,7 @@ class LinkProtocol(Boxes):
         except Exception:
             self._defect(Failure())
         else:
-            if self.stream.receiving.owed >= self._registry.terms.window // 4:
+            if self.stream.receiving.owed >= self.stream.receiving.size // 4:
                 self.confirm()
 
     @Took.responder

@@ -43,6 +43,10 @@ moment.
 emqtwist_ctl --address broker.example:1882 --secret-file secret.txt --authority ca.pem status
 ```
 
+**Clusters.** `clients`, `sessions`, `subscriptions` and `routes` list and show what all nodes have, and `clients kick` finds a
+client on whatever node it is; columns name the `node` of each line. A node that does not answer within five seconds is named at
+the end, as `Node <node> does not answer: <why>`, and the list is without it. All else is about the node that is asked.
+
 **Completion.** `eval "$(emqtwist_ctl completion bash)"` in `~/.bashrc`, or `eval "$(emqtwist_ctl completion zsh)"` in
 `~/.zshrc`.
 

@@ -56,7 +56,7 @@ class Cluster(Neighbours):
         self.broker = broker
         self.node = node
         self.incarnation = incarnation
-        self.clock = Clock(broker.turn, broker.journal)
+        self.clock = Clock(broker.turn, broker.journal, incarnation)
         self.origins = Origins(node, incarnation)
         self.pack = pack
         self.peers: dict[str, Peer] = {}

@@ -45,6 +45,7 @@ class Peer(Subscriber):
         """It is connected by `link`, or not any more."""
         self.link = self._sending.link = link
         self.since = self._circle.turn.now
+        self.stirred = False  # who was told to go on was the owner of another link
         if link is None:
             self.outbox.lost()
 

@@ -77,7 +77,8 @@ def _node(context: Context, nodes: Nodes, name: str) -> Line:
     return _line("Node", {
         "node": name, "state": state, "address": member.address, "since": context.unix(peer.since), "version": about.version,
         "incarnation": peer.incarnation, "outbox": len(peer.outbox),
-        "congested": peer.link is not None and peer.link.congested, "skew": None if about.skew is None else round(about.skew, 3)})
+        "congested": peer.link is not None and peer.link.congested,
+        "skew": None if about.skew is None or peer.link is None else round(about.skew, 3)})
 
 
 def _own_state(nodes: Nodes) -> str:
@@ -134,12 +135,12 @@ def force_leave(context: Context, words: Words) -> list[Line]:
 def add(registry: Registry) -> None:
     registry.add("cluster status", "", "Show which nodes there are, their links, and what is wrong", status, STATUS)
     registry.add_waiting("cluster join", "<Node>", "Be of one cluster with a node, as host:port or name@host", join,
-                         "`Join the cluster successfully.` and the first line of `cluster status`; `Ignore.`, if that is this node; "
-                         f"or `Failed to join the cluster: `, and `{{{ALREADY},'<node>'}}`, `{{{NODE_DOWN},'<node>'}}: <why>` or "
-                         f"`{BUSY}`")
+                         "`Join the cluster successfully.` and the first line of `cluster status`; `Ignore.`, if that is this "
+                         f"node; or `Failed to join the cluster: `, and `{{{ALREADY},'<node>'}}`, `{{{NODE_DOWN},'<node>'}}: "
+                         f"<why>` or `{BUSY}`")
     registry.add_waiting("cluster leave", "", "Be alone from now on; no client is dropped", leave,
                          "`Leave the cluster successfully.`, then how many messages for others are lost, if any are, and the "
                          f"first line of `cluster status`; or `Failed to leave the cluster: {NOT_IN}`")
     registry.add("cluster force-leave", "<Node>", "Remove a node, with what waits for it here", force_leave,
-                 "`Remove the node from cluster successfully.` and the first line of `cluster status`; `Ignore.`, if that is this "
-                 f"node; or `Failed to remove the node from cluster: {{{NOT_IN},'<node>'}}`")
+                 "`Remove the node from cluster successfully.` and the first line of `cluster status`; `Ignore.`, if that is "
+                 f"this node; or `Failed to remove the node from cluster: {{{NOT_IN},'<node>'}}`")

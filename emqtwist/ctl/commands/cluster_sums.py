@@ -38,7 +38,7 @@ def _sum(name: str, here: Callable[[Context, Words], Iterator[Line]], width: int
 
 def add(registry: Registry) -> None:
     registry.add("cluster stats", "", "Show the gauges of all nodes together", _sum("stats", stats, 20),
-                 f"as `clients/count       : 7`; {', '.join(f'`{name}`' for name in OF_ALL)} are those of this node, as each knows "
-                 "all of them")
+                 f"as `clients/count       : 7`; {', '.join(f'`{name}`' for name in OF_ALL)} are those of this node, as each "
+                 "knows all of them")
     registry.add("cluster metrics", "", "Show the counters of all nodes together", _sum("metrics", metrics, 24),
                  "as `connect_received        : 7`")

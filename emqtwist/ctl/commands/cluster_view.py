@@ -5,10 +5,11 @@ from typing import Final
 from twisted.internet.defer import Deferred
 
 from emqtwist.core.cluster.nodes import Nodes
-from emqtwist.core.cluster.tables import ROUTES, SESSIONS
+from emqtwist.core.cluster.tables import ROUTES, SESSIONS, Authored, Mirrored
+from emqtwist.core.cluster.troubles import CLOCK, DOWN
 from emqtwist.ctl import across
 from emqtwist.ctl.across import Questions
-from emqtwist.ctl.advice import MESH, ROLL, TABLE, VERSION, advice
+from emqtwist.ctl.advice import MESH, ROLL, TABLE, UNREACHABLE, VERSION, advice
 from emqtwist.ctl.commands.cluster import nodes_of
 from emqtwist.ctl.context import Context
 from emqtwist.ctl.registry import Line, Registry, Step, Words
@@ -25,22 +26,22 @@ def view(context: Context, words: Words) -> Iterator[Step]:
     nodes = nodes_of(context)
     cluster = nodes.cluster
     for member in list(nodes.members.roll.members.values()):
-        yield f"member {member.name}: {member.state}, address={member.address}, stamp={member.stamp}", {
+        yield f"{cluster.node}: member {member.name}, state={member.state}, address={member.address}, stamp={member.stamp}", {
             "kind": "member", "name": member.name, "state": member.state, "address": member.address, "stamp": member.stamp}
     for name in nodes.members.running():
         if name != cluster.node:
-            yield f"link {name}", {"kind": "link", "name": name}
+            yield f"{cluster.node}: link {name}", {"kind": "link", "name": name}
     for number, table in cluster.authored.items():
-        yield _table(cluster.node, number, table.number, table.digest)
+        yield _table(cluster.node, cluster.node, number, table)
     for peer in list(cluster.peers.values()):
         for number, mirror in cluster.mirrors.items():
-            yield _table(peer.name, number, mirror(peer).number, mirror(peer).digest)
+            yield _table(cluster.node, peer.name, number, mirror(peer))
 
 
-def _table(author: str, table: int, number: int, digest: int) -> Line:
-    name = TABLES.get(table, str(table))
-    return f"table {name} of {author}: number={number}, digest={digest:08x}", {
-        "kind": "table", "name": name, "author": author, "number": number, "digest": digest}
+def _table(node: str, author: str, number: int, table: Authored | Mirrored) -> Line:
+    name = TABLES.get(number, str(number))
+    return f"{node}: table {name} of {author}, number={table.number}, digest={table.digest}", {
+        "kind": "table", "name": name, "author": author, "number": table.number, "digest": table.digest}
 
 
 class View:
@@ -103,16 +104,17 @@ def doctor(context: Context, words: Words) -> Iterator[Step]:
     if any(_compare(views, views)):
         paused: Deferred[None] = Deferred()
         context.clock.callLater(PAUSE, paused.callback, None)
-        yield paused
+        while not paused.called:
+            yield paused
         yield from _look(context, later, [])
     yield from list(_compare(views, later)) or [_right("tables")]
 
 
 def _reached(nodes: Nodes, silent: list[Line]) -> Iterator[Line]:
     for _, columns in silent:
-        yield _said("nodes", str(columns["node"]), str(columns["error"]), "down")
+        yield _said("nodes", str(columns["node"]), str(columns["error"]), DOWN)
     for joining in nodes.members.joinings.known.values():
-        yield _said("nodes", joining.address, f"it is to be joined: {joining.failure}", "unreachable")
+        yield _said("nodes", joining.address, f"it is to be joined: {joining.failure}", UNREACHABLE)
 
 
 def _linked(context: Context, nodes: Nodes, views: Views) -> Iterator[Line]:
@@ -120,7 +122,7 @@ def _linked(context: Context, nodes: Nodes, views: Views) -> Iterator[Line]:
         yield _said("links", problem.who, problem.text, problem.cause)
     for name, view in views.items():
         for other in views:
-            if other > name and other not in view.links and name not in views[other].links:
+            if other != name and other not in view.links:
                 yield _said("links", name, f"it has no link with {other}", MESH)
 
 
@@ -132,8 +134,8 @@ def _versions(nodes: Nodes) -> Iterator[Line]:
 
 def _troubles(nodes: Nodes) -> Iterator[Line]:
     for trouble in nodes.troubles.known.values():
-        if trouble.kind != "down":
-            yield _said("clocks" if trouble.kind == "clock" else "members", trouble.where, trouble.text, trouble.kind)
+        if trouble.kind != DOWN:
+            yield _said("clocks" if trouble.kind == CLOCK else "members", trouble.where, trouble.text, trouble.kind)
 
 
 def _members(views: Views) -> Iterator[Line]:
@@ -165,8 +167,9 @@ def _compare(views: Views, later: Views) -> Iterator[Line]:
 
 def add(registry: Registry) -> None:
     across.add(registry, "cluster view", "", "Show what each node knows of the others, for comparison", view,
-               "`member <node>: <state>, address=<host:port>, stamp=<n>`, `link <node>`, and `table <routes|sessions> of <node>: "
-               "number=<n>, digest=<hex>`: how many changes of it that node knows, and a digest of what it holds")
+               "`<node>: member <node>, state=<up|left>, address=<host:port>, stamp=<n>`, `<node>: link <node>`, and `<node>: "
+               "table <routes|sessions> of <node>, number=<n>, digest=<n>`: how many changes of it the first one knows, and a "
+               "digest of what it holds then")
     registry.add("cluster doctor", "", "Look whether all nodes are reached and know the same", doctor,
                  "for each of nodes, links, versions, clocks, members and tables `<check>: ok`, or `<check>: <node>: <what is "
                  "wrong>; <what to do>`")

@@ -2,7 +2,7 @@
 from emqtwist.mqtt import constants as c
 from emqtwist.mqtt.packets import Connack, Connect, Disconnect, Puback, Publish, Suback, Subscribe
 from tests.answers import QUIET, Answer, Row, Scene, Scenes, called
-from tests.desks import Desk
+from tests.desks import NODE, Desk
 from tests.peers import properties
 from tests.wires import Caller
 
@@ -11,6 +11,11 @@ asked = SCENES.asked
 HERE = "127.0.0.1:50000"
 NUMBERS = ("subscriptions", "max_inflight", "inflight", "mqueue_len", "mqueue_dropped", "awaiting_rel", "deliver_msg",
            "enqueue_msg", "created_at")  # of a session
+
+
+def here(rows: list[Row]) -> list[Row]:
+    """What they are where the node stands beside."""
+    return [{**row, "node": NODE} for row in rows]
 
 
 def crowd() -> tuple[Desk, dict[str, Row], dict[str, Row]]:
@@ -38,7 +43,7 @@ def of_clients(*names: str) -> Scene:
     def scene() -> Answer:
         desk, clients, _ = crowd()
         rows = [clients[name] for name in names]
-        return desk, rows, called("Client", rows)
+        return desk, here(rows), called("Client", rows)
     return scene
 
 
@@ -46,16 +51,28 @@ def of_sessions(*names: str) -> Scene:
     def scene() -> Answer:
         desk, _, sessions = crowd()
         rows = [sessions[name] for name in names]
-        return desk, rows, called("Session", rows)
+        return desk, here(rows), called("Session", rows)
     return scene
 
 
 asked("clients list")(of_clients("alice", "bob", "carol"))
 asked("clients show bob")(of_clients("bob"))
 asked("sessions list")(of_sessions("alice", "bob", "carol"))
-asked("sessions list persistent", "sessions show bob", "sessions top 1")(of_sessions("bob"))
+asked("sessions list persistent", "sessions show bob")(of_sessions("bob"))
 asked("sessions list transient")(of_sessions("alice", "carol"))
-asked("sessions top")(of_sessions("bob", "alice", "carol"))
+
+
+@asked("sessions top")
+def most_wait() -> Answer:
+    desk, _, sessions = crowd()
+    rows = [sessions[name] for name in ("bob", "alice", "carol")]
+    return desk, rows, called("Session", rows)
+
+
+@asked("sessions top 1")
+def most_wait_for_one() -> Answer:
+    desk, _, sessions = crowd()
+    return desk, [sessions["bob"]], called("Session", [sessions["bob"]])
 
 
 @asked("sessions show bob")
@@ -72,7 +89,7 @@ def one_expires() -> Answer:
     assert bob.received() == []
     numbers = dict(zip(NUMBERS, (1, 1, 0, 0, 1, 0, None, 1, 5000), strict=True))
     rows: list[Row] = [{"client_id": "bob", "clean_sess": True, **numbers}]
-    return desk, rows, called("Session", rows)
+    return desk, here(rows), called("Session", rows)
 
 
 @asked("sessions show bob")
@@ -89,7 +106,7 @@ def one_has_come_again() -> Answer:
     again.send(Connect(c.MQTT_3_1_1, "bob", False))
     numbers = dict(zip(NUMBERS, (1, 2, 2, 2, 0, 0, None, 3, 5000), strict=True))
     rows: list[Row] = [{"client_id": "bob", "clean_sess": False, **numbers}]
-    return desk, rows, called("Session", rows)
+    return desk, here(rows), called("Session", rows)
 
 
 @asked("clients show bob")
@@ -97,16 +114,16 @@ def one_is_here_since_it_came_again() -> Answer:
     desk, _, _ = one_has_come_again()
     rows: list[Row] = [
         {"client_id": "bob", "clean_sess": False, "username": None, "peername": HERE, "connected_at": 5010}]
-    return desk, rows, called("Client", rows)
+    return desk, here(rows), called("Client", rows)
 
 
 def subscribed() -> tuple[Desk, list[Row]]:
     desk = Desk()
     desk.client("a").send(Subscribe(1, [(b"t/+", 1), (b"$share/g/t", 2 | c.OPTION_RETAIN_AS_PUBLISHED)]))
     desk.client("b").send(Subscribe(1, [(b"t/+", 0 | c.OPTION_NO_LOCAL)]))
-    return desk, [{"client_id": "a", "topic": "t/+", "qos": 1},
-                  {"client_id": "a", "topic": "$share/g/t", "qos": 2, "share": "g", "rap": True},
-                  {"client_id": "b", "topic": "t/+", "qos": 0, "no_local": True}]
+    return desk, here([{"client_id": "a", "topic": "t/+", "qos": 1},
+                       {"client_id": "a", "topic": "$share/g/t", "qos": 2, "share": "g", "rap": True},
+                       {"client_id": "b", "topic": "t/+", "qos": 0, "no_local": True}])
 
 
 @asked("subscriptions list")

@@ -14,7 +14,7 @@ from emqtwist.ctl.context import Context
 from emqtwist.ctl.registry import Refused
 from emqtwist.mqtt import constants as c
 from emqtwist.mqtt.packets import Connack, Connect, Disconnect, Puback, Publish, Suback, Subscribe, Will
-from tests.desks import Desk
+from tests.desks import NODE, Desk
 from tests.jobs import Poisoned, Trial
 from tests.peers import every_version, properties
 from tests.scenes import arrive, bob_subscribed, publish
@@ -162,7 +162,7 @@ def test_subscriptions_and_routes_are_those_that_clients_made() -> None:
     assert desk.lines("subscriptions", "show", "a") == [
         "a -> t/+", "  qos     : 1", "a -> $share/g/t", "  qos     : 2", "  share   : g", "  rap     : true"]
     assert json.loads(desk.ask("subscriptions", "show", "b", form="json")) == [
-        {"client_id": "b", "topic": "t/+", "qos": 0, "no_local": True}]
+        {"client_id": "b", "topic": "t/+", "qos": 0, "no_local": True, "node": NODE}]
     assert desk.lines("routes", "list") == ["t -> emqtwist@127.0.0.1", "t/+ -> emqtwist@127.0.0.1"]
     assert desk.lines("topics", "list") == ["t", "t/+"]
     assert desk.lines("routes", "show", "t/+") == desk.lines("topics", "show", "t/+") == ["t/+ -> emqtwist@127.0.0.1"]

@@ -14,19 +14,23 @@ from emqtwist.core.users import User
 from emqtwist.ctl.commands import all_commands
 from emqtwist.mqtt import constants as c
 from emqtwist.mqtt.packets import Publish, Subscribe, Unsubscribe
-from tests.adapters.ctl import of_broker, of_clients, of_messages
+from tests.adapters.ctl import of_broker, of_clients, of_cluster, of_messages
 from tests.answers import Row, Scene
 from tests.desks import Desk
 
 NODE, CTL = "tests/adapters/ctl/test_node.py", "tests/integration/test_ctl.py"
+CLUSTER = "tests/adapters/ctl/test_cluster.py"
 REGISTRY = all_commands()
-SCENES = [*of_broker.SCENES, *of_clients.SCENES, *of_messages.SCENES]
+SCENES = [*of_broker.SCENES, *of_clients.SCENES, *of_cluster.SCENES, *of_messages.SCENES]
 
 # Numbers that are checked where they need threads, processes or files.
 ELSEWHERE: dict[str, tuple[str, str]] = {
     "help": ("tests/adapters/ctl/test_pages.py", "test_words_that_no_command_takes_are_told_the_usage"),
     "status": (NODE, "test_status_says_what_the_broker_waits_for"),
     "broker pubsub": (NODE, "test_the_workers_of_subscriptions_show_what_waits_for_them"),
+    "cluster join": (CLUSTER, "test_a_node_joins_another_and_says_so"),
+    "cluster leave": (CLUSTER, "test_a_node_leaves_and_says_so"),
+    "cluster force-leave": (CLUSTER, "test_a_node_is_removed"),
     "hooks list": (NODE, "test_hooks_are_listed_in_the_order_of_their_calls"),
     "plugins list": (NODE, "test_plugins_are_loaded_and_unloaded"),
     **dict.fromkeys(("users add", "users passwd"), (

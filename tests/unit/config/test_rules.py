@@ -212,3 +212,33 @@ def test_who_may_say_that_it_is_a_proxy_with_names_is_said_in_words(bind: str, w
 def test_a_bad_value_of_a_listener_with_tls_is_told(line: str) -> None:
     [message] = messages(TLS.replace("certfile = a.pem\n", "") + line if line.startswith("cert") else TLS + line)
     assert f"[listener.ssl.a] {line}: " in message
+
+
+COOKIE = "cookie = a cookie for tests\n"
+
+
+@pytest.mark.parametrize(("lines", "told"), [
+    ("bind = 127.0.0.1:4370", "a node proves what it is by cluster.cookie, or by a certificate"),
+    ("certificate = a.pem", "cluster.private_key must be set, too"),
+    ("private_key = a.pem\nca = b.pem", "cluster.certificate must be set, too"),
+    ("certificate = a.pem\nprivate_key = b.pem", "cluster.ca must be set, too"),
+    (f"bind = 4370\n{COOKIE}seeds = a:1", "has no effect unless discovery = static"),
+    ("heartbeat = 3s\ntimeout = 5s", "must be twice cluster.heartbeat or more"),
+])
+def test_a_node_has_what_it_needs_to_be_one(lines: str, told: str) -> None:
+    [message] = messages(f"[cluster]\n{lines}")
+    assert message.endswith(told)
+
+
+@pytest.mark.parametrize("lines", [
+    COOKIE, "certificate = a.pem\nprivate_key = b.pem\nca = c.pem\n", f"{COOKIE}discovery = static\nseeds = a:1, [::1]:2\n"])
+def test_a_cookie_is_enough_or_a_certificate(lines: str) -> None:
+    parse(f"[cluster]\nbind = 0.0.0.0:4370\n{lines}")
+
+
+@pytest.mark.parametrize("line", [
+    "cookie = too short", "seeds = a", "seeds = a:1,a:1", "seeds = a:0", "seeds = a:70000", "seeds = a:1,,b:1", "address = [a:1",
+    "address = ::1:5"])
+def test_places_and_cookies_are_good_ones(line: str) -> None:
+    [message] = messages(f"[cluster]\n{line}")
+    assert "allowed: " in message
