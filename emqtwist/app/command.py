@@ -18,6 +18,7 @@ from twisted.python.usage import Options as UsageOptions
 from twisted.python.usage import UsageError
 
 from emqtwist.app import authentication, authorization
+from emqtwist.app.bridges import bridge_tls_of
 from emqtwist.app.cluster import tls_of
 from emqtwist.app.control import Control
 from emqtwist.app.credentials import loaded_of
@@ -60,6 +61,8 @@ class Options(UsageOptions):
             methods_of(self.configuration)  # now, so that a bad file is told as all else is
             loaded_of(self.configuration)
             tls_of(self.configuration.cluster)
+            for section in self.configuration.bridge:
+                bridge_tls_of(section)
             authentication.check(self.configuration)
             authorization.check(self.configuration)
             for name in names_of(self.configuration):

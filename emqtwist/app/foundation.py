@@ -9,6 +9,7 @@ from emqtwist.access.authorization import Authorization
 from emqtwist.access.control import AccessControl
 from emqtwist.app.authentication import Authentication, hashing_section
 from emqtwist.app.authorization import Authorizers
+from emqtwist.app.bridges import make_crossings
 from emqtwist.app.cluster import Node
 from emqtwist.app.credentials import loaded_of
 from emqtwist.app.doors import listener_of
@@ -83,6 +84,7 @@ class Foundation:
         self._note_time()
         self.nodes: Nodes | None = None if self.node is None else self.node.nodes
         self.problems: Callable[[], Sequence[Problem]] = tuple if self.node is None else self.node.links.problems.all
+        self.bridges = make_crossings(config, self.broker, self.turns, reactor, self.node)
         batched = config.node.io == "engine" and can_batch(reactor)
         self.sockets = SocketSet(reactor, self.turns) if batched else None
         self.systopics = SysTopics(self.turns, config.mqtt.broker, config.node.name, now)

@@ -3,7 +3,7 @@ import os
 from dataclasses import replace
 from secrets import token_urlsafe
 
-from emqtwist.app import cluster, credentials
+from emqtwist.app import bridges, cluster, credentials
 from emqtwist.config import Config
 from emqtwist.core.access import Method
 
@@ -21,6 +21,7 @@ def located(config: Config, folder: str) -> Config:
     return replace(
         config,
         cluster=cluster.located(config.cluster, folder),
+        bridge=tuple(bridges.located(section, folder) for section in config.bridge),
         mqtt=replace(mqtt, acl_file=at(mqtt.acl_file)),
         auth=replace(auth, scram=replace(auth.scram, file=at(auth.scram.file)), file=replace(auth.file, path=at(auth.file.path)),
                      clientid=replace(auth.clientid, path=at(auth.clientid.path)),

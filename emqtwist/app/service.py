@@ -281,6 +281,7 @@ class BrokerService(Foundation, MultiService):
         await self._drain()
         self._dismiss()
         await gatherResults([listener.factory.when_empty() for listener in self.listeners.values()])
+        await self.root.stop("bridges")
         if self.node is not None:
             await self.root.stop("cluster")  # what comes after that would be acknowledged and not stored
         await self._drain()

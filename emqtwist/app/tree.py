@@ -45,6 +45,7 @@ def tree(on: Foundation) -> Supervisor:
         *_certificates(on),
         *_websockets(on),
         *_cluster(on),
+        Child("bridges", on.bridges.supervisor),
         Child("listeners", lambda: Supervisor("listeners", [
             _listening(listener) for listener in on.listeners.values()
         ], clock, intensity=inf)),  # that another program has one port is no reason to close the others

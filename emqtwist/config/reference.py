@@ -50,8 +50,14 @@ Percentages have their sign: `20%`. An IPv6 address stands in brackets: `[::1]:1
 
 def text() -> str:
     """The whole page."""
-    return HEAD + "".join(f"\n{section}" for name, each in contents(Config) if isinstance(each, type)
-                          for section in _sections(name, each))
+    return HEAD + "".join(f"\n{section}" for name, each in contents(Config) for section in _first(name, each))
+
+
+def _first(name: str, each: "Row | Named | type[DataclassInstance]") -> Iterator[str]:
+    if isinstance(each, Named):
+        yield from _sections(f"{name}.{ANY_NAME}", each.make)
+    elif isinstance(each, type):
+        yield from _sections(name, each)
 
 
 def _sections(path: str, section: "type[DataclassInstance]") -> Iterator[str]:

@@ -8,6 +8,8 @@ from emqtwist.config.sections.listener import AnyListener
 from emqtwist.config.sections.tls import TlsRows
 from emqtwist.config.sections.websocket import WebSocketRows
 from emqtwist.config.tree import Config
+from emqtwist.mqtt.errors import MQTTError
+from emqtwist.mqtt.topics import check_topic_filter
 
 
 @dataclass(frozen=True)
@@ -22,7 +24,7 @@ def conflicts(config: Config) -> Iterator[Conflict]:
     """All conflicts within a configuration."""
     for rule in (watermarks, priorities, public_listeners, authenticators, listener_addresses, listener_names,
                  listener_certificates, names_from_certificates, names_from_proxies, websocket_messages,
-                 commands_over_tcp, acl_reasons, authorizers, nodes):
+                 commands_over_tcp, acl_reasons, authorizers, nodes, bridges):
         yield from rule(config)
 
 
@@ -196,3 +198,26 @@ def nodes(config: Config) -> Iterator[Conflict]:
         yield Conflict(("cluster.seeds", "cluster.discovery"), "has no effect unless discovery = static")
     if cluster.timeout < 2 * cluster.heartbeat:
         yield Conflict(("cluster.timeout", "cluster.heartbeat"), "must be twice cluster.heartbeat or more")
+
+
+def bridges(config: Config) -> Iterator[Conflict]:
+    """Bridges lead to other nodes, can prove that they may, and no message crosses two of them to the same one."""
+    cluster = config.cluster
+    for bridge in config.bridge:
+        key = f"bridge.{bridge.name}"
+        files = {f"{key}.certificate": bridge.certificate, f"{key}.private_key": bridge.private_key, f"{key}.ca": bridge.ca}
+        missing = [name for name, path in files.items() if not path]
+        if missing and len(missing) < len(files):
+            yield Conflict((*(name for name in files if name not in missing), *missing), f"{missing[0]} must be set, too")
+        if not bridge.cookie and not cluster.cookie and missing and not cluster.certificate:
+            yield Conflict((f"{key}.node", f"{key}.cookie"), "a bridge proves that it may cross by a cookie, or by a certificate")
+        if bridge.node == config.node.name:
+            yield Conflict((f"{key}.node", "node.name"), "a bridge to itself")
+        try:
+            check_topic_filter(bridge.topic.encode(), 0)
+        except MQTTError as error:
+            yield Conflict((f"{key}.topic",), error.reason)
+    for first, second in combinations(config.bridge, 2):
+        if (first.node, first.topic) == (second.node, second.topic):
+            yield Conflict((f"bridge.{second.name}.topic", f"bridge.{first.name}.topic"),
+                           f"bridge.{first.name} leads there already")

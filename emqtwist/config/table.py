@@ -48,6 +48,8 @@ class Table:
         for name, section in contents(root):
             if isinstance(section, type):
                 self._add(name, section)
+            elif isinstance(section, Named):
+                self._add_named(name, section)
 
     def _add(self, path: str, section: "type[DataclassInstance]") -> None:
         said = list(contents(section))
@@ -59,11 +61,14 @@ class Table:
                 self.sections[f"{path}.{each.section}"] = (
                     AnyKey(each) if each.names is None else dict.fromkeys(each.names(), each))
             elif isinstance(each, Named):
-                self.named[f"{path}.{name}"] = {key: row for key, row in contents(each.make) if isinstance(row, Row)}
-                self.live |= {f"{path}.{name}"} if each.live else set()
-                self.placed |= {f"{path}.{name}"} if each.placed else set()
+                self._add_named(f"{path}.{name}", each)
             elif isinstance(each, type):
                 self._add(f"{path}.{name}", each)
+
+    def _add_named(self, path: str, each: Named) -> None:
+        self.named[path] = {key: row for key, row in contents(each.make) if isinstance(row, Row)}
+        self.live |= {path} if each.live else set()
+        self.placed |= {path} if each.placed else set()
 
     def rows(self, section: str) -> Mapping[str, Row] | None:
         """The rows of a section as a file names it, None when there is no such section."""

@@ -1,8 +1,10 @@
 """The whole configuration: a dotted key of broker.ini is a path of attributes here."""
 from dataclasses import dataclass
 
+from emqtwist.config.rows import named
 from emqtwist.config.sections.acl import AclSection
 from emqtwist.config.sections.auth import AuthSection
+from emqtwist.config.sections.bridge import BridgeSection
 from emqtwist.config.sections.cluster import ClusterSection
 from emqtwist.config.sections.ctl import CtlSection
 from emqtwist.config.sections.defence import FlappingSection
@@ -26,6 +28,7 @@ class Config:
     node: NodeSection = NodeSection()
     ctl: CtlSection = CtlSection()
     cluster: ClusterSection = ClusterSection()
+    bridge: tuple[BridgeSection, ...] = named(BridgeSection)
     store: StoreSection = StoreSection()
     log: LogSection = LogSection()
     mqtt: MqttSection = MqttSection()

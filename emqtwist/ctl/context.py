@@ -8,6 +8,7 @@ from twisted.internet.interfaces import IReactorTime
 
 from emqtwist.access.authorization import Authorization
 from emqtwist.access.control import AccessControl
+from emqtwist.cluster.crossings import Crossings
 from emqtwist.config import Config
 from emqtwist.core.broker import Broker
 from emqtwist.core.cluster.nodes import Nodes
@@ -86,6 +87,8 @@ class Served(Protocol):
     def authorization(self) -> Authorization: ...
     @property
     def nodes(self) -> Nodes | None: ...
+    @property
+    def bridges(self) -> Crossings: ...
     @property
     def problems(self) -> Callable[[], Sequence[Problem]]: ...
     def reload_acl(self) -> None: ...

@@ -57,7 +57,7 @@ class Cluster(Neighbours):
         self.node = node
         self.incarnation = incarnation
         self.clock = Clock(broker.turn, broker.journal, incarnation)
-        self.origins = Origins(incarnation)
+        self.origins = Origins(node, incarnation)
         self.pack = pack
         self.peers: dict[str, Peer] = {}
         self.routes = Routes(broker.router, self.send, self.send_stored)

@@ -5,6 +5,7 @@ from emqtwist.ctl.commands import (
     acl,
     alarms,
     banned,
+    bridges,
     clients,
     cluster,
     cluster_sums,
@@ -33,7 +34,7 @@ from emqtwist.ctl.context import Context
 from emqtwist.ctl.registry import Line, Registry, Words, plain
 
 GROUPS = (node, cluster, cluster_view, cluster_sums, clients, users, banned, sessions, routes, topicmetrics, subscriptions,
-          hooks, plugins, modules, retainer, delayed, acl, explain, explain_auth, trace, alarms, listeners, supervisor, vm,
+          hooks, plugins, bridges, modules, retainer, delayed, acl, explain, explain_auth, trace, alarms, listeners, supervisor, vm,
           config, store)
 
 
