@@ -36,6 +36,7 @@ class Road:
         if node is None:
             return fail(ConnectionRefusedError())
         answering, dialling = node.links.port.buildProtocol(None), factory.buildProtocol(None)
+        assert answering is not None
         here, far = address_of("here"), address_of(self.address)
         transports = FakeTransport(dialling, False, here, far), FakeTransport(answering, True, far, here)
         self.there.pumps.append(IOPump(dialling, answering, *transports, False))
@@ -157,7 +158,8 @@ def test_without_an_address_it_is_the_host_of_the_node_and_the_usual_port() -> N
     ("there@x t prefix=#", "Bad Option: prefix"),
     ("there@x t address=nowhere", "Bad Option: address"),
     ("there t", "error: {bad_node,there}"),
-    ("other@x t address=nobody:4370", "error: {cannot_connect_node,other@x}: nobody answers: Connection was refused by other side."),
+    ("other@x t address=nobody:4370",
+     "error: {cannot_connect_node,other@x}: nobody answers: Connection was refused by other side."),
     ("other@x t address=there:4370", "error: {cannot_connect_node,other@x}: this is no node, or not one of ours: "
      "there@x is at there:4370, and not other@x"),
 ])

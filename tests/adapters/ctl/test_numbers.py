@@ -63,7 +63,8 @@ WORDS = (
     "clients kick x", "users list", "users superuser x on", "users del x", "users kick x", "banned add client y",
     "banned add user y 10m", "banned add address 10.1.0.0/16 1h why", "banned del client z", "routes list", "routes show t",
     "topics list", "topics show t", "topics metrics add t", "topics metrics del u", "subscriptions add x u 0",
-    "subscriptions del x t", "bridges list", "modules list", "modules load subscription", "modules unload presence", "delayed del 1",
+    "subscriptions del x t", "bridges list", "modules list", "modules load subscription", "modules unload presence",
+    "delayed del 1",
     "alarms clear fire", "listeners start other", "listeners start tcp 127.0.0.1:2884", "listeners restart default",
     "listeners restart tcp 2883", "listeners stop default", "listeners stop tcp 2883", "supervisor kill ticker",
     "supervisor restart ticker", "log level", "log level debug", "log level net.protocol debug")
