@@ -7,7 +7,7 @@ from dataclasses import replace
 from secrets import token_bytes, token_hex
 from typing import Any
 
-from emqtwist import __version__
+from emqtwist._version import __version__
 from emqtwist.cluster.endpoints import NodePort, dialling
 from emqtwist.cluster.links import Links
 from emqtwist.cluster.packing import pack

@@ -55,7 +55,7 @@ OVERLOADED: Final = "overload"  # why listeners hold those who connect
 class Foundation:
     """`store` and `journal` are None where nothing outlives the process; `listeners` maps their names to them, `credentials` the
     names of those with TLS to what they show of themselves. `rules` are the access rules, None where there are none. `node` is
-    there where this is one among others."""
+    there where this is one among others, `nodes` is what it knows of them, and `problems` gives what stands between them."""
 
     def __init__(self, config: Config, reactor: Any, now: Callable[[], float]) -> None:
         validate(config)
@@ -81,6 +81,8 @@ class Foundation:
         self.broker.acl = self.law()
         self.turns = Turns(self.broker, reactor, now)
         self.node = None if config.cluster.bind is None else Node(config, self.broker, self.turns.begin, reactor)
+        self.nodes: Nodes | None = None if self.node is None else self.node.nodes
+        self.problems: Callable[[], Sequence[Problem]] = tuple if self.node is None else self.node.links.problems.all
         self.bridges = make_crossings(config, self.broker, self.turns, reactor, self.node)
         batched = config.node.io == "engine" and can_batch(reactor)
         self.sockets = SocketSet(reactor, self.turns) if batched else None
@@ -111,15 +113,6 @@ class Foundation:
     def keeper(self) -> Keeper | None:
         """What carries messages into the store, where there is one."""
         raise NotImplementedError
-
-    @property
-    def nodes(self) -> Nodes | None:
-        """What is known of the other nodes, where this is one among others."""
-        return None if self.node is None else self.node.nodes
-
-    def problems(self) -> Sequence[Problem]:
-        """What stands between this node and others."""
-        return () if self.node is None else self.node.links.problems.all()
 
     def recover(self, snapshot: Snapshot) -> None:
         """Give the broker what the store has."""

@@ -230,8 +230,8 @@ class LinkProtocol(Boxes):
         greeting = self.greeting
         if self.stage == GONE or greeting is None:
             raise Refused(r.LOST)
-        largest = self._registry.cluster.broker.settings.max_packet_size
-        self._stream = Stream(Sending(greeting.window), Receiving(greeting.window), self._push, 16 * greeting.window + 2 * largest)
+        window, largest = greeting.window, self._registry.cluster.broker.settings.max_packet_size
+        self._stream = Stream(Sending(window), Receiving(window), self._push, 16 * window + 2 * largest)
         self.stage = UP
         self._registry.begin()
         self.since = self.said_at = self._turn.now

@@ -1,4 +1,4 @@
-"""Who connects to the port for nodes and is none, and nodes that do not keep to what was agreed: each is let go, and it is told."""
+"""Who connects to the port for nodes and is none, and nodes that do not keep to what was agreed: each is let go, and told of."""
 from typing import Any
 
 import pytest
@@ -214,7 +214,7 @@ def test_a_connection_that_does_not_close_is_cut() -> None:
     visit = Visit()
     visit.prove()
     aborted: list[bool] = []
-    visit.connection.transports[1].abortConnection = lambda: aborted.append(True)
+    vars(visit.connection.transports[1])["abortConnection"] = lambda: aborted.append(True)
     visit.connection.stuck = True
     visit.a.links.stop()
     visit.net.run(FAREWELL - 0.2)
@@ -227,8 +227,8 @@ def test_a_connection_that_does_not_close_is_cut() -> None:
 
 @pytest.mark.parametrize(("data", "text"), [
     (b"\xc1", "to be unpacked"), (pack((99,)), "unknown kind"), (pack((f.BEAT,)), "fields"), (b"\x81\x01\x01", "to be unpacked"),
-    (b"\xdd\xff\xff\xff\xff", "to be unpacked"), (b"\xc9\xff\xff\xff\xff\x01", "to be unpacked"), (b"\x93" * 2000, "to be unpacked"),
-    (b"\xa1\xff", "to be unpacked")])
+    (b"\xdd\xff\xff\xff\xff", "to be unpacked"), (b"\xc9\xff\xff\xff\xff\x01", "to be unpacked"),
+    (b"\x93" * 2000, "to be unpacked"), (b"\xa1\xff", "to be unpacked")])
 def test_a_frame_that_is_none_ends_the_link(data: bytes, text: str) -> None:
     visit = Visit()
     visit.prove()
