@@ -51,8 +51,16 @@ class End:
             self.net.cut(self.node.name, self.other)
 
     def came(self, data: bytes) -> None:
+        """Take what the other end has sent, up to a frame before which the net halts."""
         self.unpacker.feed(data)
         frames = list(self.unpacker)
+        for place, frame in enumerate(frames):
+            if self.net.halts(frame, self.other):
+                far = self.net.ends[self.other, self.node.name]
+                far.stalled = True
+                far.under_way.appendleft(b"".join([pack(each) for each in frames[place:]]))
+                frames = frames[:place]
+                break
         self.frames += frames
         if self.peer is not None:
             self.node.cluster.take(self.peer, frames)
@@ -106,6 +114,8 @@ class Net:
         self.ends: dict[tuple[str, str], End] = {}
         self._nodes: dict[str, Node] = {}
         self._settling = False
+        self._halt = -1, ""
+        self.halted = ""  # the node whose frame it was
         for name in names:
             self._nodes[name] = Node(self, name, *lines, stored=stored)
         self.join_all()
@@ -150,6 +160,24 @@ class Net:
         self.ends[source, target].stalled = stalled
         if not stalled:
             self.settle()
+
+    def halt_before(self, kind: int, source: str = "") -> None:
+        """Stall the link on which the next frame of this kind comes, from this node if one is given, just before it."""
+        self._halt, self.halted = (kind, source), ""
+
+    def halts(self, frame: Frame, source: str) -> bool:
+        kind, wanted = self._halt
+        if frame[0] != kind or (wanted and wanted != source):
+            return False
+        self._halt, self.halted = (-1, ""), source
+        return True
+
+    def go_on(self) -> None:
+        """Let all links go on that are stalled."""
+        self._halt = -1, ""
+        for end in self.ends.values():
+            end.stalled = False
+        self.settle()
 
     def congest(self, source: str, target: str, congested: bool = True) -> None:
         """The link takes no more for now."""

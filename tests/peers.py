@@ -178,10 +178,12 @@ class World:
         """One turn, as the adapter does it; whether there was anything to do."""
         busy = bool(self.turn.links or self.turn.decided or self.broker.circle.hungry)
         for link in self.turn.take_decided():
-            cast(Peer, link.owner).proceed()
+            if link.owner is not None:  # as the turns of a reactor
+                cast(Peer, link.owner).proceed()
         self.broker.feed()
         for link in self.turn.take():
-            cast(Peer, link.owner).flush()
+            if link.owner is not None:
+                cast(Peer, link.owner).flush()
         return busy
 
     def settle(self) -> None:

@@ -4,6 +4,7 @@ from random import Random, SystemRandom
 import pytest
 
 from emqtwist.core.cluster.marks import Mark
+from emqtwist.core.cluster.retained import COMPARE
 from emqtwist.core.message import NEVER, Message
 from tests.clusters import Net
 from tests.stores import START, WALL
@@ -110,26 +111,40 @@ class Story:
         self.net.advance(self.random.choice([0.001, 0.5, 3.0]))
 
     def heal(self) -> None:
+        """Links open, or go on with what they have."""
         for name in NAMES:
             self.net[name].stored = True
         self.net.settle()
         for one, other in list(self.net.ends):
-            if (one, other) in self.net.ends:
+            if (one, other) in self.net.ends and self.random.random() < 0.3:
                 self.net.cut(one, other)
+        for one, other in list(self.net.ends):
+            self.net.stall(one, other, False)
+            self.net.congest(one, other, False)
         self.net.join_all()
-        self.net.advance(2.0)
 
     def check(self) -> None:
+        self.check_same([topic for topic in TOPICS if not self.expires(topic)])
+        self.net.advance(COMPARE + 1.0)  # not all messages have expired at all nodes at one time
+        self.check_same(list(TOPICS))
         digests = [self.net[name].cluster.replicas.marks.digests for name in NAMES]
-        for topic in TOPICS:
+        assert digests[0] == digests[1] == digests[2]
+        self.check_stored()
+        for name in NAMES:
+            self.net[name].crash()
+        self.check_same([topic for topic in TOPICS if not self.expires(topic)])
+
+    def expires(self, topic: bytes) -> bool:
+        return any(written.until != NEVER for written in self.written[topic].values())
+
+    def check_same(self, topics: list[bytes]) -> None:
+        for topic in topics:
             known = [self.net[name].cluster.replicas.marks.get(topic) for name in NAMES]
             assert known[0] == known[1] == known[2], (topic, known)
             messages = [self.net[name].broker.retained.get(topic) for name in NAMES]
             payloads = {None if message is None else message.payload for message in messages}
             assert len(payloads) == 1, (topic, payloads)
             self.check_newest(topic, known[0], payloads.pop())
-        assert digests[0] == digests[1] == digests[2]
-        self.check_stored()
 
     def check_newest(self, topic: bytes, known: Mark | None, payload: bytes | None) -> None:
         safe = [mark for mark, written in self.written[topic].items() if written.safe]
@@ -152,7 +167,7 @@ class Story:
 
 
 def test_nodes_that_meet_have_the_newest() -> None:
-    for seed in range(150):
+    for seed in range(50):
         Story(seed).play()
 
 

@@ -1,12 +1,11 @@
 """A group with members on three nodes under any history: each message has one member at a time, and none is lost.
 
 Members join, leave, read slowly, take messages and come back, each on its node, while others are published on any; links stall,
-are cut and joined, nodes crash. The reference knows for each message who has taken it, and what may have befallen it:
+are cut and joined. The reference knows for each message who has taken it, and what may have befallen it:
 
-- at QoS 1 it may come again once a member, a node or a link was lost while nobody had taken it,
-- at QoS 2 nobody gets it once somebody has taken it, and one who was sent it keeps it,
-- it may be gone only with the last member who could have it: a session that ended, or a node that crashed with one that did not
-  outlive it.
+- at QoS 1 it may come again once a member or a link was lost while nobody had taken it,
+- at QoS 2 nobody gets it once somebody has taken it, and one who was sent it keeps it, or loses it with its session,
+- at QoS 0 nobody gets it twice.
 """
 from hypothesis import given
 from hypothesis import strategies as st
@@ -18,10 +17,11 @@ from tests.peers import Peer
 from tests.scenes import LASTING
 
 NODES = ("a", "b", "c")
-NAMES = ("pa", "pb", "pc", "ta", "tb", "tc")  # those with p have sessions that stay; the last letter is the node. pa never leaves.
+NAMES = ("pa", "pb", "pc", "ta", "tb", "tc")  # the sessions of p stay; the last letter is the node. pa never leaves.
 GROUP = "$share/g/t"
 PAIRS = (("a", "b"), ("a", "c"), ("b", "c"))
-CALM = ["publish", "publish", "publish", "publish", "take", "take", "take", "come", "come", "go", "stall", "relieve", "unsubscribe"]
+CALM = ["publish", "publish", "publish", "publish", "take", "take", "take", "come", "come", "go", "stall", "relieve",
+        "unsubscribe"]
 WILD = [*CALM, "hold", "let_go", "cut", "join"]
 Step = tuple[str, int, int]
 

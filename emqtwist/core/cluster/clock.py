@@ -4,6 +4,7 @@ A stamp is milliseconds since 1970 in all but the last 16 bits, which count. A c
 there; one that lies far ahead does not draw it along, or one node with a wrong clock would set those of all others for good.
 """
 from typing import Final
+from zlib import crc32
 
 from emqtwist.core.journal import Journal
 from emqtwist.core.link import Turn
@@ -26,13 +27,17 @@ def moment_of(stamp: int) -> float:
 class Clock:
     """Of one node; `last` is the highest stamp it gave or heard of. Where there is a journal, that knows how wall time runs, else
     `offset` does: wall time less monotonic time.
+
+    A process may end before the store has what it told others. The counts of the next one, which has another `incarnation`, begin
+    elsewhere, so that it does not give the same stamp to something else although the clock was set back.
     """
 
-    __slots__ = ("last", "offset", "_turn", "_journal")
+    __slots__ = ("last", "offset", "_turn", "_journal", "_begin")
 
-    def __init__(self, turn: Turn, journal: Journal | None) -> None:
+    def __init__(self, turn: Turn, journal: Journal | None, incarnation: str) -> None:
         self.last = 0
         self.offset = 0.0
+        self._begin = crc32(incarnation.encode()) % (1 << COUNTER - 1)
         self._turn = turn
         self._journal = journal
 
@@ -43,7 +48,7 @@ class Clock:
     def stamp(self, after: int = 0) -> int:
         """A stamp for what is written now, in place of what has the stamp `after`: it is higher."""
         wall = self.wall()
-        self.last = min(max(self.last + 1, stamp_at(wall)), stamp_at(wall + AHEAD))
+        self.last = min(max(self.last + 1, stamp_at(wall) + self._begin), stamp_at(wall + AHEAD))
         return max(self.last, after + 1)
 
     def hear(self, stamp: int) -> bool:

@@ -56,8 +56,8 @@ class Cluster(Neighbours):
         self.broker = broker
         self.node = node
         self.incarnation = incarnation
-        self.clock = Clock(broker.turn, broker.journal)
-        self.origins = Origins(incarnation)
+        self.clock = Clock(broker.turn, broker.journal, incarnation)
+        self.origins = Origins(node, incarnation)
         self.pack = pack
         self.peers: dict[str, Peer] = {}
         self.routes = Routes(broker.router, self.send, self.send_stored)

@@ -107,7 +107,7 @@ KINDS: Final[dict[int, tuple[str, tuple[tuple[str, tuple[type, ...]], ...]]]] = 
     LEVEL: ("LEVEL", OF_SESSION),
     READY: ("READY", OF_SESSION),
     END: ("END", OF_SESSION),
-    DONE: ("DONE", (*OF_SESSION, ("processes", LIST))),
+    DONE: ("DONE", (*OF_SESSION, ("nodes", LIST))),
     GONE: ("GONE", (*OF_SESSION, ("node", TEXT))),
     DISCARD: ("DISCARD", OF_SESSION),
     BRIDGED: ("BRIDGED", (("kept", NUMBER), ("volatile", NUMBER), ("flags", NUMBER), ("topic", DATA), ("payload", DATA),

@@ -40,10 +40,14 @@ class Trail:
         self.anybody = anybody
         self.passed = passed
 
+    def passed_by(self, anybody: bool) -> list[str]:
+        """Where it need not go any more to find somebody who is here, or anybody."""
+        return self.passed if anybody == self.anybody else []
+
     def behind(self, node: str, anybody: bool) -> bytes:
         """What goes on from `node`, as one name."""
-        passed = self.passed if anybody == self.anybody else []
-        return MARK.join([self.name, ANYBODY if anybody else HERE, *[name.encode() for name in passed], node.encode()])
+        passed = [name.encode() for name in self.passed_by(anybody)]
+        return MARK.join([self.name, ANYBODY if anybody else HERE, *passed, node.encode()])
 
 
 def trail_of(name: bytes) -> Trail:
@@ -87,8 +91,6 @@ class WideGroup(Group):
 
     def leave(self, subscriber: Subscriber) -> bool:
         empty = super().leave(subscriber) and not self.benches
-        if self._memory_near.favourite is subscriber:
-            self._memory_near.favourite = None
         self._note(subscriber)
         return empty
 
@@ -131,7 +133,6 @@ class WideGroup(Group):
         if value:
             bench.fill(self)
         else:
-            bench.loaded(0)
             bench.clear(self)
             del self.benches[peer]
         return bool(self.here.order or self.away.order or self.benches)
@@ -183,7 +184,7 @@ class WideGroup(Group):
 
     def _hand_on(self, message: Message, trail: Trail, members: Members, anybody: bool) -> bool:
         """Send it to a node where it has not been; whether there is one with members like these."""
-        passed = trail.passed if anybody == trail.anybody else []
+        passed = trail.passed_by(anybody)
         others = members.only({each for each in members.order if isinstance(each, Seat) and each.bench.peer.name not in passed})
         if not others.order:
             return False

@@ -71,7 +71,7 @@ class Inbox(Part):
             raise BadFrame("FORWARD without a topic, or at no QoS")
         broker = self._broker
         message = ForwardedMessage(topic, payload, flags >> 1, flags & RETAIN_BIT != 0, properties,
-                                   NEVER if rest is None else broker.turn.now + rest, publisher, (peer.incarnation, origin))
+                                   NEVER if rest is None else broker.turn.now + rest, publisher, (peer.name, origin))
         broker.metrics.forwarded_received += 1
         if target:
             if self.to_client is not None:

@@ -89,11 +89,11 @@ class Outbox:
         return self.backlog is not None and self.backlog.full(message.topic, message.size)
 
     def put(self, message: Message, first_byte: int, identifiers: tuple[int, ...]) -> None:
-        """Send a message, or let it wait; `identifiers` say whether it is to be kept."""
+        """Send a message, or let it wait; `identifiers` say whether it is to be kept, and its number at this node."""
         link, backlog = self._sender.link, self.backlog
         if link is None or not self.ready or link.congested or (backlog is not None and len(backlog)) or not self._room():
             self._wait((message, first_byte, identifiers, 0))
-        elif identifiers and self.circle.journal is not None:
+        elif identifiers[0] and self.circle.journal is not None:
             ledger = self._made()
             self._send(link, ledger.enter(ledger.front, message, first_byte, identifiers))
         else:
@@ -216,7 +216,7 @@ class Outbox:
 
     def _wait(self, delivery: Delivery) -> None:
         backlog = self._waiting()
-        if not delivery[2] and backlog.full(delivery[0].topic, delivery[0].size):
+        if not delivery[2][0] and backlog.full(delivery[0].topic, delivery[0].size):
             self.circle.drop(self.name, delivery[0], causes.QUEUE_FULL)  # nobody keeps it, so it pushes nothing out
         else:
             backlog.put(delivery, True)

@@ -14,7 +14,8 @@ from emqtwist.core.message import NEVER, QOS_BITS, Delivery, Message
 from emqtwist.core.settings import QueueSettings
 from emqtwist.core.subscriber import Subscriber
 
-KEPT: Final = (1,)  # in place of Subscription Identifiers, which do not cross: a store there keeps what comes
+# In place of Subscription Identifiers, which do not cross: a store there keeps what comes. What waits has its number beside it.
+KEPT: Final = (1,)
 
 Pack = Callable[[Frame], bytes]
 
@@ -44,6 +45,7 @@ class Peer(Subscriber):
         """It is connected by `link`, or not any more."""
         self.link = self._sending.link = link
         self.since = self._circle.turn.now
+        self.stirred = False  # who was told to go on was the owner of another link
         if link is None:
             self.outbox.lost()
 
@@ -55,7 +57,8 @@ class Peer(Subscriber):
 
     def deliver(self, message: Message, first_byte: int, identifiers: tuple[int, ...]) -> None:
         if first_byte & QOS_BITS:
-            self.outbox.put(message, first_byte, identifiers)
+            number = self._sending.origins.number(message)  # now: all who get a message are asked one after the other
+            self.outbox.put(message, first_byte, (identifiers[0] if identifiers else 0, number))
         elif self.link is None or self.link.congested or not self.outbox.ready:
             self._circle.drop(self.name, message, causes.NODE_AWAY)
         else:
@@ -88,19 +91,20 @@ class Peer(Subscriber):
 class Sending(Sender):
     """Makes frames of messages."""
 
-    __slots__ = ("_pack", "_circle", "_origins")
+    __slots__ = ("_pack", "_circle", "origins")
 
     def __init__(self, pack: Pack, circle: Circle, origins: Origins) -> None:
         super().__init__()
         self._pack = pack
         self._circle = circle
-        self._origins = origins
+        self.origins = origins
 
     def send(self, link: Link, kept: int, volatile: int, delivery: Delivery, ledger: Ledger | None) -> None:
-        message, first_byte = delivery[0], delivery[1]
+        message, first_byte, identifiers, _ = delivery
+        number = identifiers[1] if len(identifiers) > 1 else self.origins.number(message)
         self._circle.metrics.forwarded_sent += 1
         rest = None if message.expires_at == NEVER else max(0.0, message.expires_at - self._circle.turn.now)
-        data = self._pack((f.FORWARD, kept, volatile, self._origins.number(message), (first_byte & QOS_BITS) | message.retain,
+        data = self._pack((f.FORWARD, kept, volatile, number, (first_byte & QOS_BITS) | message.retain,
                            message.topic, message.payload, message.properties, rest, message.publisher, message.group(),
                            message.target()))
         self._put(link, ledger, data)

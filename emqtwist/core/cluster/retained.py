@@ -31,15 +31,17 @@ OWN: Final = b"$SYS/"
 
 
 class Replicas(Part):
-    """What the nodes of a cluster know of each other's retained messages. `marks` has each topic that is known of, `graves` those
-    without a message, until they are forgotten: when their time is over, or there are more than `most_gone`.
+    """What the nodes of a cluster know of each other's retained messages.
+
+    `marks` has each topic that is known of, `graves` those without a message, until they are forgotten: when their time is over,
+    or there are more than `most_gone`.
 
     `ahead` maps nodes to the stamp by which their clocks are too far ahead. While the store fails nothing is taken, and all is
     compared when it works again.
     """
 
-    __slots__ = ("marks", "graves", "most_gone", "ahead", "_broker", "_clock", "_node", "_pack", "_send_stored", "_comparing", "_missed",
-                 "_compared")
+    __slots__ = ("marks", "graves", "most_gone", "ahead", "_broker", "_clock", "_node", "_pack", "_send_stored", "_comparing",
+                 "_missed", "_compared")
 
     def __init__(self, broker: Broker, clock: Clock, node: str, pack: Pack, send_stored: Send) -> None:
         self.marks = Marks()

@@ -27,7 +27,7 @@ class Sharing(Part):
     """The groups of the node `node`, as far as other nodes have to do with them.
 
     `_seated` maps nodes to the groups that they have seats in, `_busy` are those who were given messages and have told nothing
-    since. `_served` are the groups that nodes sent messages for lately, with the load that each node was told, -1 for what is new.
+    since. `_served` are the groups that nodes sent messages for lately, with the load that each node was told.
     """
 
     __slots__ = ("node", "groups", "circle", "_send", "_seated", "_busy", "_served", "_looked")
@@ -46,15 +46,15 @@ class Sharing(Part):
         inbox.to_group = _Came(self)
 
     def opened(self, peer: Peer) -> None:
-        """What it told before may have changed, and is told anew; who is chosen wrongly until then hands on what comes."""
+        """What it told before counts until it tells anew; who is chosen wrongly meanwhile hands on what comes."""
         self._fill(peer)
+        for served in self._served:
+            if served[0] is peer:
+                self._served[served] = NOT_TOLD
 
     def lost(self, peer: Peer) -> None:
         """Others get what it has not acknowledged, but for what it was sent at QoS 2, and what waits for it."""
         self._fill(peer)
-        for served in list(self._served):
-            if served[0] is peer:
-                del self._served[served]
         peer.outbox.give_away(self._to_one_here)
 
     def left(self, peer: Peer) -> None:
@@ -91,7 +91,7 @@ class Sharing(Part):
             self._served[peer, trail.name] = NOT_TOLD
             if group.take(message, trail):
                 return
-        if trail.anybody and peer.name in trail.passed:
+        if trail.anybody:
             lose(message, self.circle)
         else:
             hand_on(peer, message, trail.behind(self.node, True))
@@ -99,7 +99,7 @@ class Sharing(Part):
     def loaded(self, peer: Peer, frame: Frame) -> None:
         """How many messages are on their way to the members of a group at a node."""
         group = self._seated.get(peer, {}).get(frame[1])
-        if group is not None and peer in group.benches:
+        if group is not None:
             group.benches[peer].loaded(max(0, frame[2]))
 
     def _fill(self, peer: Peer) -> None:
@@ -128,7 +128,7 @@ class Sharing(Part):
 
     def _group_of(self, delivery: Delivery) -> Group | None:
         name = delivery[0].group()
-        return self.groups.by_name.get(trail_of(name).name) if name and not delivery[0].target() else None
+        return self.groups.by_name.get(trail_of(name).name) if name else None
 
     def _pass_on(self, group: Group, delivery: Delivery) -> bool:
         return self.groups.pass_on(group, SharedMessage(delivery[0], group.name))

@@ -176,8 +176,8 @@ class Takeover(Part):
         self.claims.takings.pop(client_id, None)
         self.registry.put(taking.session)
         if taking.peer is not None:
-            processes = [self._origins.incarnation] + [peer.incarnation for peer in self._peers.values() if peer.link is not None]
-            self._send_stored(taking.peer, (f.DONE, client_id, taking.epoch, tuple(processes)))
+            nodes = [self._origins.node] + [peer.name for peer in self._peers.values() if peer.link is not None]
+            self._send_stored(taking.peer, (f.DONE, client_id, taking.epoch, tuple(nodes)))
         for peer, frame in taking.waiting:
             self.handover.take(peer, frame)
         self.claims.look_at(client_id)

@@ -6,9 +6,10 @@ from twisted.internet.defer import Deferred
 
 from emqtwist.core.cluster.nodes import Nodes
 from emqtwist.core.cluster.tables import ROUTES, SESSIONS, Authored, Mirrored
+from emqtwist.core.cluster.troubles import CLOCK, DOWN
 from emqtwist.ctl import across
 from emqtwist.ctl.across import Questions
-from emqtwist.ctl.advice import MESH, ROLL, TABLE, VERSION, advice
+from emqtwist.ctl.advice import MESH, ROLL, TABLE, UNREACHABLE, VERSION, advice
 from emqtwist.ctl.commands.cluster import nodes_of
 from emqtwist.ctl.context import Context
 from emqtwist.ctl.registry import Line, Registry, Step, Words
@@ -111,9 +112,9 @@ def doctor(context: Context, words: Words) -> Iterator[Step]:
 
 def _reached(nodes: Nodes, silent: list[Line]) -> Iterator[Line]:
     for _, columns in silent:
-        yield _said("nodes", str(columns["node"]), str(columns["error"]), "down")
+        yield _said("nodes", str(columns["node"]), str(columns["error"]), DOWN)
     for joining in nodes.members.joinings.known.values():
-        yield _said("nodes", joining.address, f"it is to be joined: {joining.failure}", "unreachable")
+        yield _said("nodes", joining.address, f"it is to be joined: {joining.failure}", UNREACHABLE)
 
 
 def _linked(context: Context, nodes: Nodes, views: Views) -> Iterator[Line]:
@@ -133,8 +134,8 @@ def _versions(nodes: Nodes) -> Iterator[Line]:
 
 def _troubles(nodes: Nodes) -> Iterator[Line]:
     for trouble in nodes.troubles.known.values():
-        if trouble.kind != "down":
-            yield _said("clocks" if trouble.kind == "clock" else "members", trouble.where, trouble.text, trouble.kind)
+        if trouble.kind != DOWN:
+            yield _said("clocks" if trouble.kind == CLOCK else "members", trouble.where, trouble.text, trouble.kind)
 
 
 def _members(views: Views) -> Iterator[Line]:

@@ -3,6 +3,8 @@ from collections.abc import Iterator
 from typing import Final
 
 from emqtwist.core.causes import DROPS
+from emqtwist.core.cluster.peer import Peer
+from emqtwist.core.cluster.seats import Seat
 from emqtwist.core.group import Group
 from emqtwist.core.reserved import is_reserved
 from emqtwist.core.session import Session
@@ -39,7 +41,7 @@ def _receiver(context: Context, subscription: Subscription) -> Iterator[Line]:
         yield _group(context, subscriber)
         return
     filters = [part.name().decode(errors="replace") for part in subscription.parts()]
-    client_id, state = subscriber.client_id or IN_PROCESS, _state(subscriber)
+    client_id, state = _name(subscriber), _state(subscriber)
     qos, no_local = subscription.options & OPTION_QOS, subscription.options & OPTION_NO_LOCAL != 0
     columns: dict[str, object] = {"client_id": client_id, "filters": filters, "qos": qos, "no_local": no_local, "state": state}
     own = ", but not what it publishes itself" if no_local else ""
@@ -48,12 +50,22 @@ def _receiver(context: Context, subscription: Subscription) -> Iterator[Line]:
 
 def _group(context: Context, group: Group) -> Line:
     name, strategy = group.name.decode(errors="replace"), context.broker.settings.shared_strategy
-    here, away = [[each.client_id or IN_PROCESS for each in members.order] for members in (group.here, group.away)]
+    here, away = [[_name(each) for each in members.order] for members in (group.here, group.away)]
     columns: dict[str, object] = {"group": name, "here": here, "away": away, "strategy": strategy}
     return f"one of {name} ({strategy}): here {', '.join(here) or 'nobody'}; away {', '.join(away) or 'nobody'}", columns
 
 
+def _name(subscriber: Subscriber) -> str:
+    if isinstance(subscriber, Seat):
+        return f"(one of node {subscriber.bench.peer.name})"
+    if isinstance(subscriber, Peer):
+        return f"(node {subscriber.name})"
+    return subscriber.client_id or IN_PROCESS
+
+
 def _state(subscriber: Subscriber) -> str:
+    if isinstance(subscriber, Peer):
+        return f"it is {'not ' if subscriber.absent() else ''}connected, and {subscriber.load()} messages are on their way to it"
     if not isinstance(subscriber, Session):
         return "it is called at once"
     link, waiting = subscriber.link, subscriber.queued()

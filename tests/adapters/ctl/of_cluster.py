@@ -70,8 +70,8 @@ def each_knows_the_same() -> Answer:
     quarters[A].client("alice").send(Subscribe(1, [(b"t", 1), (b"u", 1)]))
     quarters[A].client("alan").send(Subscribe(1, [(b"t", 1)]))
     quarters.settle()
-    digest = quarters[A].cluster.routes.table.digest
-    assert digest
+    digests = [table.digest for table in quarters[A].cluster.authored.values()]
+    assert 0 not in digests
     rows: list[Row] = []
     lines: list[str] = []
     for node, other in ((A, B), (B, A)):
@@ -83,9 +83,10 @@ def each_knows_the_same() -> Answer:
         rows.append({"kind": "link", "name": other, "node": node})
         lines.append(f"{node}: link {other}")
         for author in (node, other):
-            number, value = (2, digest) if author == A else (0, 0)
-            rows.append({"kind": "table", "name": "routes", "author": author, "number": number, "digest": value, "node": node})
-            lines.append(f"{node}: table routes of {author}, number={number}, digest={value}")
+            for name, digest in zip(("routes", "sessions"), digests, strict=True):
+                number, value = (2, digest) if author == A else (0, 0)
+                rows.append({"kind": "table", "name": name, "author": author, "number": number, "digest": value, "node": node})
+                lines.append(f"{node}: table {name} of {author}, number={number}, digest={value}")
     return quarters[A], rows, lines
 
 

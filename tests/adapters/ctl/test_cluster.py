@@ -3,9 +3,12 @@ from dataclasses import dataclass
 
 import pytest
 
+from emqtwist.cluster.refusals import QUIET, REFUSALS
 from emqtwist.core.cluster import frames as f
 from emqtwist.core.cluster.roll import UP
 from emqtwist.core.cluster.tables import ROUTES
+from emqtwist.core.cluster.troubles import TITLES
+from emqtwist.ctl.advice import ADVICE
 from emqtwist.ctl.commands.cluster import address_of
 from emqtwist.ctl.registry import Refused
 from emqtwist.mqtt.packets import Publish, Subscribe
@@ -114,6 +117,10 @@ def test_a_node_is_named_in_several_ways(node: str, address: str) -> None:
 
 # The doctor.
 
+def test_there_is_something_to_do_about_all_that_may_be_wrong() -> None:
+    assert {*REFUSALS} - QUIET | {*TITLES} <= {*ADVICE}
+
+
 @dataclass
 class Refusal:
     who: str
@@ -143,18 +150,18 @@ def test_nodes_that_do_not_answer_are_named() -> None:
 
 def test_why_there_is_no_link_is_said() -> None:
     quarters = Quarters(A, B, C)
-    quarters[A].service.problems = lambda: [
-        Refusal("10.0.0.9", "wrong_cookie", "the other does not know the cookie"), Refusal("x", "new", "something new")]
+    quarters[A].problems += [
+        Refusal("10.0.0.9", "wrong_cookie", "the other does not know the cookie"), Refusal("x", "silent", "nothing was heard")]
     quarters.cut(B, C)
     told = ("links: 10.0.0.9: the other does not know the cookie; give both nodes the same cluster.cookie",
-            "links: x: something new; see what the logs of both nodes say")
+            "links: x: nothing was heard; see whether that node runs, and what is between")
     mesh = "see that the two reach each other, and what `cluster status` says on either"
     assert quarters[A].lines("cluster", "doctor")[1:5] == [
         *told, f"links: b@h: it has no link with c@h; {mesh}", f"links: c@h: it has no link with b@h; {mesh}"]
     assert quarters[A].lines("cluster", "status")[-2:] == [
         "Problem(10.0.0.9, cause=wrong_cookie, text=the other does not know the cookie, "
         "advice=give both nodes the same cluster.cookie)",
-        "Problem(x, cause=new, text=something new, advice=see what the logs of both nodes say)"]
+        "Problem(x, cause=silent, text=nothing was heard, advice=see whether that node runs, and what is between)"]
 
 
 def test_versions_and_clocks_that_differ_are_named() -> None:

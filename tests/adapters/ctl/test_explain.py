@@ -7,10 +7,15 @@ import pytest
 
 from emqtwist.core import drops
 from emqtwist.core.causes import DROPS
+from emqtwist.core.cluster.cluster import Cluster
+from emqtwist.core.cluster.link import NodeLink
+from emqtwist.core.cluster.routes import HELD
+from emqtwist.core.cluster.seats import value_of
 from emqtwist.ctl.registry import Refused
 from emqtwist.mqtt import constants as c
 from emqtwist.mqtt.packets import Connect, Publish, Subscribe
 from emqtwist.services import decisions
+from tests.clusters import pack
 from tests.desks import WALL, Desk
 from tests.peers import World
 from tests.unit.core.test_causes import DROPS as SCENES
@@ -50,6 +55,24 @@ def test_a_route_names_all_receivers_with_their_subscriptions() -> None:
     lines = desk.lines("explain", "route", "a/b")
     assert "own by +/b, up to QoS 1, but not what it publishes itself: it is connected" in lines
     assert "one of $share/g/a/b (least_loaded): here one, two; away nobody" in lines
+
+
+def test_other_nodes_and_members_of_groups_there_are_named() -> None:
+    desk = Desk()
+    broker = desk.service.broker
+    cluster = Cluster(broker, "a", "a-1", lambda: "token", pack, broker.settings.queue)
+    near = desk.client("near")
+    near.send(Subscribe(1, [(b"$share/g/t", 1)]))
+    for name, connected in (("b", True), ("c", False)):
+        peer = cluster.opened(name, f"{name}-1", NodeLink(broker.turn)) if connected else cluster.peer(name)
+        mirror = cluster.routes.mirror(peer)
+        mirror.incarnation = peer.incarnation
+        mirror.delta(0, ((b"t", HELD), (b"$share/g/t", value_of(1, 1, True))))
+    found = {row.get("client_id", row.get("group")): row for row in rows(desk, "explain", "route", "t")}
+    state = "connected, and 0 messages are on their way to it"
+    assert [found[f"(node {name})"]["state"] for name in "bc"] == ["it is " + state, "it is not " + state]
+    assert found["$share/g/t"]["here"] == ["near", "(one of node b)"]
+    assert found["$share/g/t"]["away"] == ["(one of node b)", "(one of node c)"]
 
 
 def test_who_is_slow_is_named() -> None:

@@ -1,5 +1,6 @@
 """Brokers that are nodes of one cluster, each in a process of its own."""
 import re
+from collections.abc import Sequence
 from pathlib import Path
 
 from emqtwist.mqtt.packets import Puback, Pubcomp, Publish, Pubrec, Pubrel
@@ -11,24 +12,27 @@ COOKIE = "a cookie for the tests"
 
 
 class RunningNode:
-    """`name@127.0.0.1`, whose files are in `folder/name`; `lines` are of its section [cluster]. It keeps its port.
+    """`name@host`, whose files are in `folder/name`; `lines` are of its section [cluster], and what follows. It keeps its port.
 
-    `others` are nodes that it is told of.
+    `others` are nodes that it is told of. `before` is a command that runs it.
     """
 
-    def __init__(self, folder: Path, name: str, *others: "RunningNode", lines: str = f"cookie = {COOKIE}\n") -> None:
+    def __init__(self, folder: Path, name: str, *others: "RunningNode", lines: str = f"cookie = {COOKIE}\n",
+                 host: str = "127.0.0.1", before: Sequence[str] = ()) -> None:
         self.folder = folder / name
         self.folder.mkdir()
-        self.name = f"{name}@127.0.0.1"
-        self.place = "127.0.0.1:0"
+        self.name = f"{name}@{host}"
+        self.place = f"{host}:0"
+        self._before = before
         self._lines = lines
         if others:
-            self._lines += f"discovery = static\nseeds = {', '.join(other.place for other in others)}\n"
+            self._lines = f"discovery = static\nseeds = {', '.join(other.place for other in others)}\n" + lines
         self.broker: RunningBroker
         self.start()
 
     def start(self) -> None:
-        self.broker = RunningBroker(self.folder, f"[node]\nname = {self.name}\n[cluster]\nbind = {self.place}\n{self._lines}")
+        self.broker = RunningBroker(self.folder, f"[node]\nname = {self.name}\n[cluster]\nbind = {self.place}\n{self._lines}",
+                                    self._before)
         self.place = next(found[1] for line in self.broker.program.output
                           if (found := re.search(r"nodes are taken at (\S+)", line)))
 

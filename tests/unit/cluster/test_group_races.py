@@ -3,7 +3,7 @@ import pytest
 
 from emqtwist.core import causes
 from emqtwist.core.cluster.groups import trail_of
-from emqtwist.mqtt.packets import Publish
+from emqtwist.mqtt.packets import Publish, Subscribe
 from tests.clusters import Net
 from tests.peers import Peer
 from tests.scenes import LASTING
@@ -63,6 +63,34 @@ def test_with_nobody_anywhere_one_of_the_node_who_is_away_keeps_it(qos: int) -> 
     there.drop()
     net.stall("a", "b", False)
     assert net["b"].session("member-b").queued() == 1
+
+
+@pytest.mark.parametrize("qos", [1, 2])
+def test_with_nobody_on_the_node_one_who_is_away_on_another_keeps_it(qos: int) -> None:
+    net = Net("a", "b", "c")
+    member(net, "c", **LASTING[5]).drop()
+    there = on_its_way(net, qos)
+    there.unsubscribe(GROUP)
+    net.stall("a", "b", False)
+    assert net["c"].session("member-c").queued() == 1
+
+
+def test_what_was_handed_on_to_a_node_that_is_lost_then_wanders_on() -> None:
+    net = Net("a", "b", "c")
+    there = on_its_way(net, 1)
+    other = member(net, "c")
+    back = net["b"].connect("back")
+    there.drop()
+    net.stall("b", "c")
+    net.stall("a", "b", False)  # from b to c now
+    assert other.received() == []
+    back.send(Subscribe(1, [(GROUP.encode(), 1)]))
+    net.cut("b", "c")
+    net.settle()
+    assert [each.payload for each in back.received() if isinstance(each, Publish)] == [b"x"]
+    here = member(net, "a")
+    back.drop()
+    assert here.payloads() == [b"x"]
 
 
 @QOS

@@ -10,8 +10,8 @@ from emqtwist.core.cluster.routes import HELD, STORED
 from emqtwist.core.cluster.seats import MOST, counts_of, value_of
 from emqtwist.core.cluster.sharing import EACH
 from emqtwist.core.strategies import STRATEGIES
-from emqtwist.mqtt.constants import OPTION_RETAIN_AS_PUBLISHED
-from emqtwist.mqtt.packets import Publish, Suback, Subscribe
+from emqtwist.mqtt.constants import OPTION_RETAIN_AS_PUBLISHED, QUOTA_EXCEEDED, SUCCESS
+from emqtwist.mqtt.packets import Puback, Publish, Suback, Subscribe
 from tests.clusters import Net
 from tests.peers import Peer
 from tests.scenes import LASTING
@@ -108,6 +108,7 @@ def test_a_local_group_is_of_its_node_only() -> None:
     publish(net, "b", b"x")
     publish(net, "a", b"y")
     assert taken(alice) == [[b"y"]]
+    assert net["a"].cluster.routes.table.entries == {}
     assert (net["b"].broker.metrics.forwarded_sent, net["b"].broker.router.filters()) == (0, [])
 
 
@@ -162,7 +163,7 @@ def test_local_prefers_members_of_the_node_of_the_publisher() -> None:
 
 def test_a_topic_has_the_same_member_wherever_it_is_published() -> None:
     net = Net(*NODES, lines=strategy("hash_topic"))
-    members = [member(net, node, f"{node}{number}") for number in range(2) for node in "cab"]
+    members = [member(net, node, f"{node}{number}") for number, node in enumerate("cabcc")]
     holders: dict[str, set[int]] = {}
     for number in range(20):
         for node in NODES:
@@ -199,6 +200,23 @@ def test_a_burst_is_shared_before_the_other_node_has_told_anything() -> None:
     assert [len(got) for got in taken(*members)] == [10, 10]
 
 
+def test_a_burst_is_shared_by_members_not_by_nodes() -> None:
+    net = Net("a", "b")
+    members = [member(net, "a", "a0"), *[member(net, "b", f"b{number}") for number in range(3)]]
+    publish(net, "a", *[b"%d" % number for number in range(40)])
+    assert all(8 <= len(got) <= 12 for got in taken(*members))
+
+
+def test_on_a_node_those_served_by_its_own_and_by_others_take_turns() -> None:
+    net = Net("a", "b")
+    members = [member(net, "b", f"b{number}") for number in range(3)]
+    holders = []
+    for node in "abaabb":
+        publish(net, node, b"x", qos=0)
+        holders.append(taken(*members).index([b"x"]))
+    assert holders == [0, 1, 2, 0, 1, 2]
+
+
 def test_load_is_told_while_there_is_any_and_when_it_is_over() -> None:
     net = Net("a", "b")
     slow = member(net, "b", "slow")
@@ -206,14 +224,40 @@ def test_load_is_told_while_there_is_any_and_when_it_is_over() -> None:
     group = net["a"].broker.subscriptions.groups.by_name[GROUP.encode()]
     [seat] = group.here.order
     loads = [seat.load()]
-    for acknowledged in (0, 1, 2, 1):
-        slow.acknowledge(*slow.all(Publish)[:acknowledged])
+    got = slow.all(Publish)
+    for acknowledged in ([], got[:1], got[1:3], got[3:]):
+        slow.acknowledge(*acknowledged)
         net.advance(EACH)
         loads.append(seat.load())
-    assert loads == [4, 4, 4, 4, 4]
+    assert loads == [4, 4, 3, 1, 0]
     before = len(net.ends["a", "b"].frames)
     net.advance(EACH)
     assert [frame for frame in net.ends["a", "b"].frames[before:] if frame[0] == LOAD] == []
+
+
+def test_load_is_told_anew_when_a_link_is() -> None:
+    net = Net("a", "b")
+    member(net, "b", "slow")
+    publish(net, "a", *[b"%d" % number for number in range(4)])
+    net.advance(EACH)
+    [seat] = net["a"].broker.subscriptions.groups.by_name[GROUP.encode()].here.order
+    loads = [seat.load()]
+    net.cut("a", "b")
+    net.join("a", "b")
+    [seat] = net["a"].broker.subscriptions.groups.by_name[GROUP.encode()].here.order
+    loads.append(seat.load())
+    net.advance(EACH)
+    loads.append(seat.load())
+    assert loads == [4, 0, 4]
+
+
+def test_a_load_that_cannot_be_is_none() -> None:
+    net = Net("a", "b")
+    member(net, "b")
+    cluster = net["a"].cluster
+    cluster.take(cluster.peer("b"), [(LOAD, GROUP.encode(), -5)])
+    [seat] = net["a"].broker.subscriptions.groups.by_name[GROUP.encode()].here.order
+    assert seat.load() == 0
 
 
 def test_a_node_that_got_nothing_of_what_it_was_given_is_not_forgotten() -> None:
@@ -266,6 +310,32 @@ def test_who_comes_back_is_here_for_all_nodes() -> None:
     assert taken(back) == [[b"1", b"2"]]
 
 
+def test_of_those_who_are_away_one_with_room_keeps_it() -> None:
+    net = Net("a", "b", lines=("mqtt.mqueue.max_length = 2", "mqtt.shared_subscription_strategy = sticky"))
+    for name in ("bob", "carol"):
+        lasting(net, "b", name)
+    for name in ("bob", "carol"):
+        net["b"].session(name).link.owner.drop()  # type: ignore[union-attr]
+    publish(net, "a", *[b"%d" % number for number in range(4)])
+    assert [net["b"].session(name).queued() for name in ("bob", "carol")] == [2, 2]
+    assert net["b"].drops == {}
+
+
+def test_who_has_left_keeps_nothing_for_the_group() -> None:
+    net = Net("a", "b")
+    bob, carol = lasting(net, "b", "bob"), member(net, "b", "carol")
+    table = net["b"].cluster.routes.table
+    told = [counts_of(table.entries[GROUP.encode()])]
+    bob.drop()
+    told.append(counts_of(table.entries[GROUP.encode()]))
+    bob = net["b"].connect("bob", **LASTING[5])
+    bob.unsubscribe(GROUP)
+    told.append(counts_of(table.entries[GROUP.encode()]))
+    carol.unsubscribe(GROUP)
+    assert told == [(2, 0, True), (1, 1, True), (1, 0, False)]
+    assert GROUP.encode() not in table.entries
+
+
 # A member is lost.
 
 def test_what_a_lost_member_had_goes_to_one_on_another_node() -> None:
@@ -307,7 +377,8 @@ def test_what_a_lost_node_has_not_acknowledged_at_qos_1_goes_to_another() -> Non
     carol = member(net, "c")
     cut(net, "a", "b")
     assert taken(carol) == [[b"1", b"2"]]
-    net.join("a", "b")
+    net["a"].crash()
+    net.join_all()
     assert len(net["a"].cluster.peer("b").outbox) == 0
     assert net["b"].session("lasting-b").load() == 0
 
@@ -365,8 +436,33 @@ def test_who_is_away_here_is_preferred_to_a_lost_node_that_keeps_nothing() -> No
     member(net, "b")
     lasting(net, "a").drop()
     net.cut("a", "b")
+    publish(net, "a", b"1", b"2", b"3")
+    assert net["a"].session("lasting-a").queued() == 3
+
+
+def test_the_last_member_here_leaves_and_messages_wait_for_a_lost_node() -> None:
+    net = Net("a", "b")
+    alice, bob = member(net, "a"), member(net, "b")
+    net.cut("a", "b")
+    alice.unsubscribe(GROUP)
     publish(net, "a", b"x")
-    assert net["a"].session("lasting-a").queued() == 1
+    net.join("a", "b")
+    assert taken(alice, bob) == [[], [b"x"]]
+
+
+def test_what_a_lost_node_could_not_be_kept_for_is_refused() -> None:
+    net = Net("a", "b", lines=("mqtt.mqueue.max_length = 2",))
+    lasting(net, "b")
+    net.cut("a", "b")
+    publisher = net["a"].connect("publisher")
+    codes = []
+    for number in range(4):
+        packet_id = publisher.publish("t/1", b"%d" % number, qos=1)
+        codes.append(publisher.answer(Puback)[1])
+        assert packet_id
+    assert codes == [SUCCESS, SUCCESS, QUOTA_EXCEEDED, QUOTA_EXCEEDED]
+    net.join("a", "b")
+    assert taken(net["b"].connect("lasting-b", **LASTING[5])) == [[b"0", b"1"]]
 
 
 def test_after_a_restart_a_group_of_a_node_that_is_away_is_known() -> None:
@@ -429,7 +525,7 @@ def test_counts_that_are_none() -> None:
     assert counts_of(HELD | STORED) == (0, 0, True)
 
 
-def test_a_node_has_no_more_seats_than_there_is_use_for(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_node_has_no_more_seats_than_there_is_use_for() -> None:
     net = Net("a", "b")
     mirror = net["a"].cluster.routes.mirror(net["a"].cluster.peer("b"))
     mirror.delta(mirror.number + 1, ((GROUP.encode(), value_of(MOST, MOST, True)),))
@@ -445,6 +541,7 @@ def test_names_that_are_no_groups_of_the_cluster_are_ignored(name: bytes) -> Non
     peer = net["a"].cluster.peer("b")
     mirror = net["a"].cluster.routes.mirror(peer)
     mirror.delta(mirror.number + 1, ((name, value_of(1, 0, True)),))
+    assert net["a"].broker.router.filters() == []
     mirror.delta(mirror.number + 1, ((name, 0),))
     assert net["a"].broker.router.filters() == []
 
@@ -452,4 +549,4 @@ def test_names_that_are_no_groups_of_the_cluster_are_ignored(name: bytes) -> Non
 def test_the_load_of_a_group_that_nobody_knows_is_ignored() -> None:
     net = Net("a", "b")
     cluster = net["a"].cluster
-    cluster.take(cluster.peer("b"), [(40, b"$share/no/such", 5)])
+    cluster.take(cluster.peer("b"), [(LOAD, b"$share/no/such", 5)])

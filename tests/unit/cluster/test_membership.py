@@ -140,6 +140,17 @@ def test_two_nodes_of_one_name_do_not_change_their_row_for_ever() -> None:
     assert town.citizen("a").members.addresses() == {"b:1": "b"}
 
 
+def test_a_link_that_goes_with_something_to_do_leaves_the_next_one_to_do_it() -> None:
+    """Two that dial each other at the same time have two links for a moment."""
+    town = Town("a", "b")
+    town.join("a", "b")
+    town["a"].cluster.peer("b").stir()
+    town.cut("a", "b")
+    town.advance()
+    town["a"].connect("alice").subscribe("t")
+    assert town["b"].broker.router.holds(b"t")
+
+
 # Leaving.
 
 def test_a_node_leaves_and_nobody_dials_it_any_more() -> None:

@@ -1,4 +1,6 @@
 """Retained messages are the same at all nodes that have heard of each other."""
+from typing import Any
+
 import pytest
 
 from emqtwist.core.cluster import frames as f
@@ -22,7 +24,7 @@ def told(net: Net, source: str, target: str, kind: int) -> list[Frame]:
     return [frame for frame in net.ends[target, source].frames if frame[0] == kind]
 
 
-def retain(node: Node, topic: str = "t", payload: bytes = b"x", **properties: object) -> None:
+def retain(node: Node, topic: str = "t", payload: bytes = b"x", **properties: Any) -> None:
     node.connect("publisher").publish(topic, payload, qos=1, retain=True, **properties)
 
 
@@ -114,12 +116,16 @@ def test_the_newest_holds_when_nodes_that_were_apart_meet() -> None:
 
 
 def test_of_two_at_one_moment_that_of_the_later_name_holds() -> None:
-    net = Net("a", "b")
-    net.cut("a", "b")
-    retain(net["a"], payload=b"1")
-    retain(net["b"], payload=b"2")
-    net.join("a", "b")
-    assert [retained(net[name]) for name in "ab"] == [b"2", b"2"]
+    net = Net("a", "b", "c")
+    frames = [(*GOOD[:3], name, 0, name.encode(), *GOOD[6:]) for name in ("b", "c")]
+    net.isolate("a")
+    net["a"].cluster.take(net["a"].cluster.peer("c"), frames)
+    frames.reverse()
+    net["b"].cluster.take(net["b"].cluster.peer("c"), frames)
+    assert [retained(net[name]) for name in "ab"] == [b"c", b"c"]
+    net["c"].cluster.take(net["c"].cluster.peer("b"), frames[1:])
+    net.join_all()
+    assert [retained(net[name]) for name in "abc"] == [b"c"] * 3
 
 
 def test_nodes_that_have_the_same_tell_each_other_nothing() -> None:
@@ -435,6 +441,7 @@ def test_a_clock_that_is_set_back_does_not_undo_what_was_written() -> None:
 # What is no frame.
 
 
+BUCKET = bucket_of(b"t")
 GOOD = (f.RETAIN, b"t", stamp_at(WALL), "a", 0, b"x", b"", None, None, "p")
 
 
@@ -446,10 +453,11 @@ def changed(at: int, value: object) -> Frame:
     changed(1, b""), changed(1, b"a/#"), changed(2, -1), changed(2, 1 << 62), changed(2, True), changed(4, 3), changed(5, b""),
     changed(7, -1.0), changed(8, float("nan")),
     (f.ERASE, b"+", 1, "a", 1.0), (f.ERASE, b"t", -1, "a", 1.0), (f.ERASE, b"t", 1, "a", float("nan")),
-    (f.DIGESTS, (0,) * 255), (f.DIGESTS, ("0",) * 256), (f.DIGESTS, (*(0,) * 256, None)), (f.MARKS, 256, ()), (f.MARKS, -1, ()),
-    (f.MARKS, 0, (1,)), (f.MARKS, 0, ((b"t", 1, "a"),)), (f.MARKS, 0, ((b"t", 1, "a", False),)),
-    (f.MARKS, bucket_of(b"t"), (("t", 1, "a", False),)), (f.MARKS, bucket_of(b"t"), ((b"t", 1, "a", 1),)), (f.MARKS, bucket_of(b"t"), ((b"t", "1", "a", False),)),
-    (f.MARKS, bucket_of(b"t"), ((b"t", 1, b"a", False),)), (f.NEED, 256, ()), (f.NEED, 0, ("t",))])
+    (f.DIGESTS, (0,) * 255), (f.DIGESTS, ("0",) * 256), (f.DIGESTS, (*(0,) * 256, None)),
+    (f.MARKS, 256, ()), (f.MARKS, -1, ()), (f.MARKS, 0, (1,)), (f.MARKS, BUCKET, ((b"t", 1, "a"),)),
+    (f.MARKS, BUCKET + 1, ((b"t", 1, "a", False),)), (f.MARKS, BUCKET, (("t", 1, "a", False),)),
+    (f.MARKS, BUCKET, ((b"t", 1, "a", 1),)), (f.MARKS, BUCKET, ((b"t", "1", "a", False),)),
+    (f.MARKS, BUCKET, ((b"t", 1, b"a", False),)), (f.NEED, 256, ()), (f.NEED, 0, ("t",))])
 def test_what_is_no_frame_is_refused_and_changes_nothing(frame: Frame) -> None:
     net = Net("a", "b")
     with pytest.raises(BadFrame):
@@ -459,5 +467,5 @@ def test_what_is_no_frame_is_refused_and_changes_nothing(frame: Frame) -> None:
 
 def test_a_good_frame_is_taken() -> None:
     net = Net("a", "b")
-    net["b"].cluster.take(net["b"].cluster.peer("a"), [GOOD, (f.MARKS, bucket_of(b"t"), ((b"t", 1, "a", False),))])
+    net["b"].cluster.take(net["b"].cluster.peer("a"), [GOOD, (f.MARKS, BUCKET, ((b"t", 1, "a", False),))])
     assert retained(net["b"]) == b"x"

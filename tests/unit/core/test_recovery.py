@@ -248,6 +248,15 @@ def test_which_of_the_sessions_of_a_client_it_is_comes_back() -> None:
     assert world.session("bob").epoch == 7
 
 
+def test_that_a_message_is_gone_is_remembered_for_a_cluster_that_there_may_be_again() -> None:
+    world = StoredWorld()
+    world.store.tombstones = {b"a": (1, "n1", world.wall - 1.0), b"b": (1, "n1", world.wall + 60.0)}
+    world.crash()
+    assert list(world.store.tombstones) == [b"b"]
+    world.crash(61.0)
+    assert world.store.tombstones == {}
+
+
 def test_what_waits_for_another_node_is_no_session_and_ends_without_a_cluster() -> None:
     world = StoredWorld()
     world.journal.add((r.OPENED, world.journal.session_number(), "x n1", NEVER, r.OUTBOX, 0))

@@ -1,0 +1,180 @@
+"""Clients that behave, at any node: they send again what was not acknowledged, and acknowledge when they get round to it."""
+from typing import Final
+
+from emqtwist.mqtt.packets import Connack, Connect, Packet, Publish, Suback, Unsuback
+from tests.harness.simulate.node import Node, SimPeer
+from tests.harness.simulate.reference import Mail, Reference
+from tests.harness.simulate.world import World
+from tests.peers import Peer, properties
+from tests.properties.journal.clients import Client
+
+TOPICS: Final = ("t/0", "t/1", "t/2")
+FILTERS: Final = (*TOPICS, "t/+", "#")
+EXPIRY: Final = 500_000  # seconds: longer than any clock on the wall steps
+PATIENCE: Final = 2.0  # seconds for a CONNACK
+MOST_OUTGOING: Final = 8
+
+
+class SimClient(Client):
+    """`persistent`: its session outlives its connections; `roams`: it connects at any node, else always at `home`.
+
+    `publishes` and `subscribes` say what it does besides. While `calm` is set it stays connected, and begins nothing.
+    """
+
+    def __init__(self, world: World, nodes: dict[str, Node], reference: Reference, client_id: str, home: Node, version: int,
+                 persistent: bool = True, roams: bool = False, publishes: bool = False, subscribes: bool = False) -> None:
+        super().__init__(home, client_id, version, EXPIRY)
+        self.sim = world
+        self.node = home
+        self.persistent = persistent
+        self.roams = roams
+        self.publishes = publishes
+        self.subscribes = subscribes
+        self.calm = False
+        self._nodes = nodes
+        self._reference = reference
+        self._looks = False
+        self._life = 0  # of the connection
+        reference.joins(self)
+
+    # What it does by itself.
+
+    def begin(self) -> None:
+        self.sim.later(self.sim.between(0.0, 2.0), self._step)
+
+    def _step(self) -> None:
+        self.sim.later(self.sim.between(0.02, 2.0), self._step)
+        chance = self.sim.random.random()
+        if not self.here:
+            if self.peer is None and (chance < 0.5 or self.calm):
+                self.enter()
+        elif self.calm:
+            pass
+        elif chance < 0.05:
+            self.sim.say(self.client_id, "loses its connection")
+            self.drop()
+        elif chance < 0.07:
+            self.sim.say(self.client_id, "disconnects")
+            self.disconnect()
+        elif self.publishes and chance < 0.8:
+            for _ in range(self.sim.random.choice((1, 1, 1, 2, 5))):
+                self.send_one(self.sim.random.choice(TOPICS), self.sim.random.choice((0, 1, 1, 2, 2)))
+        elif self.subscribes:
+            self._change_mind(chance)
+
+    def _change_mind(self, chance: float) -> None:
+        topic_filter = self.sim.random.choice(FILTERS)
+        if chance < 0.5:
+            self.listen(topic_filter)
+        elif chance < 0.6 and topic_filter in self.subscribed:
+            self.sim.say(self.client_id, f"unsubscribes from {topic_filter}")
+            self._reference.ends(self, topic_filter)
+            self.unsubscribe(topic_filter)
+
+    def listen(self, topic_filter: str) -> None:
+        """Subscribe, unless it has."""
+        if self.here and topic_filter not in self.subscribed and not self._asks(topic_filter):
+            qos = self.sim.random.choice((1, 2, 2) if self.persistent else (0, 1, 2))
+            self.sim.say(self.client_id, f"subscribes to {topic_filter} at {qos}")
+            self._reference.asks(self, topic_filter)
+            self.subscribe(topic_filter, qos)
+
+    def send_one(self, topic: str, qos: int, calm: bool = False) -> None:
+        """Publish something, unless too much is under way."""
+        if self.here and len(self.outgoing) < MOST_OUTGOING:
+            mail = self._reference.mail(self.client_id, topic, qos, calm)
+            self.publish(mail)
+
+    # Its connection.
+
+    def enter(self) -> None:
+        """Connect, at its node or at any."""
+        if self.roams:
+            self.node = self.sim.random.choice(list(self._nodes.values()))
+        if not self.node.alive:
+            return
+        self.world = self.node
+        self.drop()
+        if not self.persistent:
+            self.outgoing.clear()
+            self.known.clear()
+        self._life += 1
+        self.peer = peer = self.node.peer()
+        peer.reader = self
+        self.sim.say(self.client_id, f"connects to {self.node.name}")
+        self.sim.later(PATIENCE + 3.0, self._give_up, self._life)
+        expiry = properties(session_expiry_interval=EXPIRY) if self.version == 5 and self.persistent else None
+        peer.send(Connect(self.version, self.client_id, not self.persistent, 0, None, None, None, False, expiry))
+
+    def _give_up(self, life: int) -> None:
+        if life == self._life and self.peer is not None and not self.here:
+            self.sim.say(self.client_id, "has waited for CONNACK in vain")
+            self.drop()
+
+    def forget(self) -> None:
+        if self.here:
+            self.sim.say(self.client_id, "is not connected any more")
+        super().forget()
+        self._life += 1
+        if not self.persistent:
+            self.subscribed.clear()
+            self.unsubscribed.clear()
+            self._reference.ends_session(self)
+
+    def stir(self) -> None:
+        """Something has come: it looks soon."""
+        if not self._looks:
+            self._looks = True
+            self.sim.later(self.sim.between(0.0, 0.05), self._look)
+
+    def _look(self) -> None:
+        self._looks = False
+        self.read()
+        if self.owed:
+            self.sim.later(self.sim.between(0.0, 0.05 if self.calm else 1.0), self._acknowledge)
+
+    def _acknowledge(self) -> None:
+        self.acknowledge(self.sim.random.randrange(1, 8))
+        if self.owed and self.peer is not None:
+            self.sim.later(self.sim.between(0.0, 0.2), self._acknowledge)
+
+    # What goes out and comes in.
+
+    def _send(self, peer: Peer, letter: object, packet_id: int, dup: bool = False) -> None:
+        assert isinstance(letter, Mail)
+        assert isinstance(peer, SimPeer)
+        self.sim.say(self.client_id, f"publishes {letter.name} to {letter.topic} at {letter.qos}{', again' if dup else ''}")
+        self._reference.sends(self, letter)
+        peer.publish(letter.topic, letter.payload, letter.qos, letter.retain, dup=dup, packet_id=packet_id)
+
+    def _take(self, peer: Peer, packet: Packet) -> None:
+        if isinstance(packet, Connack) and packet.reason_code:
+            self.sim.say(self.client_id, f"is refused: {packet.reason_code:#04x}")
+            return  # the connection is closed behind it
+        accepted = len(self.accepted)
+        asked = self.asked.get(packet.packet_id) if isinstance(packet, (Suback, Unsuback)) else None
+        if isinstance(packet, Connack):
+            self.sim.say(self.client_id, f"is connected, {'present' if packet.session_present else 'no session'}")
+            self._reference.connected(self, packet.session_present)
+        super()._take(peer, packet)
+        for letter in self.accepted[accepted:]:
+            assert isinstance(letter, Mail)
+            self.sim.say(self.client_id, f"is told that {letter.name} is accepted")
+            self._reference.accepts(letter)
+        if asked is not None and isinstance(packet, Suback):
+            self.sim.say(self.client_id, f"is subscribed to {asked[0]}: {packet.reason_codes[0]}")
+            self._reference.subscribed(self, asked[0], packet.reason_codes[0])
+        elif asked is not None:
+            self.sim.say(self.client_id, f"is unsubscribed from {asked[0]}")
+            self._reference.unsubscribed(self, asked[0])
+
+    def _arrive(self, packet: Publish) -> None:
+        before = len(self.arrived)
+        super()._arrive(packet)
+        for arrival in self.arrived[before:]:
+            self.sim.say(self.client_id, f"gets {arrival.payload[:6].decode()} at {arrival.qos}{', again' if packet.dup else ''}")
+            self._reference.arrives(self, arrival)
+
+    def idle(self) -> bool:
+        """Whether it is connected and nothing is under way."""
+        return self.here and not (self.outgoing or self.asked or self.owed or self.known)

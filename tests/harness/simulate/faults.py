@@ -1,0 +1,110 @@
+"""What goes wrong in a cluster, at moments and for times that the seed draws; `heal` ends it all."""
+from tests.harness.simulate.network import Network, Way
+from tests.harness.simulate.node import Node
+from tests.harness.simulate.reference import Reference
+from tests.harness.simulate.world import Loads, World
+
+MOST_STEP = 7200.0  # seconds by which a clock on the wall may jump
+
+
+class Faults:
+    """`rate`: how many a second, on average."""
+
+    def __init__(self, world: World, network: Network, reference: Reference, loads: Loads, rate: float) -> None:
+        self.world = world
+        self.rate = rate
+        self._network = network
+        self._reference = reference
+        self._nodes = network.nodes
+        self._blocked: list[list[Way]] = []
+        self._active = False
+        self._kinds = [self._cut, self._slow, self._step]
+        if loads.partitions:
+            self._kinds += [self._part, self._stall]
+        if loads.crashes:
+            self._kinds += [self._crash]
+
+    def begin(self) -> None:
+        self._active = True
+        self._plan()
+
+    def heal(self) -> None:
+        """Nothing goes wrong any more, and what did is mended."""
+        self.world.fault("all is well from here on")
+        self._active = False
+        for ways in list(self._blocked):
+            self._unblock(ways)
+        for node in self._nodes.values():
+            if not node.alive:
+                node.restart()
+            node.disk.slow = 1.0
+
+    def _plan(self) -> None:
+        if self.rate:
+            self.world.later(self.world.random.expovariate(self.rate), self._strike)
+
+    def _strike(self) -> None:
+        if self._active:
+            self.world.random.choice(self._kinds)()
+            self._plan()
+
+    def _node(self) -> Node:
+        return self.world.random.choice(list(self._nodes.values()))
+
+    def _two(self) -> Way:
+        one, two = self.world.random.sample(list(self._nodes), 2)
+        return one, two
+
+    def _crash(self) -> None:
+        node = self._node()
+        if node.alive:
+            node.stop()
+            self._network.crashed(node)
+            self._reference.crashed(node)
+            self.world.later(self.world.between(0.05, 12.0), self._restart, node)
+
+    def _restart(self, node: Node) -> None:
+        if not node.alive:
+            node.restart()
+
+    def _cut(self) -> None:
+        one, two = self._two()
+        self.world.fault(f"the link between {one} and {two} breaks")
+        self._network.cut(one, two)
+
+    def _stall(self) -> None:
+        """One way, between two nodes."""
+        self._block([self._two()], self.world.between(0.05, 12.0))
+
+    def _part(self) -> None:
+        """Some nodes from the others, mostly both ways."""
+        names = list(self._nodes)
+        some = self.world.random.sample(names, self.world.random.randrange(1, len(names)))
+        ways = [(one, two) for one in some for two in names if two not in some]
+        if self.world.random.random() < 0.7:
+            ways += [(two, one) for one, two in ways]
+        self._block(ways, self.world.between(0.1, 20.0))
+
+    def _block(self, ways: list[Way], seconds: float) -> None:
+        self.world.fault("nothing goes " + ", ".join(f"{one} > {two}" for one, two in ways))
+        self._network.block(ways)
+        self._blocked.append(ways)
+        self.world.later(seconds, self._unblock, ways)
+
+    def _unblock(self, ways: list[Way]) -> None:
+        if ways in self._blocked:
+            self._blocked.remove(ways)
+            self.world.fault("goes again: " + ", ".join(f"{one} > {two}" for one, two in ways))
+            self._network.unblock(ways)
+
+    def _slow(self) -> None:
+        """The store takes its time."""
+        node = self._node()
+        node.disk.slow = self.world.random.choice((1.0, 5.0, 30.0))
+        self.world.fault(f"the store of {node.name} is {node.disk.slow} times slower")
+
+    def _step(self) -> None:
+        """The clock on the wall jumps."""
+        node = self._node()
+        node.skew = self.world.random.uniform(-1.0, 1.0) * self.world.random.choice((1.0, MOST_STEP))
+        self.world.fault(f"the clock of {node.name} is {node.skew:.1f} s ahead")

@@ -1,0 +1,224 @@
+"""A node: a Broker with its Journal and Cluster, driven by the real Turns and Keeper, and a disk that takes its time."""
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, cast
+
+from twisted.internet.defer import Deferred, succeed
+from twisted.internet.interfaces import IReactorTime
+from twisted.python.failure import Failure
+from zope.interface import implementer
+
+from emqtwist.core.cluster.cluster import Cluster
+from emqtwist.core.records import Fetch, Record, Snapshot
+from emqtwist.interfaces import IStore
+from emqtwist.net.turns import Turns
+from emqtwist.services.keeper import Keeper, Work
+from emqtwist.storage.memory import MemoryStore
+from tests.clusters import pack
+from tests.harness.simulate.world import Call, World
+from tests.peers import Peer, strict
+from tests.properties.journal.clients import JournalWorld
+from tests.stores import START, WALL
+
+if TYPE_CHECKING:
+    from tests.harness.simulate.clients import SimClient
+
+SLOWEST = 0.02  # seconds that a commit takes, as a rule
+TICK = 0.1  # seconds between two looks at what is due in the cluster
+LOOKS = 10  # of these between two at what is due in the broker
+
+
+class SimReactor:
+    """The time of one process; what it has planned ends with it."""
+
+    def __init__(self, world: World) -> None:
+        self._world = world
+        self.ended = False
+
+    def seconds(self) -> float:
+        return self._world.now
+
+    def callLater(self, delay: float, function: Callable[..., object], *arguments: object) -> Call:
+        return self._world.later(delay, self._call, function, arguments)
+
+    def _call(self, function: Callable[..., object], arguments: tuple[object, ...]) -> None:
+        if not self.ended:
+            function(*arguments)
+
+
+@implementer(IStore)
+class Disk:
+    """What one process sees of `memory`: each commit takes its time, and one that is under way in a crash is there or not."""
+
+    def __init__(self, world: World, name: str, reactor: SimReactor, memory: MemoryStore) -> None:
+        self.slow = 1.0  # times as long as usual
+        self._world = world
+        self._name = name
+        self._reactor = reactor
+        self._memory = memory
+        self._under_way: tuple[int, Sequence[Record]] | None = None
+
+    def start(self) -> "Deferred[Snapshot | None]":
+        return self._memory.start()
+
+    def watch(self, function: Callable[[Exception], object]) -> None:
+        """It does not end by itself."""
+
+    def interrupt(self) -> Deferred[None]:
+        return succeed(None)
+
+    def commit(self, number: int, records: Sequence[Record]) -> Deferred[None]:
+        self._under_way = number, records
+        answer: Deferred[None] = Deferred()
+        self._reactor.callLater(self._time(), self._write, answer)
+        return answer
+
+    def page(self, fetch: Fetch) -> "Deferred[tuple[list[Record], bool]]":
+        answer: Deferred[tuple[list[Record], bool]] = Deferred()
+        self._reactor.callLater(self._time(), self._read, fetch, answer)
+        return answer
+
+    def stop(self) -> Deferred[None]:
+        return succeed(None)
+
+    def info(self) -> Deferred[dict[str, float]]:
+        return self._memory.info()
+
+    def backup(self, target: Path) -> Deferred[int]:
+        return self._memory.backup(target)
+
+    def check(self) -> Deferred[list[str]]:
+        return self._memory.check()
+
+    def crash(self) -> None:
+        """The process is gone; a store process that has the group may still write it."""
+        if self._under_way is not None and self._world.random.random() < 0.5:
+            number, records = self._under_way
+            self._memory.commit(number, records).addErrback(lambda _: None)
+            self._world.say(self._name, f"group {number} is stored by the last")
+        self._under_way = None
+
+    def _time(self) -> float:
+        return self.slow * self._world.between(0.0002, SLOWEST)
+
+    def _write(self, answer: Deferred[None]) -> None:
+        assert self._under_way is not None
+        (number, records), self._under_way = self._under_way, None
+        stored = self._memory.commit(number, records)
+        self._world.say(self._name, f"group {number} of {len(records)} records is written")
+        self._reactor.callLater(self._world.between(0.0, 0.002), stored.chainDeferred, answer)
+
+    def _read(self, fetch: Fetch, answer: "Deferred[tuple[list[Record], bool]]") -> None:
+        self._memory.page(fetch).chainDeferred(answer)
+
+
+class SimPeer(Peer):
+    """A client's connection to a node: bytes go to the node at once, `reader` looks at what comes when it likes."""
+
+    world: "Node"
+    reader: "SimClient | None" = None
+
+    def write(self, data: bytes) -> None:
+        self.world.turns.begin()
+        super().write(data)
+
+    def drop(self) -> None:
+        self.world.turns.begin()
+        super().drop()
+
+    def flush(self) -> None:
+        super().flush()
+        if self.reader is not None:
+            self.reader.stir()
+
+
+class Node(JournalWorld):
+    """`starts` counts its processes; `skew` is by how much its clock on the wall is ahead; `alive` while a process runs.
+
+    `on_tick` is called ten times a second.
+    """
+
+    def __init__(self, world: World, name: str, *lines: str) -> None:
+        self.sim = world
+        self.name = name
+        self.starts = 0
+        self.skew = 0.0
+        self.alive = False
+        self.failure: Failure | None = None
+        self.on_tick: Callable[[Node], None] = lambda node: None
+        super().__init__(*lines, stored=False)
+        self._start()
+
+    def prepare(self) -> None:
+        """The process begins, before its broker knows what the store has."""
+        self.starts += 1
+        self.born = self.sim.now
+        strict(self.broker)
+        self.reactor = SimReactor(self.sim)
+        self.disk = Disk(self.sim, self.name, self.reactor, self.store)
+        clock = cast(IReactorTime, self.reactor)
+        self.turns = Turns(self.broker, clock, self.seconds)
+        self.keeper = Keeper(self.broker, self.journal, self.disk, Work(), clock, self.turns.begin, self.seconds, self.clock)
+        self.cluster = Cluster(self.broker, self.name, f"{self.name}.{self.starts}", self._random, pack,
+                               self.broker.settings.queue)
+
+    def seconds(self) -> float:
+        """Monotonic time of this process."""
+        return START + self.sim.now - self.born
+
+    def clock(self) -> float:
+        """The clock on the wall of this node."""
+        return WALL + self.sim.now + self.skew
+
+    def settle(self) -> None:
+        """What is to be done is done in a turn that comes by itself."""
+
+    def peer(self, loopback: bool = True) -> SimPeer:
+        self.turns.begin()
+        return SimPeer(self, loopback)
+
+    def stop(self) -> None:
+        """The process ends at once: what is not written is lost."""
+        self.sim.fault(f"{self.name} crashes")
+        self.alive = False
+        self.reactor.ended = True
+        self.disk.crash()
+        for link in list(self.broker.links):
+            peer = cast(SimPeer, link.owner)
+            peer.closed = True
+            if peer.reader is not None:
+                peer.reader.stir()
+
+    def restart(self) -> None:
+        """Another process begins, with what the store has."""
+        self.sim.fault(f"{self.name} starts")
+        self._begin(self.clock())
+        self._start()
+
+    def _start(self) -> None:
+        self.alive = True
+        self.keeper.startService()
+        self.keeper.ended.addErrback(self._died)
+        self._ticks = 0
+        self.reactor.callLater(TICK * self.sim.random.random(), self._tick)
+
+    def _tick(self) -> None:
+        self.reactor.callLater(TICK, self._tick)
+        self.turns.begin()
+        self._ticks += 1
+        if self._ticks % LOOKS == 0:
+            self.broker.tick()
+            self.keeper.tick()
+        self.cluster.tick(self.turn.now)
+        self.on_tick(self)
+
+    def _died(self, failure: Failure) -> None:
+        self.failure = failure
+
+    def _random(self) -> str:
+        return f"{self.sim.random.getrandbits(32):08x}"
+
+
+def only_reader(store: MemoryStore) -> dict[str, list[Any]]:
+    """What of a store is left when nothing waits any more: sessions of clients, by Client Identifier."""
+    return {session[0]: session for session in store.sessions.values()}

@@ -1,0 +1,176 @@
+"""One seed, from an empty cluster through load and faults to the peace in which all is checked; twice, and both logs compared."""
+from hashlib import sha256
+from typing import Final
+
+from twisted.logger import LogEvent, globalLogPublisher
+
+from tests.harness.simulate.clients import FILTERS, TOPICS, SimClient
+from tests.harness.simulate.faults import Faults
+from tests.harness.simulate.network import Network
+from tests.harness.simulate.node import Node
+from tests.harness.simulate.reference import CALM, Reference
+from tests.harness.simulate.world import Found, Loads, World, timeline
+
+LINES: Final = ("mqtt.session.max_inflight = 5", "mqtt.mqueue.max_memory = 2KB")
+PATIENCE: Final = 120.0  # seconds in which all has to settle
+QUIET: Final = 3.0  # seconds that nothing may be under way
+ALL: Final = Loads()
+
+
+class Simulation:
+    """What the seed draws besides all that happens: how many nodes and clients, how fast links are, how often something fails."""
+
+    def __init__(self, seed: int, loads: Loads = ALL, seconds: float | None = None) -> None:
+        self.seed = seed
+        self.loads = loads
+        self.world = World(seed)
+        random = self.world.random
+        self.seconds = seconds or random.choice((10.0, 20.0, 40.0))
+        self.nodes = {name: Node(self.world, name, *LINES) for name in "abcd"[:random.choice((2, 3, 3, 4))]}
+        self.network = Network(self.world, self.nodes, random.choice((800, 8000, 60_000)), random.choice((0.001, 0.02, 0.3)))
+        self.reference = Reference(self.world)
+        self.reference.network = self.network
+        self.faults = Faults(self.world, self.network, self.reference, loads, random.choice((0.0, 0.1, 0.3, 1.0)))
+        self.clients = self._clients()
+
+    def _clients(self) -> list[SimClient]:
+        clients: list[SimClient] = []
+        for at, node in enumerate(self.nodes.values()):
+            version = self.world.random.choice((4, 5))
+            roams = self.loads.takeover and self.world.random.random() < 0.7
+            clients += [
+                self._client(f"writer{at}", node, version, persistent=True, roams=roams, publishes=True),
+                self._client(f"reader{at}", node, version, persistent=True, roams=roams, subscribes=True),
+            ]
+        for at in range(2):
+            node, version = self.nodes[self.world.random.choice(list(self.nodes))], self.world.random.choice((4, 5))
+            clients += [
+                self._client(f"sender{at}", node, version, persistent=False, roams=True, publishes=True),
+                self._client(f"guest{at}", node, version, persistent=False, roams=True, subscribes=True),
+            ]
+        return clients
+
+    def _client(self, client_id: str, node: Node, version: int, **does: bool) -> SimClient:
+        return SimClient(self.world, self.nodes, self.reference, client_id, node, version, **does)
+
+    # Its course.
+
+    def run(self) -> None:
+        """Found, or whatever else was raised, when something does not hold."""
+        defects: list[LogEvent] = []
+
+        def look(event: LogEvent) -> None:
+            if "log_failure" in event:
+                defects.append(event)
+
+        globalLogPublisher.addObserver(look)
+        try:
+            self._run(defects)
+        finally:
+            globalLogPublisher.removeObserver(look)
+
+    def _run(self, defects: list[LogEvent]) -> None:
+        for client in self.clients:
+            client.begin()
+        self.faults.begin()
+        self._pass(self.seconds, defects)
+        self.faults.heal()
+        for client in self.clients:
+            client.calm = True
+        self._settle(defects)
+        self._epilogue(defects)
+        self.reference.check()
+        self._check_nodes()
+
+    def _pass(self, seconds: float, defects: list[LogEvent]) -> None:
+        end = self.world.now + seconds
+        while self.world.now < end:
+            self.world.run(0.5)
+            self.reference.look()
+            for node in self.nodes.values():
+                if node.failure is not None:
+                    node.failure.raiseException()
+            if defects:
+                defects[0]["log_failure"].raiseException()
+
+    def _settle(self, defects: list[LogEvent]) -> None:
+        """G11: all that waits goes, sooner or later."""
+        end, quiet = self.world.now + PATIENCE, 0.0
+        while quiet < QUIET:
+            if self.world.now > end:
+                raise Found("G11: it never settles: " + "; ".join(self._busy()), *self._words())
+            self._pass(0.5, defects)
+            quiet = 0.0 if self._busy() else quiet + 0.5
+
+    def _words(self) -> list[str]:
+        return [words for busy in self._busy() for words in busy.split(" ")[:1]]
+
+    def _busy(self) -> list[str]:
+        """What is under way still."""
+        found = [f"{client.client_id} is busy" for client in self.clients if not client.idle()]
+        found += [f"{name} lacks {mail.name}" for mail, name in self.reference.lacking()]
+        for node in self.nodes.values():
+            for peer in node.cluster.peers.values():
+                if peer.link is None or len(peer.outbox):
+                    found.append(f"{node.name} has {len(peer.outbox)} messages for {peer.name}")
+            for session in node.broker.sessions.by_id.values():
+                if session.backlog is not None and len(session.backlog) or session.inflight.held:
+                    found.append(f"{node.name} has messages for {session.client_id}")
+            if node.store.rows:
+                found.append(f"{node.name} stores {len(node.store.rows)} rows")
+        return found
+
+    def _epilogue(self, defects: list[LogEvent]) -> None:
+        """In peace everybody gets all that is sent, also at QoS 0."""
+        for client in self.clients:
+            if client.subscribes and not client.subscribed:
+                client.listen(self.world.random.choice(FILTERS))
+        self._pass(CALM + 1.0, defects)
+        for qos in range(3):
+            for client in self.clients:
+                if client.publishes:
+                    client.send_one(self.world.random.choice(TOPICS), qos, calm=True)
+            self._pass(0.5, defects)
+        self._settle(defects)
+
+    # What is left.
+
+    def _check_nodes(self) -> None:
+        for node in self.nodes.values():
+            store = node.store
+            if store.messages or store.received:
+                raise Found(f"{node.name} stores messages that nobody waits for: {store.messages} {store.received}", node.name)
+            for name, peer in node.cluster.peers.items():
+                here, there = node.cluster.routes.mirror(peer).entries, self.nodes[name].cluster.routes.table.entries
+                if here != there:
+                    raise Found(f"{node.name} knows other routes of {name} than it has: {here}, {there}", node.name)
+        for client in self.clients:
+            at = [node.name for node in self.nodes.values()
+                  if (session := node.broker.sessions.by_id.get(client.client_id)) is not None and session.link is not None]
+            if len(at) > 1:
+                raise Found(f"G4: {client.client_id} is connected to {at}", client.client_id)
+
+
+def simulate(seed: int, loads: Loads = ALL, seconds: float | None = None) -> Simulation:
+    """Run a seed twice; Found, with the timeline, when it fails, or is not the same the second time."""
+    first = _run(seed, loads, seconds)
+    second = _run(seed, loads, seconds)
+    if first.world.log != second.world.log:
+        at = next(at for at, lines in enumerate(zip(first.world.log, second.world.log, strict=False)) if lines[0] != lines[1])
+        raise Found(f"seed {seed} is not the same the second time: {first.world.log[at]} | {second.world.log[at]}")
+    return first
+
+
+def _run(seed: int, loads: Loads, seconds: float | None) -> Simulation:
+    simulation = Simulation(seed, loads, seconds)
+    try:
+        simulation.run()
+    except Exception as error:
+        words = error.words if isinstance(error, Found) else ()
+        lines = timeline(simulation.world.log, words)
+        raise Found(f"{lines}\nseed {seed}: {type(error).__name__}: {error}\nagain: make simulate SEED={seed} SEEDS=1") from error
+    return simulation
+
+
+def fingerprint(log: list[str]) -> str:
+    return sha256("\n".join(log).encode()).hexdigest()[:16]
