@@ -49,7 +49,7 @@ class Bridges(Neighbours):
         self._declared = declared
         self._token = token
         self._pack = pack
-        self._origins = Origins(incarnation)
+        self._origins = Origins(node, incarnation)
         broker.bridges = self
 
     # Those that lead away.
