@@ -305,6 +305,7 @@ def test_a_reason_that_is_told_is_not_believed_at_length() -> None:
     visit.ask(Bye, reason="slow: " + "x" * 1000 + "\n")
     [problem] = visit.a.links.problems.all()
     assert problem.text == "less is taken than there is to tell: it says: " + "x" * 200
+    assert problem.who == "z@x"
     visit = Visit()
     visit.prove()
     visit.ask(Bye, reason="nonsense")
