@@ -7,6 +7,7 @@ from emqtwist.config.rows import row
 from emqtwist.config.values import BIND, DURATION, INTEGER, SIZE, TEXT, Address, Choice, Text, Unit
 
 Finding = Literal["manual", "static"]
+Orphan = Literal["refuse", "fresh"]
 
 EFFECTS: Final = "tests/adapters/cluster/test_rows.py"
 NODES: Final = "tests/integration/cluster/test_nodes.py"
@@ -100,6 +101,11 @@ class ClusterSection:
     window: int = row(
         "1MB", SIZE, minimum="64KB", maximum="256MB", test=EFFECTS,
         meaning="Bytes that may be under way to this node on one link; more waits at the other until they are taken.")
+    orphan: Orphan = row(
+        "refuse", Choice[Orphan]("refuse", "fresh"), test=EFFECTS,
+        meaning="What a client gets with Clean Start 0 whose session is at a node that is away, after two seconds. `refuse`: 0x88 "
+                "with the name of that node, before MQTT 5.0 return code 3. `fresh`: a new session; the old one ends when its "
+                "node is back, with what waits in it.")
     outbox_length: int = row(
         "1000000", INTEGER, words={"unlimited": 0}, test=EFFECTS,
         meaning="QoS 1 and 2 messages that wait for one other node; 0 is unlimited, then bytes bound it. When it is full, what "
