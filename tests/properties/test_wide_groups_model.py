@@ -1,15 +1,18 @@
 """A group with members on three nodes under any history: each message has one member at a time, and none is lost.
 
 Members join, leave, read slowly, take messages and come back, each on its node, while others are published on any; links stall,
-are cut and joined. The reference knows for each message who has taken it, and what may have befallen it:
+are cut and joined, nodes crash. The reference knows for each message who has taken it, and what may have befallen it:
 
-- at QoS 1 it may come again once a member or a link was lost while nobody had taken it,
+- at QoS 1 it may come again once a member, a link or a node was lost while nobody had taken it,
 - at QoS 2 nobody gets it once somebody has taken it, and one who was sent it keeps it, or loses it with its session,
-- at QoS 0 nobody gets it twice.
+- at QoS 0 nobody gets it twice,
+- when a node crashes, what no store has may be gone.
 """
 from hypothesis import given
 from hypothesis import strategies as st
 
+from emqtwist.core.cluster.outbox import Outbox
+from emqtwist.core.message import Message
 from emqtwist.core.strategies import STRATEGIES
 from emqtwist.mqtt.packets import Publish
 from tests.clusters import Net
@@ -23,6 +26,7 @@ PAIRS = (("a", "b"), ("a", "c"), ("b", "c"))
 CALM = ["publish", "publish", "publish", "publish", "take", "take", "take", "come", "come", "go", "stall", "relieve",
         "unsubscribe"]
 WILD = [*CALM, "hold", "let_go", "cut", "join"]
+DEADLY = [*WILD, "join", "crash"]
 Step = tuple[str, int, int]
 
 
@@ -41,6 +45,7 @@ class Stage:
         self.given: dict[str, dict[bytes, Publish]] = {name: {} for name in NAMES}  # what a peer has not taken yet
         self.owed: dict[bytes, int] = {}  # payload to QoS, of what nobody has taken yet
         self.doubtful: set[bytes] = set()  # at QoS 1, may come again
+        self.risked: set[bytes] = set()  # may be gone
         self.reached: dict[bytes, list[str]] = {}  # payload to the peers that got it, at QoS 0
         self.count = 0
         self.come(0, 0)
@@ -129,6 +134,23 @@ class Stage:
     def join(self, number: int, qos: int) -> None:
         self.net.join_all()
 
+    def crash(self, number: int, qos: int) -> None:
+        node = NODES[number % 3]
+        self.doubt()
+        stored = {delivery[0].payload for name in NAMES if name[0] == "p" for delivery in self.held(name)}
+        for near in NODES:
+            for peer in self.net[near].cluster.peers.values():
+                stored |= {row.payload for row in rows_of(peer.outbox)}
+        self.risked |= self.owed.keys() - stored
+        self.net[node].crash()
+        for name in [name for name in self.here if name[1] == node]:
+            del self.here[name]
+        for name in [name for name in NAMES if name[1] == node]:
+            self.given[name].clear()
+            if name[0] == "t":
+                self.members.discard(name)
+        self.publishers[number % 3] = self.net[node].connect(f"publisher-{node}")
+
     # What holds.
 
     def doubt(self) -> None:
@@ -174,9 +196,15 @@ class Stage:
             for number in range(len(NAMES)):
                 self.take(number, 0)
             self.check()
-        assert self.owed == {}
+        assert self.owed.keys() <= self.risked
         outboxes = [peer.outbox for node in NODES for peer in self.net[node].cluster.peers.values()]
         assert [len(outbox) for outbox in outboxes] == [0] * 6
+
+
+def rows_of(outbox: Outbox) -> list[Message]:
+    """What of it the store has, as far as it is in memory."""
+    waiting = outbox.backlog.queue.waiting() if outbox.backlog is not None else []
+    return [delivery[0] for delivery in [*[sent[2] for sent in outbox._kept], *waiting] if delivery[3]]
 
 
 def play(strategy: str, wild: bool, history: list[Step]) -> None:
@@ -194,4 +222,9 @@ def test_each_message_of_a_group_has_one_member_of_all_nodes_and_none_is_lost(st
 
 @given(st.sampled_from(sorted(STRATEGIES)), steps(WILD))
 def test_none_is_lost_and_none_comes_twice_whatever_links_do(strategy: str, history: list[Step]) -> None:
+    play(strategy, True, history)
+
+
+@given(st.sampled_from(sorted(STRATEGIES)), steps(DEADLY))
+def test_none_is_lost_that_a_store_has_and_none_comes_twice_whatever_crashes(strategy: str, history: list[Step]) -> None:
     play(strategy, True, history)

@@ -1,4 +1,4 @@
-"""Registry: which node has the session of which client. Each announces its own; a client that moves may have several for a while."""
+"""Registry: which node has the session of which client. Each announces its own; who moves may have several for a while."""
 from emqtwist.core.cluster.epochs import epoch_of
 from emqtwist.core.cluster.peer import Peer
 from emqtwist.core.cluster.tables import SESSIONS, Authored, Key, Mirrored, Send

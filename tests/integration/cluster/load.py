@@ -91,7 +91,7 @@ class Publisher(Worker):
 
 
 class Subscriber(Worker):
-    """A persistent session that hears all below `t/`: `heard` has, by topic, the payloads with QoS in the order that they came."""
+    """A persistent session that hears all below `t/`: `heard` has the payloads with their QoS by topic, as they came."""
 
     def __init__(self, where: Path, client_id: str) -> None:
         self.heard: dict[bytes, list[tuple[int, int]]] = {}
@@ -134,10 +134,13 @@ class Subscriber(Worker):
         else:
             client.send(Puback(packet.packet_id))
 
-    def has(self, topic: bytes, number: int) -> bool:
-        """Whether the last ones of both QoS have come."""
-        numbers = {each for each, _ in self.heard.get(topic, [])[-1000:]}
-        return {number - 1, number - 2} <= numbers
+    def is_there(self) -> bool:
+        """Whether it has subscribed."""
+        return bool(self.heard)
+
+    def until_it_has(self, topic: bytes, number: int) -> None:
+        """Wait for the last ones of both QoS."""
+        self.until(lambda: {number - 1, number - 2} <= {each for each, _ in self.heard.get(topic, [])[-1000:]})
 
 
 def check(subscriber: Subscriber, publisher: Publisher) -> None:

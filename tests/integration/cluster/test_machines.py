@@ -36,7 +36,7 @@ class Cluster:
         self.subscribers = {name: Subscriber(where, f"subscriber-{name}") for name, where in sockets.items()}
         for subscriber in self.subscribers.values():
             stack.callback(subscriber.end)
-            subscriber.until(lambda subscriber=subscriber: subscriber.heard)
+            subscriber.until(subscriber.is_there)
         self.publishers = {name: Publisher(where, f"publisher-{name}", b"t/" + name.encode()) for name, where in sockets.items()}
         for publisher in self.publishers.values():
             stack.callback(publisher.end)
@@ -53,7 +53,7 @@ class Cluster:
             publisher.end()
         for subscriber in self.subscribers.values():
             for publisher in self.publishers.values():
-                subscriber.until(lambda s=subscriber, p=publisher: s.has(p.topic, p.acknowledged))
+                subscriber.until_it_has(publisher.topic, publisher.acknowledged)
                 check(subscriber, publisher)
         for node in self.nodes.values():
             assert "outbox=0" in node.ask("cluster", "status")
