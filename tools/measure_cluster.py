@@ -237,8 +237,8 @@ def converge(routes=100_000):
         before = second.memory()
         began = time.perf_counter()
         second.ctl("cluster", "join", f"127.0.0.1:{ports[0]}")
-        while f"number={routes}" not in next(
-                (line for line in second.ctl("cluster", "view").splitlines() if "table routes of n0@" in line and "n1@" in line[:4]), ""):
+        while not any(line.startswith("n1@") and "table routes of n0@" in line and f"number={routes}," in line
+                      for line in second.ctl("cluster", "view").splitlines()):
             time.sleep(0.05)
         print(f"{routes} routes of persistent sessions: {time.perf_counter() - began:.1f} s until both know the same, "
               f"{(second.memory() - before) / routes:.0f} bytes of memory for each")

@@ -94,8 +94,9 @@ class ClusterSection:
         meaning="Some nodes of the cluster, this one or not: from any of them a node hears of all others.")
     orphan: Orphan = row(
         "refuse", Choice[Orphan]("refuse", "fresh"), test=EFFECTS,
-        meaning="A client whose session is at a node that is away gets, after 2 s: `refuse`, 0x88 with the name of that node; "
-                "`fresh`, a new session, and the old one is ended when its node is back.")
+        meaning="What a client gets with Clean Start 0 whose session is at a node that is away, after two seconds. `refuse`: 0x88 "
+                "with the name of that node, before MQTT 5.0 return code 3. `fresh`: a new session; the old one ends when "
+                "its node is back, with what waits in it.")
     heartbeat: float = row(
         "1s", DURATION, minimum="100ms", maximum="1m", test=EFFECTS,
         meaning="The longest that a node says nothing on a link.")
@@ -105,11 +106,6 @@ class ClusterSection:
     window: int = row(
         "1MB", SIZE, minimum="64KB", maximum="256MB", test=EFFECTS,
         meaning="Bytes that may be under way to this node on one link; more waits at the other until they are taken.")
-    orphan: Orphan = row(
-        "refuse", Choice[Orphan]("refuse", "fresh"), test=EFFECTS,
-        meaning="What a client gets with Clean Start 0 whose session is at a node that is away, after two seconds. `refuse`: 0x88 "
-                "with the name of that node, before MQTT 5.0 return code 3. `fresh`: a new session; the old one ends when its "
-                "node is back, with what waits in it.")
     outbox_length: int = row(
         "1000000", INTEGER, words={"unlimited": 0}, test=EFFECTS,
         meaning="QoS 1 and 2 messages that wait for one other node; 0 is unlimited, then bytes bound it. When it is full, what "

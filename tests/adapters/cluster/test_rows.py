@@ -63,11 +63,6 @@ def test_cluster_window() -> None:
     assert node("window = 2MB").links.terms.window == 2 << 20
 
 
-def test_cluster_orphan() -> None:
-    assert node("orphan = fresh").cluster.takeover.claims.fresh
-    assert not node().cluster.takeover.claims.fresh
-
-
 def bound(lines: str, name: str) -> object:
     """What there is of it for a node."""
     return getattr(node(lines).cluster.peer("b@x").outbox.rules, name)
