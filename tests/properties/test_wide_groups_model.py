@@ -144,6 +144,7 @@ class Stage:
         self.doubt()
         stored = {delivery[0].payload for name in NAMES if name[0] == "p" for delivery in self.held(name)}
         stored |= {message.payload for message in self.on_their_way(True)}
+        stored -= {delivery[0].payload for delivery in self.held(f"t{node}")}  # whoever still has it, will be told that it came
         self.risked |= self.owed.keys() - stored
         self.net[node].crash()
         for name in [name for name in self.here if name[1] == node]:
