@@ -97,7 +97,11 @@ class Town(Net):
                 continue
             members.dialled(address, found[0])
             if found[0] != name and (name, found[0]) not in self.ends:
-                super().join(name, found[0])
+                self.link(name, found[0])
+
+    def link(self, one: str, other: str) -> None:
+        """There is a link, whoever wanted it."""
+        super().join(one, other)
 
     def ask_to_join(self, name: str, other: str) -> Pending[str]:
         return self.citizen(name).members.join(self.address(other))

@@ -77,7 +77,7 @@ class Ways:
         section = self._sections.get(name)
         if section is not None:
             pause = section.ping_down_interval
-            terms = replace(terms, cookie=section.cookie or terms.cookie)
+            terms = replace(terms, cookie=section.cookie or ("" if section.certificate else terms.cookie))
         return Crossing(bridge, terms, place_of(bridge.terms), self._endpoints.get(name, self._endpoint), pause, self.bridges,
                         self._begin, _draw, self._reactor)
 

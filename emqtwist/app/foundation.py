@@ -81,6 +81,7 @@ class Foundation:
         self.broker.acl = self.law()
         self.turns = Turns(self.broker, reactor, now)
         self.node = None if config.cluster.bind is None else Node(config, self.broker, self.turns.begin, reactor)
+        self._note_time()
         self.nodes: Nodes | None = None if self.node is None else self.node.nodes
         self.problems: Callable[[], Sequence[Problem]] = tuple if self.node is None else self.node.links.problems.all
         self.bridges = make_crossings(config, self.broker, self.turns, reactor, self.node)
@@ -126,12 +127,18 @@ class Foundation:
     def tick(self) -> None:
         """Once a second: what fell due."""
         self.turns.begin()
+        self._note_time()
         self.broker.tick()
         for listener in self.listeners.values():
             listener.admission.tell()
         self.events.tell()
         if self.keeper is not None:
             self.keeper.guard(self.keeper.tick)  # what fails there is its death, not the ticker's
+
+    def _note_time(self) -> None:
+        """What orders retained messages has to know wall time, also where nothing is stored."""
+        if self.node is not None:
+            self.node.cluster.clock.offset = offset(time.time, self.now)
 
     def watch_websockets(self) -> None:
         """Once a second, where there are any: handshakes that take too long, pings."""

@@ -55,7 +55,6 @@ class Crossings:
         """Take it down, and drop what waits for it."""
         self._turns.begin()
         self.bridges.stop(bridge)
-        self._turns.flush()  # the other node is told, while there is a link
         await self._lock.run(self._settled)
 
     def _changed(self) -> None:
@@ -76,6 +75,7 @@ class Crossings:
         if supervisor is None:
             return
         for name in [name for name in supervisor.rows if name not in self.ways]:
+            self._turns.flush()  # the other node is told, while there is a link
             await supervisor.remove(name)
         for name, way in list(self.ways.items()):
             if name not in supervisor.rows:

@@ -25,7 +25,8 @@ class Sessions:
     deadline. `cluster` is told of what comes and goes, where there are other nodes.
     """
 
-    __slots__ = ("by_id", "by_number", "owners", "cluster", "_circle", "_subscriptions", "_pools", "_alarms", "_deadlines", "_stuck")
+    __slots__ = ("by_id", "by_number", "owners", "cluster", "_circle", "_subscriptions", "_pools", "_alarms", "_deadlines",
+                 "_stuck")
 
     def __init__(self, circle: Circle, subscriptions: Subscriptions, pools: Pools, alarms: Alarms) -> None:
         self.by_id: dict[str, Session] = {}

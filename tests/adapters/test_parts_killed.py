@@ -348,3 +348,28 @@ def test_traces_go_on_when_what_sees_to_them_was_killed(
     assert traces.running == {}
     assert all(each.check(Killed) for each in logged_failures)
     logged_failures.clear()
+
+
+BRIDGE = "node.name = a@x\nbridge.north.node = b@127.0.0.1\nbridge.north.topic = t\nbridge.north.cookie = a cookie for tests\n"
+
+
+@pytest.mark.parametrize("path", ["bridges", "bridges/north"])
+def test_a_bridge_goes_on_with_its_queue_when_its_part_was_killed(
+        path: str, monkeypatch: pytest.MonkeyPatch, logged_failures: list[Failure]) -> None:
+    place = Place(monkeypatch, parse(BRIDGE))
+    root, dialled = place.service.root, place.reactor.tcpClients
+    [bridge] = place.service.bridges.bridges.known.values()
+    place.publish()
+    assert len(dialled) == 1
+    for times in (2, 3):
+        root.kill(path)
+        place.publish()
+        place.reactor.advance(0.5)
+        assert len(dialled) == times
+        assert root.find("bridges/north").state == "running"
+        assert len(bridge.outbox) == place.sent
+    protocol = dialled[-1][2].buildProtocol(None)
+    assert protocol is not None
+    place.check()
+    assert all(each.check(Killed) for each in logged_failures)
+    logged_failures.clear()

@@ -51,7 +51,7 @@ class BridgeSection:
         meaning="How often it is tried to reach the other node while it is away.")
     cookie: str = row(
         "", Text("at least 16 characters", r"(?s:.{16,})?"), secret=True, test=EFFECTS,
-        meaning="`cluster.cookie` of the other node. Empty: the same as here.")
+        meaning="`cluster.cookie` of the other node. Empty: the same as here, or none where there is a `certificate`.")
     certificate: str = row(
         "", TEXT, test=LINKS,
         meaning="PEM file with a certificate that the other node believes, where it has one itself. A relative path starts at "

@@ -49,7 +49,7 @@ class Bridges(Neighbours):
         self._declared = declared
         self._token = token
         self._pack = pack
-        self._origins = Origins(incarnation)
+        self._origins = Origins(node, incarnation)
         broker.bridges = self
 
     # Those that lead away.
@@ -88,7 +88,8 @@ class Bridges(Neighbours):
         """Take it down, and drop what waits for it."""
         if self.known.pop(bridge.terms.name, None) is None:
             return
-        self.broker.router.unsubscribe(bridge.terms.topic_filter, bridge)
+        if self.broker.router.unsubscribe(bridge.terms.topic_filter, bridge):
+            self.broker.router.subscriptions += 1
         self._send(bridge, (f.BRIDGE_OVER,))
         bridge.outbox.end(causes.BRIDGE_STOPPED)
         self.settle()
@@ -102,7 +103,9 @@ class Bridges(Neighbours):
         """Messages go over it from here on."""
         bridge.outbox.keep()
         options = bridge.terms.qos | OPTION_RETAIN_AS_PUBLISHED
-        self.broker.router.subscribe(Subscription(bridge, bridge.terms.topic_filter, options, NO_IDENTIFIERS))
+        router = self.broker.router
+        router.subscribe(Subscription(bridge, bridge.terms.topic_filter, options, NO_IDENTIFIERS))
+        router.subscriptions -= 1  # it is no client's
         self.settle()
 
     # With a store.

@@ -1,4 +1,5 @@
 """Claims: clients who are here while another node has their session, or some of it."""
+from collections.abc import Callable
 from typing import Final
 
 from emqtwist.core.broker import Broker
@@ -18,10 +19,14 @@ PATIENCE: Final = 2.0  # seconds that a client waits for a node that is away
 MOST: Final = 10.0  # seconds that it waits for one that is not
 
 
-class Claiming:
-    """A client that waits. `asked` is who was asked for its session, `told` by the others who else may have it."""
+def nobody(peer: Peer, frame: Frame) -> None:
+    """Serve nobody."""
 
-    __slots__ = ("client_id", "pending", "began", "away_since", "asked", "told", "without")
+
+class Claiming:
+    """A client that waits. `asked` is who was asked for its session, `awaited` who would be, but is away; `told` was named."""
+
+    __slots__ = ("client_id", "pending", "began", "away_since", "asked", "awaited", "told", "without", "waiting")
 
     def __init__(self, client_id: str, now: float) -> None:
         self.client_id = client_id
@@ -29,24 +34,28 @@ class Claiming:
         self.began = now
         self.away_since = 0.0  # since when the node in question is away, 0 while it is not
         self.asked: Peer | None = None
+        self.awaited: Peer | None = None
         self.told: Peer | None = None
         self.without: set[str] = set()  # processes that have nothing of it
+        self.waiting: list[tuple[Peer, Frame]] = []  # other nodes that ask for it meanwhile
 
 
 class Claims:
     """`givings` and `takings` are sessions on their way, by Client Identifier. `fresh`: who would have to wait for a node that is
-    away gets a new session, and is not refused.
+    away gets a new session, and is not refused. `take` serves other nodes that ask for a session, `peers` are all of
+    them by name.
     """
 
-    __slots__ = ("fresh", "givings", "takings", "under_way", "_broker", "_peers", "_registry", "_send")
+    __slots__ = ("fresh", "take", "givings", "takings", "under_way", "_broker", "peers", "_registry", "_send")
 
     def __init__(self, broker: Broker, peers: dict[str, Peer], registry: Registry, send: Send) -> None:
         self.fresh = False
+        self.take: Callable[[Peer, Frame], None] = nobody
         self.givings: dict[str, Giving] = {}
         self.takings: dict[str, Taking] = {}
         self.under_way: dict[str, Claiming] = {}
         self._broker = broker
-        self._peers = peers
+        self.peers = peers
         self._registry = registry
         self._send = send
 
@@ -89,7 +98,7 @@ class Claims:
             self._let_in(claiming)
         elif state_of(session) == GIVEN and self._is_going(client_id):
             claiming.away_since = 0.0
-        elif not all([self._registry.knows(peer) for peer in self._peers.values()]):
+        elif [peer for peer in self.peers.values() if not self._registry.knows(peer)]:
             self._note_away(claiming)
         else:  # nobody has the other part
             self._make_do(session)
@@ -101,7 +110,7 @@ class Claims:
         if claiming is None or claiming.asked is not peer:
             return
         claiming.asked = None
-        claiming.told = self._peers.get(frame[3])
+        claiming.told = self.peers.get(frame[3])
         if claiming.told is None:
             claiming.without.add(peer.incarnation)
         self.pursue(claiming)
@@ -152,7 +161,7 @@ class Claims:
 
     def _ask(self, claiming: Claiming, holder: Peer) -> None:
         if holder.link is None:
-            claiming.asked = holder
+            claiming.awaited = holder
             self._note_away(claiming)
             return
         claiming.away_since = 0.0
@@ -166,8 +175,13 @@ class Claims:
             claiming.away_since = self._broker.turn.now
 
     def _let_in(self, claiming: Claiming) -> None:
+        self._decide(claiming, Claim())
+
+    def _decide(self, claiming: Claiming, claim: Claim) -> None:
         self.under_way.pop(claiming.client_id, None)
-        claiming.pending.resume(Claim())
+        claiming.pending.resume(claim)
+        for peer, frame in claiming.waiting:
+            self.take(peer, frame)
 
     def _give_up(self, claiming: Claiming) -> None:
         client_id = claiming.client_id
@@ -177,14 +191,14 @@ class Claims:
                 self._make_do(session)
             self._let_in(claiming)
             return
-        del self.under_way[client_id]
-        claiming.pending.resume(Claim(f"the session is at the node {self._names(claiming)}, which does not answer"))
+        self._decide(claiming, Claim(f"the session is at the node {self._names(claiming)}, which does not answer"))
 
     def _names(self, claiming: Claiming) -> str:
         """Who may have it."""
-        if claiming.asked is not None:
-            return claiming.asked.name
-        away = [peer.name for peer in self._peers.values() if not self._registry.knows(peer)]
+        peer = claiming.asked or claiming.awaited
+        if peer is not None:
+            return peer.name
+        away = [peer.name for peer in self.peers.values() if not self._registry.knows(peer)]
         return " or ".join(away)
 
     def _make_do(self, session: Session) -> None:

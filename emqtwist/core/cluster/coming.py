@@ -99,7 +99,7 @@ class Leaving:
 
 
 class Going:
-    """Another node leaves: it gets what there is for it until `due`; `said` once it was told goodbye."""
+    """Another node leaves, and is cut off when it is still there at `due`; `said` once it was told goodbye."""
 
     __slots__ = ("due", "said")
 

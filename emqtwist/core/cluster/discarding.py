@@ -6,6 +6,7 @@ from typing import cast
 
 from emqtwist.core.broker import Broker
 from emqtwist.core.cluster import frames as f
+from emqtwist.core.cluster.aftermath import Aftermath
 from emqtwist.core.cluster.claims import Claims
 from emqtwist.core.cluster.epochs import COMING, GIVEN, epoch_of, state_of
 from emqtwist.core.cluster.frames import Frame
@@ -20,14 +21,14 @@ from emqtwist.core.entry import take_over
 class Discarding(Conflicts):
     """Ends what is not the one any more, here and elsewhere."""
 
-    __slots__ = ("_broker", "_node", "_registry", "_claims", "_send")
+    __slots__ = ("_broker", "_node", "_registry", "_claims", "_send_stored")
 
-    def __init__(self, broker: Broker, node: str, registry: Registry, claims: Claims, send: Send) -> None:
+    def __init__(self, broker: Broker, node: str, registry: Registry, claims: Claims, send_stored: Send) -> None:
         self._broker = broker
         self._node = node
         self._registry = registry
         self._claims = claims
-        self._send = send
+        self._send_stored = send_stored
         registry.conflicts = self
 
     def meet_all(self, peer: Peer) -> None:
@@ -37,6 +38,12 @@ class Discarding(Conflicts):
                 if other is peer:
                     self.meet(client_id, peer, value)
 
+    def meet_all_of(self, client_id: str) -> None:
+        """What other nodes have of this client is not needed any more."""
+        if client_id in self._registry.table.entries:
+            for peer, value in self._registry.rows(client_id):
+                self.meet(client_id, peer, value)
+
     def meet(self, client_id: str, peer: Peer, value: int) -> None:
         session = self._broker.sessions.by_id.get(client_id)
         if not value:
@@ -44,7 +51,7 @@ class Discarding(Conflicts):
                 self._registry.drop(client_id)
             return
         mine = self._registry.table.entries.get(client_id, 0) >> 1
-        if (mine, self._node) < (value >> 1, peer.name):
+        if (mine, self._node) < (value >> 1, peer.name) or (session is not None and isinstance(session.move, Aftermath)):
             return
         taking = self._claims.takings.get(client_id)
         if session is not None and taking is not None and state_of(session) == COMING and not taking.ending:
@@ -53,7 +60,7 @@ class Discarding(Conflicts):
                 self._claims.look_at(client_id)
             if taking.peer is peer:
                 return
-        self._send(peer, (f.DISCARD, client_id, mine))
+        self._send_stored(peer, (f.DISCARD, client_id, mine))
 
     def discard(self, peer: Peer, frame: Frame) -> None:
         """Another node has the session of this client, and what is here is to end."""

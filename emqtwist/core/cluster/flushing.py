@@ -8,7 +8,7 @@ from emqtwist.core.cluster.peer import Peer
 from emqtwist.core.cluster.tables import Send
 from emqtwist.core.pending import Pending
 
-PATIENCE: Final = 5.0  # seconds; what a node has that takes longer comes when it comes
+PATIENCE: Final = 5.0  # seconds; what a node has that takes longer, or is away for longer, comes when it comes
 
 
 class Flush:
@@ -34,12 +34,12 @@ class Flushing(Part):
         self._last = 0
 
     def flush(self, now: float) -> Pending[bool]:
-        """Decided when all that was forwarded to this node before is in, from those who are connected."""
-        peers = dict.fromkeys([peer for peer in self._peers.values() if peer.link is not None])
-        flush = Flush(peers, now + PATIENCE)
+        """Decided when all that was forwarded to this node before is in; who was lost just now may be back soon."""
+        missing = dict.fromkeys([peer for peer in self._peers.values() if peer.link is not None or now - peer.since < PATIENCE])
+        flush = Flush(missing, now + PATIENCE)
         self._last += 1
         self._flushes[self._last] = flush
-        for peer in list(peers):
+        for peer in list(missing):
             self._send(peer, (f.FLUSH, self._last))
         self._look()
         return flush.pending
@@ -50,7 +50,12 @@ class Flushing(Part):
             flush.missing.pop(peer, None)
             self._look()
 
-    def lost(self, peer: Peer) -> None:
+    def opened(self, peer: Peer) -> None:
+        for number, flush in self._flushes.items():
+            if peer in flush.missing:
+                self._send(peer, (f.FLUSH, number))
+
+    def left(self, peer: Peer) -> None:
         for flush in self._flushes.values():
             flush.missing.pop(peer, None)
         self._look()

@@ -1,18 +1,21 @@
 """Giving: a session that another node takes. The copy here stays whole until the other node has all of it.
 
-Its connection has ended, and its subscriptions stay: what comes for it is added to its queue, as ever. The other node gets what
-the session is, then its queue, a window at a time. When it has caught up, it subscribes by itself; once all nodes know that, all that
-was forwarded to this node before is awaited, sent behind the rest, and that is the end.
+Its connection has ended, and its subscriptions stay: what comes for it is added to its queue, as ever. The other node gets
+what the session is, then its queue, a window at a time. When it has caught up, it subscribes by itself; once all nodes know
+that, all that was forwarded to this node before is awaited, sent behind the rest, and that is the end.
+
+Nodes that were not there meanwhile may still send here what they have not sent there: that is sent on, message by message, until
+the other node says that it has met them all.
 """
 from collections import deque
 from typing import Final
 
 from emqtwist.core.cluster import frames as f
+from emqtwist.core.cluster.aftermath import Relayed
 from emqtwist.core.cluster.epochs import GIVEN, HERE, epoch_of, set_epoch
-from emqtwist.core.cluster.frames import Frame
 from emqtwist.core.cluster.moved import NO_ORIGIN, Moved, Wire
-from emqtwist.core.cluster.origin import Origins
-from emqtwist.core.cluster.peer import Peer
+from emqtwist.core.cluster.origin import Origin, Origins
+from emqtwist.core.cluster.peer import KEPT, Peer
 from emqtwist.core.cluster.tables import Send
 from emqtwist.core.inflight import identifier_of
 from emqtwist.core.ledger import BEFORE_ALL, Row
@@ -37,9 +40,9 @@ class Giving(Move):
     It is `stale` when the other node was away, and has not asked for it again.
     """
 
-    __slots__ = ("session", "peer", "epoch", "due", "over", "stale", "_sessions", "_origins", "_send", "_memory", "_next", "_sent", "_late",
-                 "_rows", "_cursor", "_doubtful", "_end", "_stale", "_wanted", "_read", "_place", "_last", "_under_way", "_level",
-                 "_flushed", "_asked", "_began", "_by_number", "_old")
+    __slots__ = ("session", "peer", "epoch", "due", "over", "stale", "_sessions", "_origins", "_send", "_memory", "_next",
+                 "_sent", "_late", "_rows", "_cursor", "_doubtful", "_end", "_stale", "_wanted", "_old", "_read", "_place", "_last",
+                 "_under_way", "_level", "_flushed", "_asked", "_began", "_by_number", "_relays")
 
     def __init__(self, session: Session, sessions: Sessions, origins: Origins, send: Send) -> None:
         self.session = session
@@ -60,6 +63,7 @@ class Giving(Move):
         self._by_number = session.circle.settings.queue.kind != "simple"  # the store has them in another order
         self._stale = session.ledger is not None and session.ledger.fetching  # a page comes that was not wanted here
         self._wanted = self._old = False
+        self._relays: set[str] = set()
         self._asked: Pending[bool] | None = None
         session.move = self
 
@@ -87,6 +91,9 @@ class Giving(Move):
     # What comes.
 
     def collect(self, message: Message, first_byte: int, identifiers: tuple[int, ...]) -> None:
+        if self._relays:
+            self._send_on(message, first_byte, NO_ORIGIN if message.group() else self._origins.of(message))
+            return
         session, ledger = self.session, self.session.ledger
         origin = NO_ORIGIN if message.group() else self._origins.of(message)
         before = _taken(session) if ledger is None else ledger.next_seq
@@ -147,14 +154,31 @@ class Giving(Move):
 
     def left_over(self) -> list[Moved]:
         """What came after the end."""
-        return self._late[self._place:]
+        return self._late[self._place:] if self.over else []
+
+    def relay(self, nodes: set[str]) -> None:
+        """The other node has all, but these nodes may have sent here what they have not sent there, or may still do so."""
+        late = self.left_over()
+        self._relays = nodes
+        forget_rows(self.session)
+        self._late.clear()
+        for row in late:
+            self._send_on(row.delivery[0], row.delivery[1], row.origin)
+
+    def is_done(self) -> bool:
+        """Whether the other node has all."""
+        return bool(self._relays)
+
+    def _send_on(self, message: Message, first_byte: int, origin: Origin) -> None:
+        if self.peer is not None and first_byte & QOS_BITS and origin[0] in self._relays:
+            self.peer.deliver(Relayed(message, self.session.client_id, origin), first_byte, KEPT)
 
     # Going on.
 
     def pump(self) -> None:
         """Send what there is, as far as the link takes it."""
         peer = self.peer
-        if peer is None or not self._began or self.over:
+        if peer is None or not self._began or self.over or self.stale:
             return
         self._fetch()
         while peer.link is not None and not peer.link.congested and len(self._under_way) < WINDOW:
@@ -185,8 +209,6 @@ class Giving(Move):
             elif self._read and self._place < len(self._late):
                 row = self._late[self._place]
                 self._place += 1
-                if row.seq <= self._last:
-                    continue  # the other node has it
             else:
                 break
             size += row.size() + 100
@@ -254,16 +276,21 @@ class Giving(Move):
 
 def end_given(sessions: Sessions, session: Session) -> None:
     """End what another node has; nobody else is to get its messages."""
-    session.inflight.held.clear()
-    if session.backlog is not None:
-        session.backlog.queue.clear()
-        session.backlog.qos0 = 0
-        session.backlog.nothing_stored()
+    forget_rows(session)
     clean_up = sessions.clean_up(session)
     if clean_up.over and clean_up.error is None:
         sessions.end(session)  # at once: the worker of its client may wait for that
     else:
         sessions.discard(session)
+
+
+def forget_rows(session: Session) -> None:
+    """What is left in the store goes with the session."""
+    session.inflight.held.clear()
+    if session.backlog is not None:
+        session.backlog.queue.clear()
+        session.backlog.qos0 = 0
+        session.backlog.nothing_stored()
 
 
 def keep_absent(sessions: Sessions, session: Session, due: float) -> None:

@@ -8,16 +8,14 @@ from emqtwist.core.cluster.epochs import GIVEN, epoch_of, state_of
 from emqtwist.core.cluster.flushing import Flushing
 from emqtwist.core.cluster.frames import Frame
 from emqtwist.core.cluster.giving import Giving, fence
-from emqtwist.core.cluster.inbox import To
 from emqtwist.core.cluster.moved import Moved
-from emqtwist.core.cluster.origin import ForwardedMessage, Origins
-from emqtwist.core.cluster.peer import KEPT, Peer
+from emqtwist.core.cluster.origin import Origins
+from emqtwist.core.cluster.peer import Peer
 from emqtwist.core.cluster.registry import Registry
 from emqtwist.core.cluster.tables import Send
 from emqtwist.core.connection import Connection
 from emqtwist.core.entry import take_over
 from emqtwist.core.hooks import SESSION_TAKENOVER
-from emqtwist.core.message import NO_IDENTIFIERS, PUBLISH_BYTE, QOS_BITS, Message
 from emqtwist.core.pending import Pending
 from emqtwist.core.pool import Job
 from emqtwist.core.session import Session
@@ -34,6 +32,7 @@ class Handover:
                  send_stored: Send) -> None:
         self.broker = broker
         self.claims = claims
+        claims.take = self.take
         self.registry = registry
         self.origins = origins
         self.flushing = flushing
@@ -49,6 +48,10 @@ class Handover:
         taking = self.claims.takings.get(client_id)
         if taking is not None:
             taking.waiting.append((peer, frame))
+            return
+        claiming = self.claims.under_way.get(client_id)
+        if claiming is not None and session is None:
+            claiming.waiting.append((peer, frame))
             return
         owner = self._owner(client_id, session, peer)
         if session is None or owner is not None:
@@ -70,21 +73,20 @@ class Handover:
             giving.await_flush(self.flushing.flush(self.broker.turn.now))
 
     def done(self, peer: Peer, frame: Frame) -> None:
-        """The other node has stored all of it. What others sent here since, and not there, is sent on."""
+        """The other node has stored all of it. As long as it has not met all nodes, it is sent what those send here."""
         giving = self._giving(peer, frame)
         if giving is None:
             return
-        if giving.over:
-            for row in giving.left_over():
-                message, first_byte, _, _ = row.delivery
-                if first_byte & QOS_BITS and not message.group() and row.origin[0] not in frame[3]:
-                    peer.deliver(Relayed(message, frame[1]), first_byte, KEPT)
-        giving.end()
+        absent = set(self.claims.peers) - set(frame[3])
+        if absent and giving.over:
+            giving.relay(absent)
+        else:
+            giving.end()
 
     def gone(self, peer: Peer, frame: Frame) -> bool:
         """Whether the other node said that it has nothing of what it took."""
         giving = self._giving(peer, frame)
-        if giving is None:
+        if giving is None or giving.is_done():
             return False
         del self.claims.givings[frame[1]]
         giving.take_back()
@@ -151,34 +153,6 @@ class Leaving(Job):
         else:
             broker.wills.cancel(client_id)  # [MQTT-3.1.3-9]
             handover.give(session, peer, epoch, have)
-
-
-class Relayed(Message):
-    """A message for one session that has gone to another node."""
-
-    __slots__ = ("_target",)
-
-    def __init__(self, message: Message, target: str) -> None:
-        super().__init__(message.topic, message.payload, message.qos, message.retain, message.properties, message.expires_at,
-                         message.publisher)
-        self._target = target
-
-    def target(self) -> str:
-        return self._target
-
-
-class ToClient(To):
-    """Takes what is for one session."""
-
-    __slots__ = ("_broker",)
-
-    def __init__(self, broker: Broker) -> None:
-        self._broker = broker
-
-    def take(self, peer: Peer, message: ForwardedMessage, frame: Frame) -> None:
-        session = self._broker.sessions.by_id.get(frame[12])
-        if session is not None:
-            session.deliver(message, PUBLISH_BYTE | message.qos << 1, NO_IDENTIFIERS)
 
 
 def leave_over(broker: Broker, session: Session, rows: list[Moved]) -> None:

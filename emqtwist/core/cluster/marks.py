@@ -64,5 +64,5 @@ class Marks:
         """The topics of a bucket of which only this node knows the newest, and those of which only the other does."""
         ours = self.buckets[at]
         newer = [topic for topic, mark in ours.items() if topic not in theirs or theirs[topic] < mark]
-        older = [topic for topic, mark in theirs.items() if not self.holds(topic, mark)]
+        older = [topic for topic, mark in theirs.items() if topic not in ours or ours[topic] < mark]
         return newer, older

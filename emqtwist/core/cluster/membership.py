@@ -23,6 +23,7 @@ from emqtwist.core.pending import Pending
 from emqtwist.core.records import Snapshot
 
 LEAVE_PATIENCE: Final = 5.0  # seconds in which a node that leaves gets what there is for it
+CUT_PATIENCE: Final = 10.0  # seconds after which it is cut off
 GRACE: Final = 3.0  # seconds that a node may be away before that is an alarm
 CONFLICT: Final = 60.0  # seconds in which a node has but one address, unless two have its name
 
@@ -175,7 +176,7 @@ class Membership(Part):
         self.troubles.over(DOWN, peer.name)
         member = self.roll.members.get(peer.name)
         if member is not None and member.state == LEFT:
-            self._going[peer.name] = Going(self.cluster.broker.turn.now + LEAVE_PATIENCE)  # it does not know
+            self._going[peer.name] = Going(self.cluster.broker.turn.now + CUT_PATIENCE)  # it does not know
         self._introduce(peer)
 
     def lost(self, peer: Peer) -> None:
@@ -187,7 +188,7 @@ class Membership(Part):
 
     def settle(self, peer: Peer) -> None:
         going = self._going.get(peer.name)
-        if going is not None and peer.name in self._told and not len(peer.outbox):
+        if going is not None:
             self._see_off(peer, going)
 
     def tick(self, now: float) -> None:
@@ -196,9 +197,9 @@ class Membership(Part):
         self.joinings.tick(now)
         for name, going in list(self._going.items()):
             peer = self.cluster.peers[name]
-            if peer.link is None or now >= going.due + LEAVE_PATIENCE:
+            if peer.link is None or now >= going.due:
                 self.cluster.forget(name)
-            elif now >= going.due or (name in self._told and not len(peer.outbox)):
+            else:
                 self._see_off(peer, going)
         for name, peer in list(self.cluster.peers.items()):
             if peer.link is None:
@@ -318,8 +319,8 @@ class Membership(Part):
         self.changed()
 
     def _see_off(self, peer: Peer, going: Going) -> None:
-        """There is nothing more for it, or its time is over."""
-        if not going.said and not self._is_welcome(peer.name):
+        """Say goodbye once there is nothing more for it, and it has said what it wants."""
+        if not going.said and peer.name in self._told and not len(peer.outbox):
             going.said = True
             self.cluster.send(peer, (f.GOODBYE,))
 
@@ -340,7 +341,7 @@ class Membership(Part):
         else:
             self.troubles.over(DOWN, member.name)
             if peer is not None and peer.link is not None:
-                self._going[member.name] = Going(self.cluster.broker.turn.now + LEAVE_PATIENCE)
+                self._going[member.name] = Going(self.cluster.broker.turn.now + CUT_PATIENCE)
             elif peer is not None:
                 self.cluster.forget(member.name)
         self.changed()

@@ -5,15 +5,16 @@ is delivered, and the name that the message has in the cluster where it may come
 """
 from typing import Any, Final
 
-from emqtwist.core.cluster.frames import BadFrame
+from emqtwist.core.cluster.frames import DATA, LIST, NUMBER, REST, TEXT, BadFrame
 from emqtwist.core.cluster.origin import Origin
 from emqtwist.core.group import SharedMessage
 from emqtwist.core.message import NEVER, Delivery, Message
 from emqtwist.core.records import STATE_RELEASED
 
 Wire = tuple[Any, ...]
+FLAG: Final = (bool,)
 NO_ORIGIN: Final[Origin] = ("", 0)
-TYPES: Final = (int, int, bool, int, tuple, bytes, bytes, int, bool, bytes, (float, int, type(None)), str, bytes, str, int)
+TYPES: Final = (NUMBER, NUMBER, FLAG, NUMBER, LIST, DATA, DATA, NUMBER, FLAG, DATA, REST, TEXT, DATA, TEXT, NUMBER)
 
 
 class Moved:
@@ -45,9 +46,10 @@ def row_of(wire: object, now: float) -> Moved:
     if not isinstance(wire, tuple) or len(wire) != len(TYPES):
         raise BadFrame("ROWS: not a row")
     for value, types in zip(wire, TYPES, strict=True):
-        if not isinstance(value, types):
+        if type(value) not in types:
             raise BadFrame(f"ROWS: a field of type {type(value).__name__}")
-    seq, state, sent, first_byte, identifiers, topic, payload, qos, retain, properties, rest, publisher, group, node, number = wire
+    (seq, state, sent, first_byte, identifiers, topic, payload, qos, retain, properties, rest, publisher, group, node,
+     number) = wire
     message = Message(topic, payload, qos, retain, properties, NEVER if rest is None else now + rest, publisher)
     if group:
         message = SharedMessage(message, group)

@@ -272,14 +272,14 @@ class Replicas(Part):
             self._follows(mark[1])
         elif held is None or not self._clock.is_ahead(held[0]):  # else it had to be later still
             self.ahead[mark[1]] = mark[0]
-            self._broker.alarms.raise_(f"cluster_clock/{mark[1]}", WARNING, "the clock of a node is far ahead",
-                                       f"{mark[1]} retains messages of the future: its clock, or that of this node, is wrong")
+            self._broker.alarms.raise_(f"cluster_stamps/{mark[1]}", WARNING, "retained messages of a node are from the future",
+                                       f"the clock of {mark[1]} is wrong, or was, or that of this node is")
         return True
 
     def _follows(self, node: str) -> None:
         """The clock of a node is as it should be."""
         if self.ahead.pop(node, None) is not None:
-            self._broker.alarms.clear(f"cluster_clock/{node}")
+            self._broker.alarms.clear(f"cluster_stamps/{node}")
 
 
 def _check(topic: bytes) -> None:

@@ -6,9 +6,9 @@ copy says which number it has come to, so that whoever waits for that can be tol
 """
 from collections import deque
 from collections.abc import Callable, Iterable
+from hashlib import blake2b
 from itertools import islice
 from typing import Final
-from zlib import crc32
 
 from emqtwist.core.cluster import frames as f
 from emqtwist.core.cluster.frames import BadFrame, Frame
@@ -29,7 +29,9 @@ PATIENCE: Final = 0.5  # seconds that a node has to apply what somebody waits fo
 
 
 def digest_of(key: Key, value: int) -> int:
-    return crc32((key if isinstance(key, bytes) else key.encode()) + b"=%d" % value)
+    """Of one entry; those of several are combined by exclusive or, so that no sum of parts may stand for another."""
+    text = (key if isinstance(key, bytes) else key.encode()) + b"=%d" % value
+    return int.from_bytes(blake2b(text, digest_size=7).digest(), "big")
 
 
 class Telling:

@@ -3,13 +3,14 @@ from collections.abc import Callable
 
 from emqtwist.core.broker import Broker
 from emqtwist.core.cluster import frames as f
+from emqtwist.core.cluster.aftermath import Aftermath, ToClient
 from emqtwist.core.cluster.claims import Claims
 from emqtwist.core.cluster.discarding import Discarding
 from emqtwist.core.cluster.epochs import COMING, GIVEN, HERE, epoch_of, set_epoch, state_of
 from emqtwist.core.cluster.flushing import Flushing
 from emqtwist.core.cluster.frames import Frame
 from emqtwist.core.cluster.giving import end_given
-from emqtwist.core.cluster.handover import Handover, ToClient, leave_over
+from emqtwist.core.cluster.handover import Handover, leave_over
 from emqtwist.core.cluster.inbox import Inbox
 from emqtwist.core.cluster.origin import Origins
 from emqtwist.core.cluster.part import Part
@@ -29,28 +30,29 @@ Serve = Callable[[Peer, Frame], None]
 class Takeover(Part):
     """Wires what belongs to sessions: `registry` knows where they are, `claims` who waits for one, and which are on their way."""
 
-    __slots__ = ("registry", "flushing", "claims", "discarding", "handover", "serve", "_broker", "_peers", "_origins", "_around",
-                 "_send", "_send_stored")
+    __slots__ = ("registry", "flushing", "claims", "discarding", "handover", "serve", "aftermaths", "_broker", "_peers",
+                 "_origins", "_around", "_send", "_send_stored")
 
     def __init__(self, broker: Broker, node: str, peers: dict[str, Peer], origins: Origins, inbox: Inbox, send: Send,
                  send_stored: Send) -> None:
         self.registry = Registry(send)
         self.flushing = Flushing(peers, send)
         self.claims = Claims(broker, peers, self.registry, send)
-        self.discarding = Discarding(broker, node, self.registry, self.claims, send)
+        self.discarding = Discarding(broker, node, self.registry, self.claims, send_stored)
         self.handover = Handover(broker, self.claims, self.registry, origins, self.flushing, send, send_stored)
         self.serve: dict[int, Serve] = {
             f.FLUSHED: self.flushing.flushed, f.TAKE: self.handover.take, f.HAVE: self.handover.has,
             f.READY: self.handover.ready, f.DONE: self.handover.done, f.SESSION: self._session, f.ROWS: self._rows,
             f.LEVEL: self._level, f.END: self._end, f.GONE: self._gone, f.DISCARD: self.discarding.discard,
         }
+        self.aftermaths: dict[str, Aftermath] = {}
         self._broker = broker
         self._peers = peers
         self._origins = origins
         self._send = send
         self._send_stored = send_stored
         self._around = Surroundings(broker, origins, self.flushing, send, send_stored, Arrival(self))
-        inbox.to_client = ToClient(broker)
+        inbox.to_client = ToClient(broker.sessions)
 
     # What the broker says.
 
@@ -66,7 +68,7 @@ class Takeover(Part):
         client_id = session.client_id
         giving, taking = self.claims.givings.pop(client_id, None), self.claims.takings.pop(client_id, None)
         self.registry.drop(client_id)
-        if giving is not None and giving.over:
+        if giving is not None:
             leave_over(self._broker, session, giving.left_over())
         if taking is not None:
             taking.stop()
@@ -86,9 +88,6 @@ class Takeover(Part):
                 taking.settle(list(session.subscriptions.values()))
 
     def opened(self, peer: Peer) -> None:
-        for giving in self.claims.givings.values():
-            if giving.peer is peer:
-                giving.stale = True
         for taking in list(self.claims.takings.values()):
             if taking.peer is peer:
                 taking.find(peer)
@@ -96,7 +95,11 @@ class Takeover(Part):
         self.claims.look()
 
     def lost(self, peer: Peer) -> None:
+        for giving in self.claims.givings.values():
+            if giving.peer is peer:
+                giving.stale = True
         for taking in self.claims.takings.values():
+            taking.missed.add(peer.name)
             if taking.peer is peer:
                 taking.lose(self._broker.turn.now)
         self.claims.lost(peer)
@@ -105,7 +108,9 @@ class Takeover(Part):
         """What it had of a session is lost; what it was to get stays."""
         self.registry.left(peer)
         for giving in list(self.claims.givings.values()):
-            if giving.peer is peer:
+            if giving.peer is peer and giving.is_done():
+                giving.end()
+            elif giving.peer is peer:
                 del self.claims.givings[giving.session.client_id]
                 giving.take_back()
         for taking in self.claims.takings.values():
@@ -122,6 +127,13 @@ class Takeover(Part):
         """A client whose session cannot come wholly has to come again."""
         self.claims.look()
         self.claims.tick(now)
+        if self.aftermaths:
+            there = {peer.name for peer in self._peers.values() if peer.link is not None}
+            for client_id, aftermath in list(self.aftermaths.items()):
+                if aftermath.session.move is not aftermath or aftermath.tick(now, there | {self._origins.node}):
+                    del self.aftermaths[client_id]
+                    aftermath.stop()
+                    self.discarding.meet_all_of(client_id)
         for taking in list(self.claims.takings.values()):
             session = taking.session
             if now - taking.lost_at >= PATIENCE and session.opener is not None:
@@ -174,9 +186,13 @@ class Takeover(Part):
         """All of a session has come."""
         client_id = taking.session.client_id
         self.claims.takings.pop(client_id, None)
-        self.registry.put(taking.session)
+        nodes = {self._origins.node, *[peer.name for peer in self._peers.values() if peer.link is not None]} - taking.missed
+        absent = set(self._peers) - nodes
+        if absent:
+            session = taking.session
+            session.move = Aftermath(session, absent, self._origins, taking.seen(), self._broker.turn.now)
+            self.aftermaths[client_id] = session.move
         if taking.peer is not None:
-            nodes = [self._origins.node] + [peer.name for peer in self._peers.values() if peer.link is not None]
             self._send_stored(taking.peer, (f.DONE, client_id, taking.epoch, tuple(nodes)))
         for peer, frame in taking.waiting:
             self.handover.take(peer, frame)

@@ -1,11 +1,12 @@
 """Taking: a session that comes from another node, which keeps its copy until all of it is here.
 
-The client is answered once what the session is has been stored, and gets its queue as that comes. What is published meanwhile goes to
-the copy at the other node, and comes behind the rest. When all is here that there was, the session subscribes at this node; what comes
-directly from then on waits until the last of the other node has come, and is left out if it has come that way too.
+The client is answered once what the session is has been stored, and gets its queue as that comes. What is published meanwhile
+goes to the copy at the other node, and comes behind the rest. When all is here that there was, the session subscribes at this
+node; what comes directly from then on waits until the last of the other node has come, and is left out if it has come that way
+too.
 
-A process that crashes meanwhile finds the session as one that is coming: it asks for the rows that it does not have. When the other
-node is lost, the session subscribes no more, until that one is back.
+A process that crashes meanwhile finds the session as one that is coming: it asks for the rows that it does not have. When the
+other node is lost, the session subscribes no more, until that one is back.
 """
 from typing import Final
 
@@ -61,10 +62,12 @@ class Done:
 class Taking(Move):
     """What comes from `peer`, None while that is not known; `lost_at` is since when it is away, NEVER while it is here.
 
-    `waiting` are other nodes that ask for the session. `level`, `ended` are for what the other node says.
+    `waiting` are other nodes that ask for the session. `level`, `ended` are for what the other node says. `missed` are nodes that
+    were not there all the time that it subscribed here.
     """
 
-    __slots__ = ("session", "epoch", "peer", "lost_at", "waiting", "level", "ended", "stopped", "ending", "_around", "_late", "_known", "_next")
+    __slots__ = ("session", "epoch", "peer", "lost_at", "waiting", "level", "ended", "stopped", "ending", "missed", "_around",
+                 "_late", "_known", "_next")
 
     def __init__(self, session: Session, around: Surroundings, peer: Peer | None) -> None:
         self.session = session
@@ -78,8 +81,9 @@ class Taking(Move):
         self.ending = False  # all of it is here
         self._around = around
         self._next = 1 if session.ledger is None else session.ledger.next_seq  # of the rows that come
+        self.missed: set[str] = set()
         self._late: list[tuple[Origin, Delivery]] = []
-        self._known: set[Origin] = set()  # of rows that may come directly too
+        self._known: dict[Origin, None] = {}  # of rows that may come directly too
         session.move = self
 
     def settle(self, entered: list[Subscription]) -> None:
@@ -120,11 +124,11 @@ class Taking(Move):
         last = -1
         for wire in rows:
             row = row_of(wire, now)
+            if row.origin != NO_ORIGIN:
+                self._known[row.origin] = None
             if row.seq < self._next:
                 continue  # it is here already
             last, self._next = row.seq, row.seq + 1
-            if row.origin != NO_ORIGIN:
-                self._known.add(row.origin)
             place(self.session, row)
         self.session.pump()
         if self.peer is not None and last >= 0:
@@ -136,11 +140,15 @@ class Taking(Move):
         origin = NO_ORIGIN if message.group() else self._around.origins.of(message)
         self._late.append((origin, (message, first_byte, identifiers, 0)))
 
+    def seen(self) -> dict[Origin, None]:
+        """The messages that have come, as far as they may come once more."""
+        return {**self._known, **dict.fromkeys([origin for origin, _ in self._late])}
+
     def forget(self) -> None:
         """It does not subscribe any more: all that came directly goes to the other node too."""
         self.ended = Pending(True if self.ending else None)
         self._late.clear()
-        self._known.clear()
+        self.missed.clear()
 
     # Ends.
 
@@ -170,7 +178,7 @@ class Taking(Move):
 class Settling(Job):
     """A session that comes subscribes, a job of the server pool: whatever else its client wants of its subscriptions waits."""
 
-    __slots__ = ("_taking", "_around", "_held", "_left", "_last")
+    __slots__ = ("_taking", "_around", "_held", "_left", "_last", "_again")
 
     def __init__(self, taking: Taking, around: Surroundings, entered: list[Subscription]) -> None:
         Job.__init__(self, taking.session.client_id)
@@ -179,6 +187,7 @@ class Settling(Job):
         self._held: dict[bytes, Subscription] = {each.name(): each for each in entered}  # what is entered
         self._left: list[Subscription] = []  # what is still to be
         self._last = False  # nothing else will be
+        self._again = taking.peer is None
 
     def run(self) -> None:
         self._leave()
@@ -199,6 +208,16 @@ class Settling(Job):
         self._leave()
 
     def _levelled(self, link: Link, decision: bool) -> None:
+        """What was sent here before the other node was lost has come that way too, and is let pass before it is waited for."""
+        if self._taking.stopped:
+            return
+        if self._again:
+            self.wait(self._around.flushing.flush(self._around.broker.turn.now), self._passed)
+        else:
+            self._again = True
+            self._passed(link, decision)
+
+    def _passed(self, link: Link, decision: bool) -> None:
         """What only this node has members or publishers of begins at the very end."""
         if not self._taking.stopped:
             held = self._taking.session.subscriptions.values()

@@ -34,8 +34,8 @@ from emqtwist.ctl.context import Context
 from emqtwist.ctl.registry import Line, Registry, Words, plain
 
 GROUPS = (node, cluster, cluster_view, cluster_sums, clients, users, banned, sessions, routes, topicmetrics, subscriptions,
-          hooks, plugins, bridges, modules, retainer, delayed, acl, explain, explain_auth, trace, alarms, listeners, supervisor, vm,
-          config, store)
+          hooks, plugins, bridges, modules, retainer, delayed, acl, explain, explain_auth, trace, alarms, listeners, supervisor,
+          vm, config, store)
 
 
 def all_commands() -> Registry:

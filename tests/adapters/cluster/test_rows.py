@@ -1,4 +1,5 @@
 """What each row of [cluster] changes, as far as it shows without a network."""
+import time
 from dataclasses import replace
 
 import pytest
@@ -44,6 +45,12 @@ def test_cluster_cookie() -> None:
     assert node().links.terms.cookie == "a cookie for tests"
 
 
+@pytest.mark.parametrize(("value", "fresh"), [("refuse", False), ("fresh", True)])
+def test_cluster_orphan(value: str, fresh: bool) -> None:
+    assert not node().cluster.takeover.claims.fresh
+    assert node(f"orphan = {value}").cluster.takeover.claims.fresh is fresh
+
+
 def test_cluster_heartbeat() -> None:
     assert node("heartbeat = 2s").links.terms.heartbeat == 2.0
 
@@ -77,6 +84,20 @@ def test_paths_start_at_the_folder_of_the_file() -> None:
     section = replace(Config().cluster, certificate="a.pem", private_key="/b.key")
     found = located(section, "/etc")
     assert (found.certificate, found.private_key, found.ca) == ("/etc/a.pem", "/b.key", "")
+
+
+@pytest.mark.parametrize("store", ["sqlite", "memory"])
+def test_a_node_knows_what_time_it_is(store: str) -> None:
+    config = parse(f"{NEEDED}[store]\ntype = {store}")
+    service = BrokerService(config, MemoryReactorClock(), now=lambda: 50.0)
+    assert service.node is not None
+    if service.journal is not None:
+        service.journal.offset = time.time() - 50.0  # as the keeper says
+    clock = service.node.cluster.clock
+    assert clock.wall() == pytest.approx(time.time(), abs=60.0)
+    clock.offset = 0.0
+    service.tick()
+    assert clock.wall() == pytest.approx(time.time(), abs=60.0)
 
 
 def test_without_a_port_for_nodes_there_is_no_cluster() -> None:

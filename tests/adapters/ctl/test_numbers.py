@@ -19,7 +19,7 @@ from tests.answers import Row, Scene
 from tests.desks import Desk
 
 NODE, CTL = "tests/adapters/ctl/test_node.py", "tests/integration/test_ctl.py"
-CLUSTER = "tests/adapters/ctl/test_cluster.py"
+CLUSTER, BRIDGES = "tests/adapters/ctl/test_cluster.py", "tests/adapters/ctl/test_bridges.py"
 REGISTRY = all_commands()
 SCENES = [*of_broker.SCENES, *of_clients.SCENES, *of_cluster.SCENES, *of_messages.SCENES]
 
@@ -31,6 +31,9 @@ ELSEWHERE: dict[str, tuple[str, str]] = {
     "cluster join": (CLUSTER, "test_a_node_joins_another_and_says_so"),
     "cluster leave": (CLUSTER, "test_a_node_leaves_and_says_so"),
     "cluster force-leave": (CLUSTER, "test_a_node_is_removed"),
+    "bridges status": (BRIDGES, "test_the_numbers_of_a_bridge_are_those_of_what_it_has_done"),
+    "bridges options": (BRIDGES, "test_the_options_are_told_as_by_emqttd"),
+    **dict.fromkeys(("bridges start", "bridges stop"), (BRIDGES, "test_a_bridge_is_started_and_stopped")),
     "hooks list": (NODE, "test_hooks_are_listed_in_the_order_of_their_calls"),
     "plugins list": (NODE, "test_plugins_are_loaded_and_unloaded"),
     **dict.fromkeys(("users add", "users passwd"), (
@@ -60,7 +63,8 @@ WORDS = (
     "clients kick x", "users list", "users superuser x on", "users del x", "users kick x", "banned add client y",
     "banned add user y 10m", "banned add address 10.1.0.0/16 1h why", "banned del client z", "routes list", "routes show t",
     "topics list", "topics show t", "topics metrics add t", "topics metrics del u", "subscriptions add x u 0",
-    "subscriptions del x t", "modules list", "modules load subscription", "modules unload presence", "delayed del 1",
+    "subscriptions del x t", "bridges list", "modules list", "modules load subscription", "modules unload presence",
+    "delayed del 1",
     "alarms clear fire", "listeners start other", "listeners start tcp 127.0.0.1:2884", "listeners restart default",
     "listeners restart tcp 2883", "listeners stop default", "listeners stop tcp 2883", "supervisor kill ticker",
     "supervisor restart ticker", "log level", "log level debug", "log level net.protocol debug")

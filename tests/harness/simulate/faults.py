@@ -1,4 +1,7 @@
 """What goes wrong in a cluster, at moments and for times that the seed draws; `heal` ends it all."""
+from collections.abc import Callable
+from functools import partial
+
 from tests.harness.simulate.network import Network, Way
 from tests.harness.simulate.node import Node
 from tests.harness.simulate.reference import Reference
@@ -18,11 +21,11 @@ class Faults:
         self._nodes = network.nodes
         self._blocked: list[list[Way]] = []
         self._active = False
-        self._kinds = [self._cut, self._slow, self._step]
+        self._kinds: list[Callable[[], None]] = [self._cut, self._slow, self._step]
         if loads.partitions:
             self._kinds += [self._part, self._stall]
         if loads.crashes:
-            self._kinds += [self._crash]
+            self._kinds += [self._crash, self._crash_in_commit, self._crash_in_commit]
 
     def begin(self) -> None:
         self._active = True
@@ -55,9 +58,18 @@ class Faults:
         one, two = self.world.random.sample(list(self._nodes), 2)
         return one, two
 
-    def _crash(self) -> None:
+    def _crash_in_commit(self) -> None:
+        """Or shortly after it: what was promised too early is lost then."""
         node = self._node()
         if node.alive:
+            node.disk.on_commit = partial(self._crash_soon, node)
+
+    def _crash_soon(self, node: Node, time: float) -> None:
+        node.reactor.callLater(self.world.random.uniform(0.0, 1.2 * time), self._crash, node)
+
+    def _crash(self, node: Node | None = None) -> None:
+        node = node or self._node()
+        if self._active and node.alive:
             node.stop()
             self._network.crashed(node)
             self._reference.crashed(node)
@@ -100,7 +112,7 @@ class Faults:
     def _slow(self) -> None:
         """The store takes its time."""
         node = self._node()
-        node.disk.slow = self.world.random.choice((1.0, 5.0, 30.0))
+        node.disk.slow = self.world.random.choice((1.0, 5.0, 20.0))
         self.world.fault(f"the store of {node.name} is {node.disk.slow} times slower")
 
     def _step(self) -> None:

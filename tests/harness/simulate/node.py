@@ -23,7 +23,6 @@ from tests.stores import START, WALL
 if TYPE_CHECKING:
     from tests.harness.simulate.clients import SimClient
 
-SLOWEST = 0.02  # seconds that a commit takes, as a rule
 TICK = 0.1  # seconds between two looks at what is due in the cluster
 LOOKS = 10  # of these between two at what is due in the broker
 
@@ -48,10 +47,15 @@ class SimReactor:
 
 @implementer(IStore)
 class Disk:
-    """What one process sees of `memory`: each commit takes its time, and one that is under way in a crash is there or not."""
+    """What one process sees of `memory`: each commit takes its time, and one that is under way in a crash is there or not.
 
-    def __init__(self, world: World, name: str, reactor: SimReactor, memory: MemoryStore) -> None:
+    `on_commit` is called with the time that the next commit will take.
+    """
+
+    def __init__(self, world: World, name: str, reactor: SimReactor, memory: MemoryStore, slowest: float) -> None:
         self.slow = 1.0  # times as long as usual
+        self.slowest = slowest
+        self.on_commit: Callable[[float], None] | None = None
         self._world = world
         self._name = name
         self._reactor = reactor
@@ -70,7 +74,11 @@ class Disk:
     def commit(self, number: int, records: Sequence[Record]) -> Deferred[None]:
         self._under_way = number, records
         answer: Deferred[None] = Deferred()
-        self._reactor.callLater(self._time(), self._write, answer)
+        time = self._time()
+        self._reactor.callLater(time, self._write, answer)
+        if self.on_commit is not None:
+            on_commit, self.on_commit = self.on_commit, None
+            on_commit(time)
         return answer
 
     def page(self, fetch: Fetch) -> "Deferred[tuple[list[Record], bool]]":
@@ -99,7 +107,7 @@ class Disk:
         self._under_way = None
 
     def _time(self) -> float:
-        return self.slow * self._world.between(0.0002, SLOWEST)
+        return self.slow * self._world.between(0.0002, self.slowest)
 
     def _write(self, answer: Deferred[None]) -> None:
         assert self._under_way is not None
@@ -135,11 +143,12 @@ class SimPeer(Peer):
 class Node(JournalWorld):
     """`starts` counts its processes; `skew` is by how much its clock on the wall is ahead; `alive` while a process runs.
 
-    `on_tick` is called ten times a second.
+    `slowest`: seconds that its disk takes at most, as a rule. `on_tick` is called ten times a second.
     """
 
-    def __init__(self, world: World, name: str, *lines: str) -> None:
+    def __init__(self, world: World, name: str, slowest: float, *lines: str) -> None:
         self.sim = world
+        self.slowest = slowest
         self.name = name
         self.starts = 0
         self.skew = 0.0
@@ -155,7 +164,7 @@ class Node(JournalWorld):
         self.born = self.sim.now
         strict(self.broker)
         self.reactor = SimReactor(self.sim)
-        self.disk = Disk(self.sim, self.name, self.reactor, self.store)
+        self.disk = Disk(self.sim, self.name, self.reactor, self.store, self.slowest)
         clock = cast(IReactorTime, self.reactor)
         self.turns = Turns(self.broker, clock, self.seconds)
         self.keeper = Keeper(self.broker, self.journal, self.disk, Work(), clock, self.turns.begin, self.seconds, self.clock)

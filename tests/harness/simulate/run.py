@@ -25,12 +25,12 @@ class Simulation:
         self.loads = loads
         self.world = World(seed)
         random = self.world.random
-        self.seconds = seconds or random.choice((10.0, 20.0, 40.0))
-        self.nodes = {name: Node(self.world, name, *LINES) for name in "abcd"[:random.choice((2, 3, 3, 4))]}
+        self.seconds = seconds or random.choice((10.0, 20.0, 30.0))
+        self.nodes = {name: Node(self.world, name, random.choice((0.002, 0.02, 0.2)), *LINES) for name in "abcd"[:random.choice((2, 3, 3, 4))]}
         self.network = Network(self.world, self.nodes, random.choice((800, 8000, 60_000)), random.choice((0.001, 0.02, 0.3)))
         self.reference = Reference(self.world)
         self.reference.network = self.network
-        self.faults = Faults(self.world, self.network, self.reference, loads, random.choice((0.0, 0.1, 0.3, 1.0)))
+        self.faults = Faults(self.world, self.network, self.reference, loads, random.choice((0.0, 0.3, 1.0, 1.0)))
         self.clients = self._clients()
 
     def _clients(self) -> list[SimClient]:
@@ -52,6 +52,11 @@ class Simulation:
 
     def _client(self, client_id: str, node: Node, version: int, **does: bool) -> SimClient:
         return SimClient(self.world, self.nodes, self.reference, client_id, node, version, **does)
+
+    def told(self) -> str:
+        """What there was, in a line."""
+        letters, starts = self.reference.letters, sum(node.starts - 1 for node in self.nodes.values())
+        return f"{len(self.nodes)} nodes, {starts} crashes, {len(letters)} messages, {sum(len(one.sure) for one in letters)} owed"
 
     # Its course.
 
@@ -98,6 +103,7 @@ class Simulation:
         end, quiet = self.world.now + PATIENCE, 0.0
         while quiet < QUIET:
             if self.world.now > end:
+                self.reference.check()
                 raise Found("G11: it never settles: " + "; ".join(self._busy()), *self._words())
             self._pass(0.5, defects)
             quiet = 0.0 if self._busy() else quiet + 0.5

@@ -9,7 +9,7 @@ import pytest
 from tests.integration.cluster.load import Publisher, Subscriber, check
 from tests.integration.cluster.namespaces import Machines, machines
 from tests.integration.cluster.nodes import COOKIE, RunningNode
-from tests.integration.program import run
+from tests.integration.program import Program, run
 
 LINES = f"""cookie = {COOKIE}
 heartbeat = 200ms
@@ -36,7 +36,7 @@ class Cluster:
         self.subscribers = {name: Subscriber(where, f"subscriber-{name}") for name, where in sockets.items()}
         for subscriber in self.subscribers.values():
             stack.callback(subscriber.end)
-            subscriber.until(lambda subscriber=subscriber: subscriber.heard)
+            subscriber.until(subscriber.is_there)
         self.publishers = {name: Publisher(where, f"publisher-{name}", b"t/" + name.encode()) for name, where in sockets.items()}
         for publisher in self.publishers.values():
             stack.callback(publisher.end)
@@ -53,7 +53,7 @@ class Cluster:
             publisher.end()
         for subscriber in self.subscribers.values():
             for publisher in self.publishers.values():
-                subscriber.until(lambda s=subscriber, p=publisher: s.has(p.topic, p.acknowledged))
+                subscriber.until_it_has(publisher.topic, publisher.acknowledged)
                 check(subscriber, publisher)
         for node in self.nodes.values():
             assert "outbox=0" in node.ask("cluster", "status")
@@ -118,16 +118,13 @@ def test_a_node_is_killed_while_another_is_cut_off(cluster: Cluster) -> None:
 
 
 def test_clients_of_mosquitto_meet_across_machines(cluster: Cluster) -> None:
-    reader = subprocess.Popen(["mosquitto_sub", "--unix", cluster.nodes["c"].folder / "mqtt.sock", "-t", "greetings/#", "-q", "1",
-                               "-C", "2", "-v", "-W", "30", "-d"], stdout=subprocess.PIPE, text=True)
-    assert reader.stdout is not None
-    while "SUBACK" not in reader.stdout.readline():
-        pass
+    reader = Program("stdbuf", "-oL", "mosquitto_sub", "--unix", cluster.nodes["c"].folder / "mqtt.sock", "-t", "greetings/#",
+                     "-q", "1", "-C", "2", "-v", "-W", "30", "-d")
+    reader.next("SUBACK")
     for name in ("a", "b"):
         sent = run("mosquitto_pub", "--unix", cluster.nodes[name].folder / "mqtt.sock", "-t", f"greetings/{name}", "-m", "hello",
                    "-q", "2")
         assert sent.returncode == 0
-    said, _ = reader.communicate(timeout=30)
-    assert "greetings/a hello" in said
-    assert "greetings/b hello" in said
+        reader.next(f"greetings/{name} hello")
+    reader.wait()
     cluster.settle()

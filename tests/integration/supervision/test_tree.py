@@ -47,6 +47,8 @@ from tests.jobs import Failed, Trial
 from tests.oracles import Oracle, Sibyl
 from tests.transports import IO
 
+HERE: Final = "here@127.0.0.1"
+CLUSTER: Final = "cluster.bind = 127.0.0.1:0\ncluster.cookie = a cookie for tests\n"
 LISTENERS: Final = ("tcp.default", "unix.local", "ssl.external", "ws.browsers", "wss.pages")
 
 
@@ -72,7 +74,7 @@ class Place:
             f"listener.unix.local.bind = {folder / 's'}\n"
             "module.subscription.enable = on\nmodule.subscription.topics = given/%c=1\n"
             "module.rewrite.enable = on\nmodule.rewrite.rule.1 = old/# ^old/(.+)$ new/$1\nmodule.delayed.enable = on\n"
-            "module.slow_subs.enable = on\n"
+            f"module.slow_subs.enable = on\nnode.name = {HERE}\n{CLUSTER}"
             f"[listener.ssl.external]\nbind = 127.0.0.1:0\n{certificate}"
             f"[listener.wss.pages]\nbind = 127.0.0.1:0\n{certificate}"
             "[listener.ws.browsers]\nbind = 127.0.0.1:0\nhandshake_timeout = 1s\n"), reactor)
@@ -237,6 +239,71 @@ async def comes_back(place: Place, name: str) -> None:
     await until(lambda: listener.is_bound)
     assert listener.port == place.ports[name]
     (await place.visitor(name, "late")).abort()
+
+
+class Neighbour:
+    """Another node; `heard` has the payloads of what crossed to it."""
+
+    def __init__(self, place: Place, name: str) -> None:
+        self.place = place
+        self.name = f"{name}@127.0.0.1"
+        assert place.service.node is not None
+        self.links = place.service.node.links
+        self.service = BrokerService(parse(
+            f"node.name = {self.name}\nlistener.tcp.default.bind = 127.0.0.1:0\n{CLUSTER}"
+            f"cluster.discovery = static\ncluster.seeds = {self.links.terms.address}\n"), reactor)
+        self.heard: list[bytes] = []
+
+    async def start(self) -> None:
+        self.service.startService()
+        await self.service.when_ready()
+        self.service.subscribe("far", lambda message: self.heard.append(message.payload))
+        await self.until_linked()
+
+    async def until_linked(self) -> None:
+        node = self.service.node
+        assert node is not None
+        await until(lambda: self.name in self.links.up and HERE in node.links.up)
+
+    async def hears(self, payload: bytes) -> None:
+        """What is published here comes there, once."""
+        peer = self.links.cluster.peers[self.name]
+        await until(lambda: peer in [each.subscriber for each in self.place.service.broker.router.route(b"far")])
+        self.place.service.publish("far", payload, 1)
+        await until(lambda: payload in self.heard)
+        assert self.heard.count(payload) == 1
+
+
+@asynccontextmanager
+async def neighbour(place: Place, name: str) -> AsyncIterator[Neighbour]:
+    made = Neighbour(place, name)
+    try:
+        await made.start()
+        yield made
+    finally:
+        await made.service.stopService()
+
+
+async def kill_cluster(place: Place, path: str) -> None:
+    """With a node that is linked, one that comes then, and messages that cross before and after."""
+    async with neighbour(place, "first") as first:
+        await first.hears(b"before")
+        link = first.links.up[first.name]
+        if path == "cluster/links":
+            await place.break_once(first.links.dialer, "look")  # of this node, not of the other
+        elif path == "cluster/port":
+            port = cast(Any, place.service.node).port._port
+            port.connectionLost(Failure(Planted()))  # as the reactor does when it cannot accept
+        else:
+            place.root.kill(path)
+        await place.until_restarted(path)
+        await until(lambda: place.root.find("cluster/links").state == "running")
+        await first.until_linked()
+        assert path == "cluster" or first.links.up[first.name] is link
+        await first.hears(b"after")
+        async with neighbour(place, "second") as second:
+            await second.hears(b"both")
+            await until(lambda: first.heard == [b"before", b"after", b"both"])
 
 
 async def kill_worker(place: Place, path: str) -> None:
@@ -435,6 +502,7 @@ async def kill_collector(place: Place) -> None:
 KILLS: Final[dict[str, Callable[[Place], Awaitable[None]]]] = {
     "store": kill_storage, "store/process": kill_store, "keeper": kill_keeper, "ticker": kill_ticker, "systopics": kill_systopics,
     "websocket": kill_websocket, "listeners": kill_listeners, "collector": kill_collector,
+    **{path: partial(kill_cluster, path=path) for path in ("cluster", "cluster/port", "cluster/links")},
     "access_control": partial(kill_asking, path="access_control"), "access_control/hashing": kill_hashing,
     "access_control/asking": partial(kill_asking, path="access_control/asking"), "access_control/authorizing": kill_authorizing,
     **{f"listeners/{name}": partial(kill_listener, name=name) for name in LISTENERS},
@@ -451,6 +519,7 @@ ON_A_CLOCK: Final = {
     "certificates": "test_the_part_that_looks_after_certificates_dies_and_is_followed",
     "trace": "test_traces_go_on_when_what_sees_to_them_was_killed",
     "sysmon": "test_the_whole_monitor_that_was_killed_comes_back",
+    "bridges": "test_a_bridge_goes_on_with_its_queue_when_its_part_was_killed",  # with the part of each
     **dict.fromkeys(("sysmon/loop", "sysmon/gc", "sysmon/levels", "sysmon/consumers"),
                     "test_a_part_that_dies_in_its_midst_is_started_again_and_no_client_notices"),
 }

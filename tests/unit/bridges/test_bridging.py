@@ -410,6 +410,16 @@ def test_a_bridge_that_is_stopped_is_gone_with_its_queue_and_its_mark() -> None:
     assert lands["b@x"].bridges.arrivals.marks == {}
 
 
+def test_a_bridge_is_no_subscription_of_a_client() -> None:
+    lands = Lands("a@x", "b@x")
+    land = lands["a@x"]
+    land.connect("alice").subscribe("t")
+    bridge = lands.bridge("a@x", "b@x", "t")
+    assert land.broker.router.subscriptions == 1
+    land.bridges.stop(bridge)
+    assert land.broker.router.subscriptions == 1
+
+
 def test_a_stopped_bridge_raises_no_alarm() -> None:
     lands = Lands("a@x", "b@x")
     bridge = lands.bridge("a@x", "b@x", "t", join=False, max_length=10)

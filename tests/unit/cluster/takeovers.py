@@ -10,8 +10,8 @@ NODES = ("a", "b", "c")
 class History:
     """`alice` subscribes to all; a publisher at each node sends numbered messages at QoS 1 and 2 in turn.
 
-    As alice acknowledges, so that of QoS 2 it takes a message when it is new to it, and no more until PUBREL, it has each of these
-    once if the broker keeps to its part.
+    Alice keeps to her part: of QoS 2 she takes a message when it is new to her, and no other of its identifier until PUBREL. So
+    she has each of these once, if the broker keeps to its own.
     """
 
     def __init__(self, net: Net) -> None:
@@ -44,6 +44,11 @@ class History:
         made.receive_maximum = 4
         peer.send(Connect(5, "alice", clean_start, 0, None, None, None, False, made))
 
+    def arrive_again(self, node: str) -> None:
+        """If her connection was ended."""
+        if self.alice is None or self.alice.closed:
+            self.arrive(node)
+
     def publish(self, *nodes: str) -> None:
         for node in nodes:
             publisher = self._publishers.get(node)
@@ -60,6 +65,9 @@ class History:
         for client in self._publishers.values():
             client.received()
         self.net[node].crash()
+        for other in NODES:
+            if other != node:
+                self.net[node].cluster.peer(other)  # the store knows who belongs to the cluster
 
     def take(self) -> None:
         """Alice acknowledges what has come."""

@@ -1,5 +1,5 @@
 """Routes are known at all nodes that are connected before a SUBACK, whatever was lost on the way."""
-from emqtwist.core.cluster.tables import PATIENCE
+from emqtwist.core.cluster.tables import PATIENCE, digest_of
 from emqtwist.mqtt.packets import Suback, Subscribe
 from tests.clusters import Net
 
@@ -90,3 +90,7 @@ def test_a_copy_that_differs_is_mended() -> None:
     net.advance(10.0)
     assert sorted(net["b"].broker.router.filters()) == [b"t", b"u"]
     assert mirror.digest == net["a"].cluster.routes.table.digest
+
+
+def test_a_copy_in_which_two_values_changed_places_is_seen() -> None:
+    assert digest_of("c1", 3) ^ digest_of("c2", 5) != digest_of("c1", 5) ^ digest_of("c2", 3)

@@ -3,6 +3,7 @@ import pytest
 
 from emqtwist.core.cluster import frames as f
 from emqtwist.core.cluster.coming import ALREADY, BUSY, DONE, NOT_IN, SELF
+from emqtwist.core.cluster.discovery import Discovery
 from emqtwist.core.cluster.frames import BadFrame
 from emqtwist.core.cluster.roll import HIGHEST, LEFT, UP, Member, Roll
 from tests.rolls import Town
@@ -276,7 +277,10 @@ def test_a_node_that_does_not_close_its_link_when_it_has_left_is_cut() -> None:
     gone = Member("b", "b:1", 9, LEFT)
     members.roll.put(gone)
     members._changed(gone)
-    town["a"].turn.now += 10.1
+    town["a"].turn.now += 9.9
+    town["a"].cluster.tick(town["a"].turn.now)
+    assert "b" in town["a"].cluster.peers
+    town["a"].turn.now += 0.2
     town["a"].cluster.tick(town["a"].turn.now)
     assert "b" not in town["a"].cluster.peers
 
@@ -311,7 +315,71 @@ def test_a_node_that_was_away_when_another_left_hears_it_from_that() -> None:
     assert town["b"].cluster.peers == {}
 
 
+def test_goodbye_is_said_once_and_not_before_the_other_has_said_what_it_wants() -> None:
+    town = Town("a", "b")
+    town.join("a", "b")
+    town.wall("a", "b")
+    town.citizen("a").members.force_leave("b")
+    town.walls.clear()
+    town.link("a", "b")
+    end = town.ends["b", "a"]
+    assert [frame[0] for frame in end.frames].count(f.GOODBYE) == 1
+    town.wall("a", "b")
+    town.walls.clear()
+    town["b"].cluster.parts.clear()  # it says nothing
+    town.link("a", "b")
+    town["a"].cluster.tick(town["a"].turn.now)
+    town.settle()
+    end = town.ends["b", "a"]
+    assert [frame[0] for frame in end.frames].count(f.GOODBYE) == 0
+
+
+def test_who_leaves_has_no_alarm_about_others_any_more() -> None:
+    town = Town("a", "b", "c")
+    town.cluster()
+    town.stop("b")
+    town.advance(5)
+    assert town.alarms("a") == ["cluster_down/b"]
+    town.citizen("a").members.leave()
+    town.advance()
+    assert town.alarms("a") == []
+
+
 # Being made to leave.
+
+def test_who_wanted_to_join_once_is_not_kept_by_that() -> None:
+    town = Town("a", "b")
+    town.join("a", "b")
+    town["b"].cluster.take(town["b"].cluster.peer("a"), [(f.JOIN,)])
+    town.stop("b")
+    town.citizen("a").members.force_leave("b")
+    town.away.clear()
+    town.advance(1)
+    assert town.running("a") == ["a"]
+    assert town.up("b") == []
+
+
+def test_who_comes_back_keeps_its_link() -> None:
+    town = Town("a", "b")
+    town.join("a", "b")
+    town.citizen("b").members.leave()
+    town.advance()
+    town.join("b", "a")
+    end = town.ends["a", "b"]
+    for _ in range(30):
+        town.advance(1)
+    assert town.ends["a", "b"] is end
+
+
+def test_who_has_left_and_hears_so_again_has_left_already() -> None:
+    town = Town("a", "b")
+    town.join("a", "b")
+    town.citizen("b").members.leave()
+    town.advance()
+    members = town.citizen("b").members
+    town["b"].cluster.take(town["b"].cluster.peer("a"), [(f.MEMBERS, (("b", "b:1", 9, LEFT),))])
+    assert (members.leaving, members.roll.members["b"].stamp) == (None, 9)
+    assert town.alarms("b") == []
 
 def test_a_node_is_made_to_leave_and_hears_of_it() -> None:
     town = Town("a", "b", "c")
@@ -399,6 +467,78 @@ def test_the_routes_of_a_node_go_with_it() -> None:
 
 
 # Alarms, discovery, rows.
+
+def test_what_a_node_hears_it_tells_on() -> None:
+    town = Town("a", "b", "c", "d")
+    town.wall("a", "c")
+    town.wall("d", "c")
+    town.join("a", "b")
+    town.join("c", "b")
+    town.join("d", "a")
+    town.advance()
+    assert town.up("c") == ["a", "b", "c", "d"]
+    town.citizen("d").members.leave()
+    town.advance()
+    assert town.up("c") == ["a", "b", "c"]
+
+
+def test_a_node_without_its_store_goes_on_with_the_stamp_that_others_know() -> None:
+    town = Town("a", "b")
+    town.join("a", "b")
+    for address in ("b:2", "b:3", "b:1"):
+        town.citizen("b").members.advertise(address)
+    town.settle()
+    town["b"].store.members.clear()
+    town.crash("b")
+    town.advance()
+    assert town.citizen("b").members.roll.members["b"].stamp == 4
+
+
+def test_a_link_that_was_lost_has_told_nothing_of_the_next() -> None:
+    town = Town("a", "b")
+    town.join("a", "b")
+    town.stop("b")
+    pending = town.citizen("a").members.join("other:1")
+    town.citizen("a").members.dialled("other:1", "b")
+    assert pending.decision is None
+
+
+def test_what_waits_for_a_node_that_is_not_known_is_kept() -> None:
+    """The store may have its outbox, and not its row."""
+    town = Town("a", "b")
+    town.join("a", "b")
+    town["b"].connect("alice", clean_start=False, session_expiry_interval=1000).subscribe("t", qos=1)
+    town.stop("b")
+    town["a"].connect("bob").publish("t", b"x", qos=1)
+    del town.citizen("a").members.roll.members["b"]
+    town.advance()
+    assert len(town["a"].cluster.peers["b"].outbox) == 1
+    assert town["a"].drops == {}
+
+
+def test_nobody_is_dialled_at_no_address_or_our_own() -> None:
+    town = Town("a")
+    members = town.citizen("a").members
+    for name, address in (("b", ""), ("c", "a:1"), ("d", "d:1")):
+        members.roll.put(Member(name, address, 1, UP))
+    assert members.addresses() == {"d:1": "d"}
+
+
+class Later(Discovery):
+    """Finds somebody after some time."""
+
+    def tick(self, now: float) -> None:
+        if now > 1010:
+            self.found["b:1"] = None
+
+
+def test_who_is_found_later_is_joined_later() -> None:
+    town = Town("a", "b")
+    town.citizen("a").members.discovery = Later()
+    town.advance(9)
+    assert town.running("a") == ["a"]
+    town.advance(2)
+    assert town.running("a") == ["a", "b"]
 
 def test_a_node_that_is_down_is_an_alarm_until_it_is_back() -> None:
     town = Town("a", "b")

@@ -1,0 +1,108 @@
+"""Aftermath: a session has come, but not all nodes were there meanwhile: what they publish may come twice, directly and sent on.
+
+The node that had it sends on what it still gets of those, with the names of the messages; the first copy of each is taken.
+"""
+from typing import Final
+
+from emqtwist.core.cluster.frames import Frame
+from emqtwist.core.cluster.inbox import To
+from emqtwist.core.cluster.origin import ForwardedMessage, Origin, Origins
+from emqtwist.core.cluster.peer import Peer
+from emqtwist.core.message import NO_IDENTIFIERS, PUBLISH_BYTE, Message
+from emqtwist.core.move import Move
+from emqtwist.core.session import Session
+from emqtwist.core.sessions import Sessions
+
+LASTS: Final = 30.0  # seconds after all nodes are there
+MOST: Final = 100_000  # messages that are remembered
+
+
+class Aftermath(Move):
+    """Knows the messages of some `nodes` that have come; `until` is when that ends, once they are there."""
+
+    __slots__ = ("session", "nodes", "until", "_origins", "_seen")
+
+    def __init__(self, session: Session, nodes: set[str], origins: Origins, seen: dict[Origin, None], until: float) -> None:
+        self.session = session
+        self.nodes = nodes
+        self.until = until
+        self._origins = origins
+        self._seen = seen
+
+    def collect(self, message: Message, first_byte: int, identifiers: tuple[int, ...]) -> None:
+        if not message.group():
+            origin = self._origins.of(message)
+            if origin[0] in self.nodes and not self.first(origin):
+                return
+        self._take(message, first_byte, identifiers)
+
+    def relayed(self, message: Message, origin: Origin) -> None:
+        """One that was sent on."""
+        if self.first(origin):
+            self._take(message, PUBLISH_BYTE | message.qos << 1, NO_IDENTIFIERS)
+
+    def first(self, origin: Origin) -> bool:
+        """Whether no copy of this message has come yet."""
+        if origin in self._seen:
+            return False
+        self._seen[origin] = None
+        if len(self._seen) > MOST:
+            del self._seen[next(iter(self._seen))]
+        return True
+
+    def tick(self, now: float, there: set[str]) -> bool:
+        """Whether it is over; `there` are the nodes that are connected."""
+        if not self.nodes <= there:
+            self.until = now + LASTS
+        return now >= self.until
+
+    def stop(self) -> None:
+        if self.session.move is self:
+            self.session.move = None
+            self.session.pump()
+
+    def _take(self, message: Message, first_byte: int, identifiers: tuple[int, ...]) -> None:
+        session = self.session
+        session.move = None
+        try:
+            session.deliver(message, first_byte, identifiers)
+        finally:
+            session.move = self
+
+
+class Relayed(Message):
+    """A message for one session that has gone to another node; that has no group, so that its name stands there."""
+
+    __slots__ = ("_target", "_origin")
+
+    def __init__(self, message: Message, target: str, origin: Origin) -> None:
+        super().__init__(message.topic, message.payload, message.qos, message.retain, message.properties, message.expires_at,
+                         message.publisher)
+        self._target = target
+        self._origin = origin
+
+    def target(self) -> str:
+        return self._target
+
+    def group(self) -> bytes:
+        return b"%d %s" % (self._origin[1], self._origin[0].encode())
+
+
+class ToClient(To):
+    """Takes what is for one session."""
+
+    __slots__ = ("_sessions",)
+
+    def __init__(self, sessions: Sessions) -> None:
+        self._sessions = sessions
+
+    def take(self, peer: Peer, message: ForwardedMessage, frame: Frame) -> None:
+        session = self._sessions.by_id.get(frame[11])
+        if session is None:
+            return
+        move = session.move
+        number, _, node = frame[10].partition(b" ")
+        if isinstance(move, Aftermath) and number.isdigit():
+            move.relayed(message, (node.decode(errors="replace"), int(number)))
+        else:
+            session.deliver(message, PUBLISH_BYTE | message.qos << 1, NO_IDENTIFIERS)
