@@ -15,6 +15,7 @@ FIRST: Final = 0.25  # seconds before the second attempt, give or take half of i
 LONGEST: Final = 10.0
 STEADY: Final = 10.0  # seconds after which a link counts as one that holds
 PATIENCE: Final = 5.0  # seconds to connect
+YIELD: Final = 0.5  # seconds that a node of a smaller name may dial first: links that begin together are made in vain
 
 Endpoint = Callable[[str], IStreamClientEndpoint]
 
@@ -37,10 +38,10 @@ class Wanted(Protocol):
 class Attempt:
     """At one address: `failures` in a row, `due` when it may be tried again. `node` is who was found there."""
 
-    def __init__(self) -> None:
+    def __init__(self, due: float) -> None:
         self.node = ""
         self.failures = 0
-        self.due = 0.0
+        self.due = due
         self.connecting: Deferred[Any] | None = None
         self.protocol: LinkProtocol | None = None
 
@@ -50,7 +51,7 @@ class Attempt:
 
 
 class Dialer:
-    """`endpoint` gives what connects to an address, `make` a protocol for it, `random` a number below 1.
+    """That of `node`. `endpoint` gives what connects to an address, `make` a protocol for it, `random` a number below 1.
 
     `attempts` is a dict address -> Attempt. `is_up` tells whether there is a link with a node, `unreachable` is told where nobody
     is.
@@ -58,9 +59,11 @@ class Dialer:
 
     log = Logger()
 
-    def __init__(self, wanted: Wanted, endpoint: Endpoint, make: Callable[[str], LinkProtocol], is_up: Callable[[str], bool],
-                 unreachable: Callable[[str, Refused], None], clock: IReactorTime, random: Callable[[], float]) -> None:
+    def __init__(self, node: str, wanted: Wanted, endpoint: Endpoint, make: Callable[[str], LinkProtocol],
+                 is_up: Callable[[str], bool], unreachable: Callable[[str, Refused], None], clock: IReactorTime,
+                 random: Callable[[], float]) -> None:
         self.attempts: dict[str, Attempt] = {}
+        self._node = node
         self._wanted = wanted
         self._endpoint = endpoint
         self._make = make
@@ -93,7 +96,9 @@ class Dialer:
                 attempt.connecting.cancel()
         now = self._clock.seconds()
         for address, name in wanted.items():
-            attempt = self.attempts.setdefault(address, Attempt())
+            if address not in self.attempts:
+                self.attempts[address] = Attempt(now + self._yielded(name))
+            attempt = self.attempts[address]
             known = name or attempt.node
             if not attempt.is_busy and attempt.due <= now and not (known and self._is_up(known)):
                 self._dial(address, attempt)
@@ -150,7 +155,10 @@ class Dialer:
         """Longer each time, and not as long as others do."""
         pause = min(LONGEST, FIRST * 2.0 ** min(attempt.failures, 10))
         attempt.failures += 1
-        attempt.due = self._clock.seconds() + pause * (0.5 + self._random())
+        attempt.due = self._clock.seconds() + pause * (0.5 + self._random()) + self._yielded(attempt.node)
+
+    def _yielded(self, name: str) -> float:
+        return YIELD if name and name < self._node else 0.0
 
 
 class Dialling(Factory):

@@ -50,7 +50,7 @@ class Links:
         self.roles: dict[str, Role] = {}
         self.strangers: Patience[LinkProtocol] = Patience(clock, HANDSHAKE, self._late)
         self.closing: Patience[LinkProtocol] = Patience(clock, FAREWELL, LinkProtocol.abort)
-        self.dialer = Dialer(wanted, endpoint, lambda address: LinkProtocol(self, address), self.up.__contains__,
+        self.dialer = Dialer(terms.node, wanted, endpoint, lambda address: LinkProtocol(self, address), self.up.__contains__,
                              self._unreachable, clock, random)
         self._turn = cluster.broker.turn
         self._ticked = self._turn.now

@@ -11,7 +11,7 @@ from twisted.test.iosim import FakeTransport
 
 from emqtwist.cluster import greeting as g
 from emqtwist.cluster import proving
-from emqtwist.cluster.dialer import FIRST, LONGEST, PATIENCE, STEADY, Dialer
+from emqtwist.cluster.dialer import FIRST, LONGEST, PATIENCE, STEADY, YIELD, Dialer
 from emqtwist.cluster.packing import pack
 from emqtwist.cluster.refusals import ITSELF, LOST, Refused
 from emqtwist.cluster.terms import Terms
@@ -30,7 +30,7 @@ class Room:
         self.told: list[tuple[str, ...]] = []
         self.up: set[str] = set()
         self.random = 0.5
-        self.dialer = Dialer(self, self._endpoint, lambda address: SimpleNamespace(dialled=address),  # type: ignore[arg-type, return-value]
+        self.dialer = Dialer("a@x", self, self._endpoint, lambda address: SimpleNamespace(dialled=address),  # type: ignore[arg-type, return-value]
                              lambda name: name in self.up, lambda address, refused: self.told.append(("unreachable", address)),
                              self.clock, lambda: self.random)
         self.dialer.start()
@@ -63,6 +63,8 @@ class Room:
         """Somebody is there, and so long a link."""
         protocol: Any = SimpleNamespace(dialled="there", node="b@x", peer=self if linked else None, since=self.clock.seconds())
         self.dialer.met(protocol)
+        if linked:
+            self.dialer.found(protocol)
         self.attempts[-1].callback(protocol)
         self.clock.advance(lasts)
         self.dialer.ended(protocol, Refused(cause), self.clock.seconds())
@@ -97,6 +99,16 @@ def test_a_link_that_did_not_hold_does_not() -> None:
         room.next_after()
     room.answer(0.1)
     assert room.next_after() == about(FIRST * 8)
+
+
+def test_a_node_of_a_smaller_name_may_dial_first() -> None:
+    room = Room()
+    room.dialer._node = "c@x"  # and b@x is there
+    room.answer(STEADY + 1)
+    assert room.next_after() == about(FIRST + YIELD)
+    room.dialer.attempts.clear()
+    room.addresses = lambda: {"there": "b@x"}  # type: ignore[method-assign]
+    assert room.next_after() == about(YIELD)
 
 
 def test_itself_is_not_asked_soon_again() -> None:

@@ -47,7 +47,8 @@ def test_cluster_seeds(tmp_path: Path) -> None:
     with ended(a):
         b, c = RunningNode(tmp_path, "b", a), RunningNode(tmp_path, "c", a)
         with ended(b, c):
-            b.until_linked(a, c)
+            for node, others in ((a, (b, c)), (b, (a, c)), (c, (a, b))):
+                node.until_linked(*others)
             crosses(c, b)
             crosses(b, a)
 
