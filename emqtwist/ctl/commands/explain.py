@@ -2,6 +2,7 @@
 from collections.abc import Iterator
 from typing import Final
 
+from emqtwist.core.bridges.bridge import Bridge
 from emqtwist.core.causes import DROPS
 from emqtwist.core.cluster.peer import Peer
 from emqtwist.core.cluster.seats import Seat
@@ -58,6 +59,8 @@ def _group(context: Context, group: Group) -> Line:
 def _name(subscriber: Subscriber) -> str:
     if isinstance(subscriber, Seat):
         return f"(one of node {subscriber.bench.peer.name})"
+    if isinstance(subscriber, Bridge):
+        return f"(bridge {subscriber.terms.name} to node {subscriber.name})"
     if isinstance(subscriber, Peer):
         return f"(node {subscriber.name})"
     return subscriber.client_id or IN_PROCESS

@@ -1,6 +1,7 @@
 """routes and topics: which Topic Filters lead to which nodes. Each node knows the routes of all."""
 from collections.abc import Iterator
 
+from emqtwist.core.bridges.bridge import Bridge
 from emqtwist.core.cluster.peer import Peer
 from emqtwist.core.group import Group
 from emqtwist.ctl.context import Context
@@ -12,7 +13,7 @@ def _nodes(context: Context, topic_filter: bytes) -> list[str]:
     """Where somebody subscribes to it, this node first."""
     found: set[str] = set()
     for holder in context.broker.router.holders(topic_filter):
-        if isinstance(holder, Peer):
+        if isinstance(holder, Peer) and not isinstance(holder, Bridge):  # those of this node lead on from here
             found.add(holder.name)
         elif isinstance(holder, Group):
             for members in (holder.here, holder.away):

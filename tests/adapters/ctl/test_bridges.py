@@ -213,6 +213,14 @@ def test_the_numbers_of_a_bridge_are_those_of_what_it_has_done() -> None:
             "name", "status", "reason", "queued", "taken", "sent", "dropped", "returned")]]
 
 
+def test_a_bridge_is_where_a_route_ends_at_this_node() -> None:
+    place = There(*NORTH)
+    place.run(0.2)
+    assert place.desk.lines("routes", "list") == ["t/# -> here@x"]
+    assert place.desk.lines("explain", "route", "t/1") == [
+        "(bridge north to node there@x) by t/#, up to QoS 2: it is connected, and 0 messages are on their way to it"]
+
+
 def test_bridges_of_the_configuration_start_by_themselves_and_a_killed_one_goes_on_with_its_queue() -> None:
     place = There(*NORTH)
     place.run(0.2)

@@ -53,6 +53,11 @@ class Simulation:
     def _client(self, client_id: str, node: Node, version: int, **does: bool) -> SimClient:
         return SimClient(self.world, self.nodes, self.reference, client_id, node, version, **does)
 
+    def told(self) -> str:
+        """What there was, in a line."""
+        letters, starts = self.reference.letters, sum(node.starts - 1 for node in self.nodes.values())
+        return f"{len(self.nodes)} nodes, {starts} crashes, {len(letters)} messages, {sum(len(one.sure) for one in letters)} owed"
+
     # Its course.
 
     def run(self) -> None:
