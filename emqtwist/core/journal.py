@@ -1,13 +1,8 @@
 """The journal: what has to outlive the process, in groups that a store commits one after the other, and who waits for that.
 
 Records of one group are stored together or not at all. While a group is under way, what comes meanwhile collects as the
-<<<<<<< HEAD
-next. A row that is queued and done within one group was never needed on disk, and is left out of it; so is a retained
-message that was replaced, and a mark that moved on.
-=======
 next. A row that is queued and done within one group was never needed on disk, and is left out of it: rows are young until
-their group is taken, and become records only then. So is a retained message that was replaced.
->>>>>>> w/durable
+their group is taken, and become records only then. So is a retained message that was replaced, and a mark that moved on.
 
 An acknowledgement that promises something waits for the commit of all that was recorded when it was due.
 """
@@ -49,11 +44,8 @@ class Journal:
     """
 
     __slots__ = ("wake", "group", "count", "queued", "settled", "failing", "offset", "wanted", "_records", "_done", "_taken",
-<<<<<<< HEAD
-                 "_size", "_under_way", "_rows", "_retained", "_marks", "_messages", "_last_session", "_last_message",
-=======
-                 "_size", "_under_way", "_fresh", "_young", "_last", "_retained", "_messages", "_last_session", "_last_message",
->>>>>>> w/durable
+                 "_size", "_under_way", "_fresh", "_young", "_last", "_retained", "_marks", "_messages", "_last_session",
+                 "_last_message",
                  "_links", "_pending")
 
     def __init__(self) -> None:
@@ -72,12 +64,8 @@ class Journal:
         self._young = 0  # how many of these are not done
         self._last: Message | None = None  # whose size counts already
         self._retained: dict[bytes, int] = {}  # where the retained messages of this group stand
-<<<<<<< HEAD
         self._marks: dict[tuple[str, str], int] = {}  # where TAKEN of this group stands, by node and identity
-        self._messages: dict[int, Message] = {}  # of this group
-=======
         self._messages: set[int] = set()  # that are among the records of this group
->>>>>>> w/durable
         self._last_session = self._last_message = 0
         self._links: deque[tuple[int, Link]] = deque()  # with something held back, by group
         self._pending: deque[tuple[int, Pending[bool]]] = deque()
@@ -249,12 +237,8 @@ class Journal:
         self._young = 0
         self._last = None
         self._retained = {}
-<<<<<<< HEAD
         self._marks = {}
-        self._messages = {}
-=======
         self._messages = set()
->>>>>>> w/durable
         self._under_way, self._size = self._size, 0
         if not taken:
             self.committed(number)
