@@ -51,7 +51,7 @@ class Takeover(Part):
         self._origins = origins
         self._send = send
         self._send_stored = send_stored
-        self._around = Surroundings(broker, origins, self.flushing, send, send_stored, Arrival(self))
+        self._around = Surroundings(broker, peers, origins, self.flushing, send, send_stored, Arrival(self))
         inbox.to_client = ToClient(broker.sessions)
 
     # What the broker says.
@@ -99,7 +99,7 @@ class Takeover(Part):
             if giving.peer is peer:
                 giving.stale = True
         for taking in self.claims.takings.values():
-            taking.missed.add(peer.name)
+            taking.there.discard(peer.name)
             if taking.peer is peer:
                 taking.lose(self._broker.turn.now)
         self.claims.lost(peer)
@@ -128,7 +128,7 @@ class Takeover(Part):
         self.claims.look()
         self.claims.tick(now)
         if self.aftermaths:
-            there = {peer.name for peer in self._peers.values() if peer.link is not None}
+            there = self._around.connected()
             for client_id, aftermath in list(self.aftermaths.items()):
                 if aftermath.session.move is not aftermath or aftermath.tick(now, there | {self._origins.node}):
                     del self.aftermaths[client_id]
@@ -186,7 +186,7 @@ class Takeover(Part):
         """All of a session has come."""
         client_id = taking.session.client_id
         self.claims.takings.pop(client_id, None)
-        nodes = {self._origins.node, *[peer.name for peer in self._peers.values() if peer.link is not None]} - taking.missed
+        nodes = {self._origins.node, *taking.there}
         absent = set(self._peers) - nodes
         if absent:
             session = taking.session
