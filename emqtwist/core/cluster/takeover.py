@@ -72,7 +72,7 @@ class Takeover(Part):
             leave_over(self._broker, session, giving.left_over())
         if taking is not None:
             taking.stop()
-            for peer, frame in taking.waiting:
+            for peer, frame in taking.waiting.items():
                 self.handover.take(peer, frame)
         self.claims.look_at(client_id)
 
@@ -100,6 +100,7 @@ class Takeover(Part):
                 giving.stale = True
         for taking in self.claims.takings.values():
             taking.there.discard(peer.name)
+            taking.waiting.pop(peer, None)
             if taking.peer is peer:
                 taking.lose(self._broker.turn.now)
         self.claims.lost(peer)
@@ -145,6 +146,8 @@ class Takeover(Part):
     def _session(self, peer: Peer, frame: Frame) -> None:
         client_id = frame[1]
         session = self._broker.sessions.by_id.get(client_id)
+        if self._taking(peer, frame) is not None:
+            return
         claiming = self.claims.under_way.get(client_id)
         if session is not None and state_of(session) == GIVEN:  # that is what has come to where it comes from now
             end_given(self._broker.sessions, session)
@@ -194,7 +197,7 @@ class Takeover(Part):
             self.aftermaths[client_id] = session.move
         if taking.peer is not None:
             self._send_stored(taking.peer, (f.DONE, client_id, taking.epoch, tuple(nodes)))
-        for peer, frame in taking.waiting:
+        for peer, frame in taking.waiting.items():
             self.handover.take(peer, frame)
         self.claims.look_at(client_id)
 

@@ -80,7 +80,7 @@ class Taking(Move):
         self.epoch = epoch_of(session)
         self.peer = peer
         self.lost_at = NEVER if peer is not None else session.circle.turn.now
-        self.waiting: list[tuple[Peer, Frame]] = []
+        self.waiting: dict[Peer, Frame] = {}
         self.level: Pending[bool] = Pending()
         self.ended: Pending[bool] = Pending()
         self.stopped = False
