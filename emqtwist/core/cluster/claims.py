@@ -74,6 +74,10 @@ class Claims:
         self.pursue(claiming)
         return claiming.pending
 
+    def knows_all(self) -> bool:
+        """Whether it is known of all nodes which sessions they have."""
+        return not [peer for peer in self.peers.values() if not self._registry.knows(peer)]
+
     def look(self) -> None:
         """Nodes have come or gone, or sessions."""
         for claiming in list(self.under_way.values()):
@@ -98,7 +102,7 @@ class Claims:
             self._let_in(claiming)
         elif state_of(session) == GIVEN and self._is_going(client_id):
             claiming.away_since = 0.0
-        elif [peer for peer in self.peers.values() if not self._registry.knows(peer)]:
+        elif not self.knows_all():
             self._note_away(claiming)
         else:  # nobody has the other part
             self._make_do(session)

@@ -97,7 +97,8 @@ class Handover:
         """Send the session, or what the other node does not have of it."""
         giving = self.claims.givings.get(session.client_id)
         if giving is None:
-            giving = self.claims.givings[session.client_id] = fence(self.broker.sessions, session, self.origins, self.send)
+            giving = fence(self.broker.sessions, session, self.origins, self.send, self.send_stored)
+            self.claims.givings[session.client_id] = giving
         journal = self.broker.journal
         number = 0 if journal is None else journal.barrier()
         stored: Pending[bool] = Pending(True) if journal is None or not number else journal.wait(number)

@@ -6,7 +6,7 @@ from emqtwist.core.cluster import frames as f
 from emqtwist.core.cluster.aftermath import Aftermath, ToClient
 from emqtwist.core.cluster.claims import Claims
 from emqtwist.core.cluster.discarding import Discarding
-from emqtwist.core.cluster.epochs import COMING, GIVEN, HERE, epoch_of, set_epoch, state_of
+from emqtwist.core.cluster.epochs import COMING, FIRST, GIVEN, HERE, IGNORANT, epoch_of, set_epoch, state_of
 from emqtwist.core.cluster.flushing import Flushing
 from emqtwist.core.cluster.frames import Frame
 from emqtwist.core.cluster.giving import end_given
@@ -59,9 +59,11 @@ class Takeover(Part):
     def claim(self, client_id: str, clean_start: bool) -> Pending[Claim] | None:
         return self.claims.claim(client_id, clean_start)
 
-    def session_opened(self, session: Session) -> None:
+    def session_opened(self, session: Session, clean_start: bool) -> None:
+        """Who does not know of all nodes whether they have a session of the client begins one that gives way to theirs."""
         if not epoch_of(session):
-            set_epoch(session, self.registry.highest(session.client_id) + 1, HERE)
+            knows = clean_start or self.claims.knows_all()
+            set_epoch(session, max(self.registry.highest(session.client_id) + 1, FIRST if knows else IGNORANT), HERE)
         self.registry.put(session)
 
     def session_ended(self, session: Session) -> None:
@@ -81,7 +83,7 @@ class Takeover(Part):
     def recover(self, snapshot: Snapshot) -> None:
         for session in list(self._broker.sessions.by_id.values()):
             if not epoch_of(session):
-                set_epoch(session, 1, HERE)
+                set_epoch(session, FIRST, HERE)
             self.registry.put(session)
             if state_of(session) == COMING:
                 taking = self.claims.takings[session.client_id] = Taking(session, self._around, None)
