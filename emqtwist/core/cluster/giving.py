@@ -40,9 +40,9 @@ class Giving(Move):
     It is `stale` when the other node was away, and has not asked for it again.
     """
 
-    __slots__ = ("session", "peer", "epoch", "due", "over", "stale", "_sessions", "_origins", "_send", "_send_stored", "_memory", "_next",
-                 "_sent", "_late", "_rows", "_cursor", "_doubtful", "_end", "_stale", "_wanted", "_old", "_read", "_place", "_last",
-                 "_under_way", "_level", "_flushed", "_asked", "_began", "_by_number", "_relays")
+    __slots__ = ("session", "peer", "epoch", "due", "over", "stale", "_sessions", "_origins", "_send", "_send_stored", "_memory",
+                 "_next", "_sent", "_late", "_rows", "_cursor", "_doubtful", "_end", "_stale", "_wanted", "_old", "_read",
+                 "_place", "_last", "_under_way", "_level", "_flushed", "_asked", "_began", "_by_number", "_relays")
 
     def __init__(self, session: Session, sessions: Sessions, origins: Origins, send: Send, send_stored: Send) -> None:
         self.session = session
@@ -84,7 +84,7 @@ class Giving(Move):
         self._ask(stored)
         if have < 0:
             interval = None if session.expiry_interval == NEVER else session.expiry_interval
-            self._send_stored(peer, (f.SESSION, session.client_id, epoch, interval, self._end if ledger is None else ledger.next_seq,
+            self._send_stored(peer, (f.SESSION, session.client_id, epoch, interval,
                                      tuple([(name, one.options, one.identifiers) for name, one in session.subscriptions.items()]),
                                      tuple(session.received)))  # behind what it is told of the way that the session came
         peer.stir()

@@ -10,27 +10,24 @@ other node is lost, the session subscribes no more, until that one is back.
 """
 from typing import Final
 
-from emqtwist.core.backlog import Backlog
 from emqtwist.core.broker import Broker
 from emqtwist.core.cluster import frames as f
 from emqtwist.core.cluster.epochs import COMING, HERE, epoch_of, set_epoch
 from emqtwist.core.cluster.flushing import Flushing
 from emqtwist.core.cluster.frames import BadFrame, Frame
 from emqtwist.core.cluster.giving import AS_IT_WAS, keep_absent
-from emqtwist.core.cluster.moved import NO_ORIGIN, Moved, row_of
+from emqtwist.core.cluster.moved import NO_ORIGIN, row_of
 from emqtwist.core.cluster.origin import Origin, Origins
 from emqtwist.core.cluster.peer import Peer
+from emqtwist.core.cluster.placing import place
 from emqtwist.core.cluster.tables import Names, Send
-from emqtwist.core.inflight import identifier_of
-from emqtwist.core.ledger import Ledger
 from emqtwist.core.link import Link
-from emqtwist.core.message import NEVER, QOS_BITS, Delivery, Message
+from emqtwist.core.message import NEVER, Delivery, Message
 from emqtwist.core.move import Move
-from emqtwist.core.mqueue import OVERHEAD
 from emqtwist.core.pending import Pending
 from emqtwist.core.pool import Job
 from emqtwist.core.prefixes import Prefixed, subscription_to
-from emqtwist.core.records import RECEIVED, RELEASED, SENT, STATE_RELEASED, STATE_SENT
+from emqtwist.core.records import RECEIVED
 from emqtwist.core.session import Session
 from emqtwist.core.subscriber import Subscription
 from emqtwist.mqtt.errors import MQTTError
@@ -43,8 +40,8 @@ class Surroundings:
 
     __slots__ = ("broker", "peers", "origins", "flushing", "send", "send_stored", "done")
 
-    def __init__(self, broker: Broker, peers: dict[str, Peer], origins: Origins, flushing: Flushing, send: Send, send_stored: Send,
-                 done: "Done") -> None:
+    def __init__(self, broker: Broker, peers: dict[str, Peer], origins: Origins, flushing: Flushing, send: Send,
+                 send_stored: Send, done: "Done") -> None:
         self.broker = broker
         self.peers = peers
         self.origins = origins
@@ -281,7 +278,7 @@ class Settling(Job):
 
 def begin(around: Surroundings, peer: Peer, frame: Frame) -> Taking:
     """A session as another node describes it; its client is away as yet."""
-    _, client_id, epoch, expiry_interval, next_seq, subscriptions, received = frame
+    _, client_id, epoch, expiry_interval, subscriptions, received = frame
     broker = around.broker
     sessions = broker.sessions
     session = sessions.create(client_id)
@@ -316,59 +313,3 @@ def _note_subscription(session: Session, one: object) -> None:
         raise BadFrame(f"SESSION: {error.reason}") from error
     if session.ledger is not None:
         session.ledger.subscribed(name, options, identifiers)
-
-
-def place(session: Session, row: Moved) -> None:
-    """A row that comes, where it belongs: at the end, if it was not sent yet."""
-    ledger = session.ledger
-    if session.backlog is None:
-        session.backlog = Backlog(session.client_id, session.circle, ledger)
-    if ledger is None:
-        _place_in_memory(session, session.backlog, row)
-    else:
-        _place_in_store(session, session.backlog, ledger, row)
-
-
-def _place_in_memory(session: Session, backlog: Backlog, row: Moved) -> None:
-    message, first_byte, identifiers, _ = row.delivery
-    inflight, packet_id = session.inflight, identifier_of(row.seq)
-    if row.state == STATE_RELEASED:
-        inflight.held[packet_id] = None
-        session.send_pubrel(packet_id)
-    elif row.sent and first_byte & QOS_BITS:
-        inflight.held[packet_id] = message, first_byte, identifiers, 0
-        inflight.resend = {packet_id: None, **inflight.resend}  # the next one is the last of these
-    else:
-        backlog.qos0 += not first_byte & QOS_BITS
-        backlog.queue.append((message, first_byte, identifiers, 0))
-
-
-def _place_in_store(session: Session, backlog: Backlog, ledger: Ledger, row: Moved) -> None:
-    message, first_byte, identifiers, seq = row.delivery
-    released = row.state == STATE_RELEASED
-    queue = backlog.queue
-    rank = ledger.front if row.sent else queue.rank(message.topic)
-    ledger.next_seq = seq
-    delivery = ledger.enter(rank, message, first_byte, identifiers)
-    if row.state == STATE_SENT:
-        ledger.journal.mark(SENT, ledger.number, rank, seq)
-    elif released:
-        ledger.journal.mark(RELEASED, ledger.number, rank, seq)
-    if (rank, seq) > (ledger.last_rank, ledger.last_seq):
-        ledger.doubtful += row.sent and not released and first_byte & QOS_BITS != 0
-        ledger.leave(seq)
-        queue.stored += 1
-        queue.stored_bytes += message.size + OVERHEAD
-        queue.mark()
-        return
-    if released:
-        ledger.released[identifier_of(seq)] = seq
-        session.inflight.held[identifier_of(seq)] = None
-        session.send_pubrel(identifier_of(seq))
-        return
-    if row.state == STATE_SENT:
-        ledger.begun.add(seq)
-    if row.sent and first_byte & QOS_BITS:
-        ledger.repeated.add(seq)
-    backlog.qos0 += not first_byte & QOS_BITS
-    queue.append(delivery)

@@ -49,6 +49,18 @@ class History:
         if self.alice is None or self.alice.closed:
             self.arrive(node)
 
+    def leave(self) -> None:
+        """Her connection breaks."""
+        if self.alice is not None and not self.alice.closed:
+            self.alice.drop()
+
+    def wait(self, seconds: float) -> None:
+        """Let time pass, in which alice takes what comes."""
+        while seconds > 0:
+            self.net.advance(0.5)
+            self.take()
+            seconds -= 0.5
+
     def publish(self, *nodes: str) -> None:
         for node in nodes:
             publisher = self._publishers.get(node)
