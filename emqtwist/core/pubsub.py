@@ -5,7 +5,7 @@ from emqtwist.core.circle import Circle
 from emqtwist.core.message import NEVER, NO_IDENTIFIERS, PUBLISH_BYTE, QOS_1_BITS, RETAIN_BIT, Message
 from emqtwist.core.router import Route
 from emqtwist.core.subscriber import Subscriber, Subscription, granted
-from emqtwist.mqtt.constants import OPTION_NO_LOCAL, OPTION_RETAIN_AS_PUBLISHED
+from emqtwist.mqtt.constants import MAX_PACKET_ID, OPTION_NO_LOCAL, OPTION_RETAIN_AS_PUBLISHED
 
 AT_QOS_1: Final = PUBLISH_BYTE | QOS_1_BITS
 
@@ -63,11 +63,12 @@ def _send_at_once(route: Route, message: Message, circle: Circle) -> Route:
         ledger = subscriber.ledger
         if ledger is None:
             packet_id = flight.add(delivery)
-        elif flight.taken(ledger.next_seq):
-            others.append(subscription)
-            continue
         else:
-            packet_id = flight.add(ledger.enter(ledger.front, message, AT_QOS_1, NO_IDENTIFIERS))
+            packet_id = (ledger.next_seq - 1) % MAX_PACKET_ID + 1  # `flight.taken` and `flight.add`, for each message
+            if packet_id in flight.held:
+                others.append(subscription)
+                continue
+            flight.held[packet_id] = ledger.enter(ledger.front, message, AT_QOS_1, NO_IDENTIFIERS)
         if not link.out:
             link.turn.add(link)
         link.out += (message.head, packet_id.to_bytes(2, "big"), message.tail)  # [MQTT-4.5.0-1]

@@ -159,7 +159,7 @@ class Outbox:
         Without a store all messages are volatile, and some may be for persistent sessions.
         """
         if self.circle.journal is not None:
-            self._drop_volatile(causes.NODE_RESTARTED)
+            self._drop(self._volatile, causes.NODE_RESTARTED)
 
     def give_away(self, give: Callable[[Delivery], bool]) -> None:
         """Offer to `give` what another may have instead: what waits, and of what was sent QoS 1. What that takes is over here."""
@@ -182,19 +182,22 @@ class Outbox:
 
     def end(self, cause: str = causes.NODE_LEFT) -> None:
         """The node belongs to the cluster no more: nobody waits for what is here."""
-        self._drop_volatile(cause)
-        lost = len(self._kept) + (0 if self.backlog is None else self.backlog.clear())
-        self.circle.metrics.drop(cause, lost)
-        self._kept.clear()
+        self._drop(self._kept, cause)
+        self._drop(self._volatile, cause)
+        if self.backlog is not None:
+            for delivery in self.backlog.queue.take_where(_any):
+                self.circle.drop(self.name, delivery[0], cause)
+            self.circle.metrics.drop(cause, self.backlog.clear())  # those in the store only are not looked at
         self.ready = False
         if self._ledger is not None:
-            self._ledger.record(r.ENDED)
+            self._ledger.ended()
             self._ledger = None
         self.backlog = None
 
-    def _drop_volatile(self, cause: str) -> None:
-        self.circle.metrics.drop(cause, len(self._volatile))
-        self._volatile.clear()
+    def _drop(self, lane: deque[Sent], cause: str) -> None:
+        for _, _, delivery in lane:
+            self.circle.drop(self.name, delivery[0], cause)
+        lane.clear()
 
     def _room(self) -> bool:
         return len(self._kept) + len(self._volatile) < WINDOW
@@ -258,3 +261,7 @@ class Sender:
 
 def _place(sent: Sent) -> int:
     return sent[1]
+
+
+def _any(delivery: Delivery) -> bool:
+    return True
