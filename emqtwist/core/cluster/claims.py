@@ -37,7 +37,7 @@ class Claiming:
         self.awaited: Peer | None = None
         self.told: Peer | None = None
         self.without: set[str] = set()  # processes that have nothing of it
-        self.waiting: list[tuple[Peer, Frame]] = []  # other nodes that ask for it meanwhile
+        self.waiting: dict[Peer, Frame] = {}  # other nodes that ask for it meanwhile
 
 
 class Claims:
@@ -117,6 +117,7 @@ class Claims:
 
     def lost(self, peer: Peer) -> None:
         for claiming in list(self.under_way.values()):
+            claiming.waiting.pop(peer, None)
             if claiming.asked is peer:
                 claiming.asked = None
                 self.pursue(claiming)
@@ -180,7 +181,7 @@ class Claims:
     def _decide(self, claiming: Claiming, claim: Claim) -> None:
         self.under_way.pop(claiming.client_id, None)
         claiming.pending.resume(claim)
-        for peer, frame in claiming.waiting:
+        for peer, frame in claiming.waiting.items():
             self.take(peer, frame)
 
     def _give_up(self, claiming: Claiming) -> None:

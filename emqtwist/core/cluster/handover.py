@@ -47,11 +47,11 @@ class Handover:
         session = self.broker.sessions.by_id.get(client_id)
         taking = self.claims.takings.get(client_id)
         if taking is not None:
-            taking.waiting.append((peer, frame))
+            taking.waiting[peer] = frame
             return
         claiming = self.claims.under_way.get(client_id)
         if claiming is not None and session is None:
-            claiming.waiting.append((peer, frame))
+            claiming.waiting[peer] = frame
             return
         owner = self._owner(client_id, session, peer)
         if session is None or owner is not None:

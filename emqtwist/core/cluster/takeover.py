@@ -51,7 +51,7 @@ class Takeover(Part):
         self._origins = origins
         self._send = send
         self._send_stored = send_stored
-        self._around = Surroundings(broker, origins, self.flushing, send, send_stored, Arrival(self))
+        self._around = Surroundings(broker, peers, origins, self.flushing, send, send_stored, Arrival(self))
         inbox.to_client = ToClient(broker.sessions)
 
     # What the broker says.
@@ -72,7 +72,7 @@ class Takeover(Part):
             leave_over(self._broker, session, giving.left_over())
         if taking is not None:
             taking.stop()
-            for peer, frame in taking.waiting:
+            for peer, frame in taking.waiting.items():
                 self.handover.take(peer, frame)
         self.claims.look_at(client_id)
 
@@ -99,7 +99,8 @@ class Takeover(Part):
             if giving.peer is peer:
                 giving.stale = True
         for taking in self.claims.takings.values():
-            taking.missed.add(peer.name)
+            taking.there.discard(peer.name)
+            taking.waiting.pop(peer, None)
             if taking.peer is peer:
                 taking.lose(self._broker.turn.now)
         self.claims.lost(peer)
@@ -128,7 +129,7 @@ class Takeover(Part):
         self.claims.look()
         self.claims.tick(now)
         if self.aftermaths:
-            there = {peer.name for peer in self._peers.values() if peer.link is not None}
+            there = self._around.connected()
             for client_id, aftermath in list(self.aftermaths.items()):
                 if aftermath.session.move is not aftermath or aftermath.tick(now, there | {self._origins.node}):
                     del self.aftermaths[client_id]
@@ -145,6 +146,8 @@ class Takeover(Part):
     def _session(self, peer: Peer, frame: Frame) -> None:
         client_id = frame[1]
         session = self._broker.sessions.by_id.get(client_id)
+        if self._taking(peer, frame) is not None:
+            return
         claiming = self.claims.under_way.get(client_id)
         if session is not None and state_of(session) == GIVEN:  # that is what has come to where it comes from now
             end_given(self._broker.sessions, session)
@@ -186,7 +189,7 @@ class Takeover(Part):
         """All of a session has come."""
         client_id = taking.session.client_id
         self.claims.takings.pop(client_id, None)
-        nodes = {self._origins.node, *[peer.name for peer in self._peers.values() if peer.link is not None]} - taking.missed
+        nodes = {self._origins.node, *taking.there}
         absent = set(self._peers) - nodes
         if absent:
             session = taking.session
@@ -194,7 +197,7 @@ class Takeover(Part):
             self.aftermaths[client_id] = session.move
         if taking.peer is not None:
             self._send_stored(taking.peer, (f.DONE, client_id, taking.epoch, tuple(nodes)))
-        for peer, frame in taking.waiting:
+        for peer, frame in taking.waiting.items():
             self.handover.take(peer, frame)
         self.claims.look_at(client_id)
 

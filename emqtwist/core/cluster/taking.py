@@ -41,15 +41,21 @@ PATIENCE: Final = 2.0  # seconds without the other node, after which the client 
 class Surroundings:
     """What a session needs to come: the broker, and ways to other nodes."""
 
-    __slots__ = ("broker", "origins", "flushing", "send", "send_stored", "done")
+    __slots__ = ("broker", "peers", "origins", "flushing", "send", "send_stored", "done")
 
-    def __init__(self, broker: Broker, origins: Origins, flushing: Flushing, send: Send, send_stored: Send, done: "Done") -> None:
+    def __init__(self, broker: Broker, peers: dict[str, Peer], origins: Origins, flushing: Flushing, send: Send, send_stored: Send,
+                 done: "Done") -> None:
         self.broker = broker
+        self.peers = peers
         self.origins = origins
         self.flushing = flushing
         self.send = send
         self.send_stored = send_stored
         self.done = done
+
+    def connected(self) -> set[str]:
+        """The names of the nodes that are."""
+        return {peer.name for peer in self.peers.values() if peer.link is not None}
 
 
 class Done:
@@ -62,11 +68,11 @@ class Done:
 class Taking(Move):
     """What comes from `peer`, None while that is not known; `lost_at` is since when it is away, NEVER while it is here.
 
-    `waiting` are other nodes that ask for the session. `level`, `ended` are for what the other node says. `missed` are nodes that
-    were not there all the time that it subscribed here.
+    `waiting` are other nodes that ask for the session. `level`, `ended` are for what the other node says. `there` are nodes
+    that knew all the time where it subscribes.
     """
 
-    __slots__ = ("session", "epoch", "peer", "lost_at", "waiting", "level", "ended", "stopped", "ending", "missed", "_around",
+    __slots__ = ("session", "epoch", "peer", "lost_at", "waiting", "level", "ended", "stopped", "ending", "there", "_around",
                  "_late", "_known", "_next")
 
     def __init__(self, session: Session, around: Surroundings, peer: Peer | None) -> None:
@@ -74,14 +80,14 @@ class Taking(Move):
         self.epoch = epoch_of(session)
         self.peer = peer
         self.lost_at = NEVER if peer is not None else session.circle.turn.now
-        self.waiting: list[tuple[Peer, Frame]] = []
+        self.waiting: dict[Peer, Frame] = {}
         self.level: Pending[bool] = Pending()
         self.ended: Pending[bool] = Pending()
         self.stopped = False
         self.ending = False  # all of it is here
         self._around = around
         self._next = 1 if session.ledger is None else session.ledger.next_seq  # of the rows that come
-        self.missed: set[str] = set()
+        self.there: set[str] = set()
         self._late: list[tuple[Origin, Delivery]] = []
         self._known: dict[Origin, None] = {}  # of rows that may come directly too
         session.move = self
@@ -148,7 +154,7 @@ class Taking(Move):
         """It does not subscribe any more: all that came directly goes to the other node too."""
         self.ended = Pending(True if self.ending else None)
         self._late.clear()
-        self.missed.clear()
+        self.there.clear()
 
     # Ends.
 
@@ -251,6 +257,7 @@ class Settling(Job):
         if self._last:
             taking.close()
             return
+        taking.there = self._around.connected()
         if taking.peer is not None and taking.ended.decision is None:
             self._around.send(taking.peer, (f.READY, taking.session.client_id, taking.epoch))
         self.wait(taking.ended, self._ended)
