@@ -48,7 +48,8 @@ class Clock:
     def stamp(self, after: int = 0) -> int:
         """A stamp for what is written now, in place of what has the stamp `after`: it is higher."""
         wall = self.wall()
-        self.last = min(max(self.last + 1, stamp_at(wall) + self._begin), stamp_at(wall + AHEAD))
+        first = stamp_at(wall) + self._begin
+        self.last = self.last + 1 if first <= self.last < stamp_at(wall + AHEAD) else first
         return max(self.last, after + 1)
 
     def hear(self, stamp: int) -> bool:
