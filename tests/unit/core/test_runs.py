@@ -35,18 +35,25 @@ def owed(world: World, *qos: int, version: int = 5) -> tuple[Peer, list[int]]:
     return bob, [publish.packet_id for publish in bob.all(Publish)]
 
 
+def say(peer: Peer, together: bool, *packets: Packet) -> None:
+    """All in one chunk, or each in its own."""
+    for some in [packets] if together else [[packet] for packet in packets]:
+        peer.send(*some)
+
+
 def told(peer: Peer) -> list[tuple[type[Packet], int]]:
     return [(type(packet), packet.packet_id) for packet in peer.received() if isinstance(packet, (Pubrec, Pubrel, Pubcomp))]
 
 
 @every_version
+@pytest.mark.parametrize("together", [True, False])
 @pytest.mark.mqtt5("2.2.1-5", "4.3.3-4", "4.3.3-6", "4.6.0-4")
-def test_pubrecs_in_a_row_are_answered_in_their_order(version: int) -> None:
+def test_pubrecs_are_answered_in_their_order(version: int, together: bool) -> None:
     world = World()
     bob, packet_ids = owed(world, 2, 2, 2, version=version)
     count = Count(world)
     order = [packet_ids[1], packet_ids[0], packet_ids[2]]
-    bob.send(*[Pubrec(packet_id) for packet_id in order])
+    say(bob, together, *[Pubrec(packet_id) for packet_id in order])
     assert told(bob) == [(Pubrel, packet_id) for packet_id in order]
     assert world.session("bob").inflight.held == dict.fromkeys(order)
     assert list(world.session("bob").inflight.held) == order
@@ -54,23 +61,25 @@ def test_pubrecs_in_a_row_are_answered_in_their_order(version: int) -> None:
 
 
 @every_version
+@pytest.mark.parametrize("together", [True, False])
 @pytest.mark.mqtt5("4.3.3-5")
-def test_pubcomps_in_a_row_end_their_flows_and_make_room(version: int) -> None:
+def test_pubcomps_end_their_flows_and_make_room(version: int, together: bool) -> None:
     world = World("mqtt.session.max_inflight = 3")
     bob, packet_ids = owed(world, 2, 2, 2, version=version)
     world.connect("carol").publish("t", b"later", 2)
     bob.send(*[Pubrec(packet_id) for packet_id in packet_ids])
     assert len(told(bob)) == 3
     count = Count(world)
-    bob.send(*[Pubcomp(packet_id) for packet_id in packet_ids])
+    say(bob, together, *[Pubcomp(packet_id) for packet_id in packet_ids])
     assert bob.one(Publish).payload == b"later"
     assert len(world.session("bob").inflight.held) == 1
     assert count.rise() == {"packets_received": 3, "pubcomp_received": 3, "packets_sent": 1}
 
 
 @every_version
+@pytest.mark.parametrize("together", [True, False])
 @pytest.mark.mqtt5("2.2.1-5", "4.3.3-11", "4.3.3-12", "4.3.3-13")
-def test_pubrels_in_a_row_are_answered_and_their_identifiers_are_free(version: int) -> None:
+def test_pubrels_are_answered_and_their_identifiers_are_free(version: int, together: bool) -> None:
     world = World()
     bob = world.connect("bob")
     bob.subscribe("t", qos=2)
@@ -79,7 +88,7 @@ def test_pubrels_in_a_row_are_answered_and_their_identifiers_are_free(version: i
         alice.send(*[Publish(b"t", b"x", 2, packet_id=packet_id) for packet_id in (1, 2, 3)])
         assert told(alice) == [(Pubrec, 1), (Pubrec, 2), (Pubrec, 3)]
         count = Count(world)
-        alice.send(*[Pubrel(packet_id) for packet_id in (3, 1, 2)])
+        say(alice, together, *[Pubrel(packet_id) for packet_id in (3, 1, 2)])
         assert told(alice) == [(Pubcomp, 3), (Pubcomp, 1), (Pubcomp, 2)]
         assert count.rise() == {"packets_received": 3, "pubrel_received": 3, "pubcomp_sent": 3, "packets_sent": 3}
         assert not world.session("alice").received
