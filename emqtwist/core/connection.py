@@ -197,7 +197,7 @@ class Connection(Link):
 
     def lost(self, reason: str) -> None:
         """The network connection is gone without DISCONNECT, and nobody takes what was still to be sent."""
-        if self.owner is None:
+        if self.owner is None and self.out:
             self.take()
         self.end(causes.CONNECTION_LOST, reason)
 
