@@ -168,7 +168,7 @@ class Stage:
         for node in NODES:
             for peer in self.net[node].cluster.peers.values():
                 outbox = peer.outbox
-                found += [sent[2] for sent in [*outbox._kept, *outbox._volatile]]
+                found += [sent[2] for sent in [*outbox._kept, *outbox._fleeting]]
                 found += outbox.backlog.queue.waiting() if outbox.backlog is not None else []
         return [delivery[0] for delivery in found if delivery[3] or not stored]
 
