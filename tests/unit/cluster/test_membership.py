@@ -563,6 +563,7 @@ def test_seeds_are_joined_as_soon_as_they_answer() -> None:
     town.advance()
     town.advance()
     assert [town.running(name) for name in "abc"] == [["a", "b", "c"]] * 3
+    assert [list(town.citizen(name).members.joinings.known) for name in "abc"] == [["nobody:1"]] * 3
 
 
 def test_a_seed_that_was_made_to_leave_is_not_joined_again() -> None:
