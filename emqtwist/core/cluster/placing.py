@@ -45,9 +45,9 @@ def _place_in_store(session: Session, backlog: Backlog, ledger: Ledger, row: Mov
     ledger.next_seq = seq
     delivery = ledger.enter(rank, message, first_byte, identifiers)
     if row.state == STATE_SENT:
-        ledger.journal.mark(SENT, ledger.number, rank, seq)
+        ledger.journal.mark(SENT, ledger.rows, seq)
     elif released:
-        ledger.journal.mark(RELEASED, ledger.number, rank, seq)
+        ledger.journal.mark(RELEASED, ledger.rows, seq)
     if (rank, seq) > (ledger.last_rank, ledger.last_seq):
         ledger.doubtful += row.sent and not released and first_byte & QOS_BITS != 0
         ledger.leave(seq)

@@ -75,8 +75,6 @@ class Place:
             "module.subscription.enable = on\nmodule.subscription.topics = given/%c=1\n"
             "module.rewrite.enable = on\nmodule.rewrite.rule.1 = old/# ^old/(.+)$ new/$1\nmodule.delayed.enable = on\n"
             f"module.slow_subs.enable = on\nnode.name = {HERE}\n{CLUSTER}"
-            "bridge.north.node = far@127.0.0.1\nbridge.north.address = 127.0.0.1:9\nbridge.north.topic = north/#\n"
-            "bridge.north.cookie = a cookie for tests\nbridge.north.ping_down_interval = 1h\n"
             f"[listener.ssl.external]\nbind = 127.0.0.1:0\n{certificate}"
             f"[listener.wss.pages]\nbind = 127.0.0.1:0\n{certificate}"
             "[listener.ws.browsers]\nbind = 127.0.0.1:0\nhandshake_timeout = 1s\n"), reactor)
@@ -521,7 +519,7 @@ ON_A_CLOCK: Final = {
     "certificates": "test_the_part_that_looks_after_certificates_dies_and_is_followed",
     "trace": "test_traces_go_on_when_what_sees_to_them_was_killed",
     "sysmon": "test_the_whole_monitor_that_was_killed_comes_back",
-    **dict.fromkeys(("bridges", "bridges/north"), "test_a_bridge_goes_on_with_its_queue_when_its_part_was_killed"),
+    "bridges": "test_a_bridge_goes_on_with_its_queue_when_its_part_was_killed",  # with the part of each
     **dict.fromkeys(("sysmon/loop", "sysmon/gc", "sysmon/levels", "sysmon/consumers"),
                     "test_a_part_that_dies_in_its_midst_is_started_again_and_no_client_notices"),
 }
