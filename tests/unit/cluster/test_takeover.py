@@ -438,3 +438,73 @@ def test_a_node_that_was_just_started_gives_way_to_an_older_session() -> None:
     net.join_all()
     assert ignorant.one(Disconnect).reason_code == c.SESSION_TAKEN_OVER
     assert take_all(arrive(net, "c")) == [b"1"]
+
+
+def test_what_waits_is_asked_about_at_the_new_node() -> None:
+    net = Net("a", "b")
+    alice = arrive(net, "a", receive_maximum=1)
+    alice.subscribe("t/keep", "t/x", qos=1)
+    publisher = net["a"].connect("publisher")
+    for topic in ("t/keep", "t/x", "t/keep"):
+        publisher.publish(topic, topic.encode(), qos=1)
+    alice.unsubscribe("t/x")
+    alice.drop()
+    net["b"].broker.acl = Acl([Rule(False, Who(), SUBSCRIBE, [Pattern(b"t/x")])], True)
+    net.halt_before(f.ROWS)
+    again = arrive(net, "b", receive_maximum=1)
+    net.go_on()
+    assert take_all(again) == [b"t/keep", b"t/keep"]
+
+
+def test_the_copy_of_the_old_node_stays_until_the_new_one_has_stored_all() -> None:
+    net = Net("a", "b")
+    absent_session(net, "a")
+    publish(net, "a", b"1")
+    net.halt_before(f.END)
+    arrive(net, "b")
+    net["b"].stored = False
+    net.go_on()
+    assert "alice" in net["a"].broker.sessions.by_id
+    net["b"].stored = True
+    net.settle()
+    assert "alice" not in net["a"].broker.sessions.by_id
+
+
+def test_a_session_that_was_given_is_not_sent_before_that_is_stored() -> None:
+    net = Net("a", "b")
+    absent_session(net, "a")
+    net["a"].stored = False
+    peer = Peer(net["b"])
+    peer.send(Connect(5, "alice", False, 0, None, None, None, False, properties(session_expiry_interval=3600)))
+    assert peer.received() == []
+    assert "alice" not in net["b"].broker.sessions.by_id
+    net["a"].stored = True
+    net.settle()
+    assert peer.one(Connack).session_present
+
+
+def test_a_session_that_is_on_its_way_does_not_expire() -> None:
+    net = Net("a", "b")
+    alice = arrive(net, "a", session_expiry_interval=5)
+    alice.subscribe("t/#", qos=1)
+    alice.drop()
+    publish(net, "a", b"1")
+    net.halt_before(f.ROWS)
+    again = arrive(net, "b", session_expiry_interval=3600)
+    net.advance(6)
+    net.go_on()
+    assert take_all(again) == [b"1"]
+
+
+def test_the_will_of_a_session_that_is_on_its_way_is_no_more_though_the_old_node_crashes() -> None:
+    net = Net("a", "b")
+    watcher = arrive(net, "b", "watcher")
+    watcher.subscribe("will", qos=1)
+    arrive(net, "a", will=Will(b"will", b"will", 1, False, properties(will_delay_interval=60)))
+    net.halt_before(f.END)
+    arrive(net, "b")
+    net["a"].crash(100)
+    net.go_on()
+    net.advance(100)
+    net.join_all()
+    assert payloads(watcher) == []

@@ -7,8 +7,8 @@ from emqtwist.core.cluster import frames as f
 from tests.clusters import Net
 from tests.unit.cluster.takeovers import NODES, History
 
-HALTS = ("TAKE", "SESSION", "ROWS", "HAVE", "LEVEL", "READY", "FLUSH", "FLUSHED", "END", "DONE", "GONE", "DISCARD", "FORWARD", "TOOK",
-         "DELTA", "APPLIED")
+HALTS = ("TAKE", "SESSION", "ROWS", "HAVE", "LEVEL", "READY", "FLUSH", "FLUSHED", "END", "DONE", "GONE", "DISCARD", "FORWARD",
+         "TOOK", "DELTA", "APPLIED")
 
 
 def step(history: History, dice: Random, crashes: bool) -> None:
