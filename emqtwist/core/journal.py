@@ -45,8 +45,7 @@ class Journal:
 
     __slots__ = ("wake", "group", "count", "queued", "settled", "failing", "offset", "wanted", "_records", "_done", "_taken",
                  "_size", "_under_way", "_fresh", "_young", "_last", "_retained", "_marks", "_messages", "_last_session",
-                 "_last_message",
-                 "_links", "_pending")
+                 "_last_message", "_links", "_pending")
 
     def __init__(self) -> None:
         self.wake: Callable[[], None] = nobody

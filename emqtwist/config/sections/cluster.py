@@ -94,8 +94,8 @@ class ClusterSection:
         meaning="Some nodes of the cluster, this one or not: from any of them a node hears of all others.")
     orphan: Orphan = row(
         "refuse", Choice[Orphan]("refuse", "fresh"), test=EFFECTS,
-        meaning="What a client gets with Clean Start 0 whose session is at a node that is away, after two seconds. `refuse`: 0x88 "
-                "with the name of that node, before MQTT 5.0 return code 3. `fresh`: a new session; the old one ends when "
+        meaning="What a client gets with Clean Start 0 whose session is at a node that is away, after two seconds. `refuse`: "
+                "0x88 with the name of that node, before MQTT 5.0 return code 3. `fresh`: a new session; the old one ends when "
                 "its node is back, with what waits in it.")
     heartbeat: float = row(
         "1s", DURATION, minimum="100ms", maximum="1m", test=EFFECTS,

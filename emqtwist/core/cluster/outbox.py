@@ -185,9 +185,7 @@ class Outbox:
         self._drop(self._kept, cause)
         self._drop(self._fleeting, cause)
         if self.backlog is not None:
-            for delivery in self.backlog.queue.take_where(_any):
-                self.circle.drop(self.name, delivery[0], cause)
-            self.circle.metrics.drop(cause, self.backlog.clear())  # those in the store only are not looked at
+            self.backlog.end(cause)
         self.ready = False
         if self._ledger is not None:
             self._ledger.ended()
@@ -261,7 +259,3 @@ class Sender:
 
 def _place(sent: Sent) -> int:
     return sent[1]
-
-
-def _any(delivery: Delivery) -> bool:
-    return True
