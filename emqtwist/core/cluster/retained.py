@@ -167,7 +167,7 @@ class Replicas(Part):
     def lost(self, peer: Peer) -> None:
         """It may have told some of the others what it could not tell all of them."""
         self._comparing.pop(peer, None)
-        self._compare(False)
+        self._compare(True)
 
     def left(self, peer: Peer) -> None:
         self._follows(peer.name)
