@@ -172,7 +172,9 @@ def test_what_was_lost_on_the_way_is_sent_again_in_order() -> None:
     alice = lands["a@x"].connect("alice")
     for number in range(3):
         alice.publish("t", b"%d" % number, qos=1)
+    assert len(lands["b@x"].bridges.arrivals.guests) == 1
     near.cut()
+    assert lands["b@x"].bridges.arrivals.guests == {}
     alice.publish("t", b"3", qos=1)
     lands.join("a@x", bridge)
     assert [payload for _, payload, _ in heard(bob)] == [b"0", b"1", b"2", b"3"]
@@ -566,6 +568,20 @@ def test_a_bridge_that_meets_a_defect_costs_no_publisher() -> None:
 
 def broken(frame: object) -> bytes:
     raise RuntimeError("broken")
+
+
+@pytest.mark.parametrize("lane", ["kept", "volatile"])
+def test_a_number_is_taken_once_also_over_two_links(lane: str) -> None:
+    lands = Lands("a@x", "b@x")
+    bob = reader(lands["b@x"])
+    bridge = lands.bridge("a@x", "b@x", "t", join=False)
+    _, old = lands.join("a@x", bridge)
+    _, new = lands.join("a@x", bridge)
+    for number in (1, 1, 2):
+        lands["b@x"].bridges.take(new.peer, [bridged(**{lane: number, "payload": b"%d" % number})])  # type: ignore[arg-type]
+    lands.settle()
+    assert bob.payloads() == [b"1", b"2"]
+    assert old.peer is None
 
 
 def test_properties_that_do_not_cross_are_left_out() -> None:
