@@ -12,7 +12,7 @@ CAN_COMPILE := $(filter true,$(CI))$(shell command -v cc 2>/dev/null)
 
 .DELETE_ON_ERROR:
 .NOTPARALLEL:
-.PHONY: help run test test-full lint types pytest stock compiled crash-test sweep fuzz mutate test-pythons packages docs bench clean
+.PHONY: help run test test-full lint types pytest stock compiled crash-test simulate sweep fuzz mutate test-pythons packages docs bench clean
 
 pytest stock compiled sweep test-pythons: export PYTHONHASHSEED := 0
 
@@ -54,6 +54,13 @@ compiled: $(if $(CAN_COMPILE),$(COMPILED)/.built)
 ## crash-test    kill brokers under load, hundreds of times; ARGS="--seed 7 --runs 1" for one run again
 crash-test: $(VENV)/.dev
 	@$(BIN)/python -m tests.harness.crash $(ARGS)
+
+# A failing seed is printed as a timeline; SEED is the first.
+simulate: SEED := $(or $(SEED),0)
+SEEDS ?= 100
+## simulate      clusters on a virtual time, with faults, by the hundred; SEEDS=10000 for many, SEED=7 SEEDS=1 for one again
+simulate: $(VENV)/.dev
+	@PYTHONHASHSEED=0 $(BIN)/python -m tests.harness.simulate --seed $(SEED) --seeds $(SEEDS) $(ARGS)
 
 ## sweep         the long tests: many seeds, many examples
 sweep: $(VENV)/.dev

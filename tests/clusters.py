@@ -13,10 +13,16 @@ from collections.abc import Callable
 
 import msgpack
 
+from emqtwist.app.settings import settings_of
+from emqtwist.config import parse
+from emqtwist.core.broker import Broker
 from emqtwist.core.cluster.cluster import Cluster
 from emqtwist.core.cluster.frames import Frame
 from emqtwist.core.cluster.link import NodeLink
 from emqtwist.core.cluster.peer import Peer as Neighbour
+from emqtwist.core.journal import Journal
+from emqtwist.core.link import Turn
+from tests.peers import Witness
 from tests.stores import START, StoredWorld
 
 pack: Callable[[Frame], bytes] = msgpack.Packer().pack
@@ -107,17 +113,28 @@ class Node(StoredWorld):
         self.net.settle()
 
 
+class Forgetful(Node):
+    """One without a store: what it knows ends with the process."""
+
+    def _begin(self, wall: float) -> None:
+        self.journal = Journal()  # of nothing
+        self.turn = Turn(self.start())
+        self.witness = Witness()
+        self.broker = Broker(settings_of(parse("\n".join(self.lines))), self._token, self.turn, self.witness)
+        self.prepare()
+
+
 class Net:
     """Nodes by name, all connected to each other from the start; each line of configuration is for all of them."""
 
-    def __init__(self, *names: str, lines: tuple[str, ...] = (), stored: bool = True) -> None:
+    def __init__(self, *names: str, lines: tuple[str, ...] = (), stored: bool = True, kind: type[Node] = Node) -> None:
         self.ends: dict[tuple[str, str], End] = {}
         self._nodes: dict[str, Node] = {}
         self._settling = False
         self._halt = -1, ""
         self.halted = ""  # the node whose frame it was
         for name in names:
-            self._nodes[name] = Node(self, name, *lines, stored=stored)
+            self._nodes[name] = kind(self, name, *lines, stored=stored)
         self.join_all()
 
     def __getitem__(self, name: str) -> Node:

@@ -15,7 +15,10 @@ from twisted.internet.address import IPv4Address
 from twisted.internet.defer import Deferred, fail, succeed
 from twisted.internet.error import ConnectionRefusedError
 from twisted.internet.interfaces import IAddress, IStreamClientEndpoint
+from twisted.internet.protocol import connectionDone
 from twisted.internet.task import Clock
+from twisted.protocols.amp import AMP
+from twisted.python.failure import Failure
 from twisted.test.iosim import FakeTransport, IOPump
 from zope.interface import implementer
 
@@ -24,6 +27,7 @@ from emqtwist.cluster.links import TICK, Links
 from emqtwist.cluster.packing import pack
 from emqtwist.cluster.protocol import LinkProtocol
 from emqtwist.cluster.terms import Terms
+from emqtwist.cluster.wire import Bye, Ping, Push, Took
 from emqtwist.config import parse
 from emqtwist.core.broker import Broker
 from emqtwist.core.cluster.cluster import Cluster
@@ -87,6 +91,40 @@ class Endpoint:
         dialling = factory.buildProtocol(None)
         self._net.connections.append(Connection(self._net.clock, dialling, answering, self._caller, self._called))
         return succeed(dialling)
+
+
+class Stranger(AMP):
+    """Says what it is told. `byes` are the reasons that it was told, `pushed` what came of the stream."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.byes: list[str] = []
+        self.pushed = b""
+        self.taken = 0
+        self.lost = False
+
+    @Bye.responder
+    def bye(self, reason: str) -> dict[str, Any]:
+        self.byes.append(reason)
+        return {}
+
+    @Push.responder
+    def push(self, data: bytes) -> dict[str, Any]:
+        self.pushed += data
+        return {}
+
+    @Took.responder
+    def took(self, total: int) -> dict[str, Any]:
+        self.taken = total
+        return {}
+
+    @Ping.responder
+    def ping(self) -> dict[str, Any]:
+        return {}
+
+    def connectionLost(self, reason: Failure = connectionDone) -> None:
+        self.lost = True
+        super().connectionLost(reason)
 
 
 class LinkedNode:

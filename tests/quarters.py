@@ -6,13 +6,11 @@
 Each node is found at its name and a port, as `a@h` at "a:1". Its clock is that of the reactor of all.
 """
 from collections.abc import Callable
-from types import SimpleNamespace
 from typing import cast
 
 from msgpack import Unpacker
 from twisted.internet.testing import MemoryReactorClock
 
-from emqtwist.app.cluster import Node
 from emqtwist.app.settings import settings_of
 from emqtwist.core.cluster.cluster import Cluster
 from emqtwist.core.cluster.discovery import Discovery
@@ -20,6 +18,7 @@ from emqtwist.core.cluster.link import NodeLink
 from emqtwist.core.cluster.nodes import Nodes
 from emqtwist.core.cluster.peer import Peer
 from emqtwist.ctl.across import Commands
+from emqtwist.ctl.context import Problem
 from tests.clusters import pack
 from tests.desks import TEST, WALL, Customer, Desk
 
@@ -37,9 +36,9 @@ class Quarter(Desk):
         self.cluster = Cluster(broker, name, f"{name[0]}-1", self._token, pack, settings_of(self.service.config).queue)
         self.nodes = Nodes(self.cluster, f"{name[0]}:1", VERSION, self._wall, Discovery())
         self.nodes.remote.runner = Commands(self.service.commands, self.control.factory.context)
-        self.problems: list[object] = []  # that links have
-        links = SimpleNamespace(problems=SimpleNamespace(all=lambda: self.problems))
-        self.service.node = cast(Node, SimpleNamespace(nodes=self.nodes, links=links))
+        self.problems: list[Problem] = []  # that links have
+        self.service.nodes = self.nodes
+        self.service.problems = lambda: self.problems
         self.service.systopics.nodes = self.nodes.members.running
         self._tokens = 0
         self.nodes.members.start()

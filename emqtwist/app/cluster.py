@@ -67,6 +67,7 @@ class Node:
         incarnation = token_hex(8)
         discovery = Static(section.seeds) if section.discovery == "static" else Discovery()
         self.cluster = Cluster(broker, name, incarnation, _token, pack, rules_of(section, config))
+        self.cluster.takeover.claims.fresh = section.orphan == "fresh"
         self.nodes = Nodes(self.cluster, place_of(section, name, section.bind), __version__, time.time, discovery)
         terms = Terms(cluster=section.name, node=name, incarnation=incarnation, address=self.nodes.members.address,
                       cookie=section.cookie, window=section.window, heartbeat=section.heartbeat, timeout=section.timeout)

@@ -129,6 +129,16 @@ class Backlog:
         self._note_level(above)
         return dropped
 
+    def end(self, cause: str) -> None:
+        """Drop all for this cause; those in the store only are counted, and not looked at."""
+        above = self.queue.above_high
+        for delivery in self.queue.take_where(_any):
+            self._drop(delivery[0], cause)
+        self.circle.metrics.drop(cause, self.queue.stored)
+        self.qos0 = 0
+        self.nothing_stored()
+        self._note_level(above)
+
     def holds_qos0(self) -> bool:
         """Whether QoS 0 messages wait, or may do so."""
         return self.qos0 > 0 or self.queue.stored > 0
@@ -199,3 +209,7 @@ class Backlog:
             self.circle.observer.queue_relieved(self.client_id, len(self))
         if not len(self):
             self.circle.crowded.discard(self.client_id)
+
+
+def _any(delivery: Delivery) -> bool:
+    return True

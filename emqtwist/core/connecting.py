@@ -18,11 +18,13 @@ from emqtwist.mqtt.packets import Connect
 from emqtwist.mqtt.properties import Properties
 from emqtwist.mqtt.topics import check_topic_name
 
+UNSEEN: Final = Properties()  # what steps write for clients before 5.0, which get no properties: one for all, not to be read
+
 
 def connect(connection: Connection, packet: Connect) -> None:
     """Accept or refuse the client, or begin to authenticate it."""
     connection.version = packet.version
-    answer = Properties()
+    answer = Properties() if packet.version == c.MQTT_5_0 else UNSEEN
     try:
         for step in STEPS if packet.version == c.MQTT_5_0 else STEPS_BEFORE_5:
             step(connection, packet, answer)

@@ -19,7 +19,7 @@ from emqtwist.mqtt import constants as c
 from emqtwist.mqtt.decoder import Decoder
 from emqtwist.mqtt.encoder import RETURN_CODES, encode_within
 from emqtwist.mqtt.errors import KeepAliveTimeout, MQTTError, NotAuthorized
-from emqtwist.mqtt.packets import Acknowledgement, Connack, Disconnect, Packet, Puback, Pubcomp, Pubrec, Pubrel
+from emqtwist.mqtt.packets import ACKNOWLEDGEMENTS, Connack, Disconnect, Packet
 from emqtwist.mqtt.properties import Properties
 
 OPENING: Final = 0  # CONNECT has not been accepted yet
@@ -27,7 +27,6 @@ OPEN: Final = 1
 CLOSED: Final = 2
 
 SHORT: Final = {c.PUBACK: b"\x40\x02", c.PUBREC: b"\x50\x02", c.PUBREL: b"\x62\x02", c.PUBCOMP: b"\x70\x02"}
-CLASSES: Final[dict[int, type[Acknowledgement]]] = {c.PUBACK: Puback, c.PUBREC: Pubrec, c.PUBREL: Pubrel, c.PUBCOMP: Pubcomp}
 D = TypeVar("D")
 
 
@@ -125,7 +124,7 @@ class Connection(Link):
             if reason and self.problem_information:  # [MQTT-3.1.2-29]
                 properties = Properties()
                 properties.reason_string = reason
-            sent = self.send_packet(CLASSES[packet_type](packet_id, reason_code, properties), True)
+            sent = self.send_packet(ACKNOWLEDGEMENTS[packet_type](packet_id, reason_code, properties), True)
             if not sent and packet_type == c.PUBACK:
                 self.broker.metrics.qos1_unanswered += 1
 
@@ -198,7 +197,7 @@ class Connection(Link):
 
     def lost(self, reason: str) -> None:
         """The network connection is gone without DISCONNECT, and nobody takes what was still to be sent."""
-        if self.owner is None:
+        if self.owner is None and self.out:
             self.take()
         self.end(causes.CONNECTION_LOST, reason)
 

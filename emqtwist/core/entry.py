@@ -151,7 +151,7 @@ class Entry(Job):
         connection.user_name = session.user_name = packet.user_name
         quotas.own(connection, packet.user_name)
         if connection.broker.cluster is not None:
-            connection.broker.cluster.session_opened(session)
+            connection.broker.cluster.session_opened(session, packet.clean_start)
         self.will = _will(connection, packet)
         if connection.broker.journal is not None:
             _record(connection, session, packet, self.will)

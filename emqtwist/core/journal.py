@@ -1,8 +1,8 @@
 """The journal: what has to outlive the process, in groups that a store commits one after the other, and who waits for that.
 
 Records of one group are stored together or not at all. While a group is under way, what comes meanwhile collects as the
-next. A row that is queued and done within one group was never needed on disk, and is left out of it; so is a retained
-message that was replaced, and a mark that moved on.
+next. A row that is queued and done within one group was never needed on disk, and is left out of it: rows are young until
+their group is taken, and become records only then. So is a retained message that was replaced, and a mark that moved on.
 
 An acknowledgement that promises something waits for the commit of all that was recorded when it was due.
 """
@@ -12,12 +12,27 @@ from typing import Final
 
 from emqtwist.core import records as r
 from emqtwist.core.link import Link, nobody
-from emqtwist.core.message import NEVER, Message
+from emqtwist.core.message import NEVER, Delivery, Message
 from emqtwist.core.pending import Pending
 from emqtwist.core.records import Fetch, Record
 
 NOTHING: Final[Record] = ()
 MOST_PENDING: Final = 64_000_000  # bytes of messages that wait for a commit before QoS 0 is no longer taken for later
+
+
+class Rows:
+    """The rows of a session's queue in the journal: those of the group that collects are `young`, by their number.
+
+    `ranks` has those that are not 0, of all rows in memory. `group` is the last one that had a row.
+    """
+
+    __slots__ = ("session", "young", "ranks", "group")
+
+    def __init__(self, session: int) -> None:
+        self.session = session
+        self.young: dict[int, Delivery] = {}
+        self.ranks: dict[int, int] = {}
+        self.group = 0
 
 
 class Journal:
@@ -29,8 +44,8 @@ class Journal:
     """
 
     __slots__ = ("wake", "group", "count", "queued", "settled", "failing", "offset", "wanted", "_records", "_done", "_taken",
-                 "_size", "_under_way", "_rows", "_retained", "_marks", "_messages", "_last_session", "_last_message",
-                 "_links", "_pending")
+                 "_size", "_under_way", "_fresh", "_young", "_last", "_retained", "_marks", "_messages", "_last_session",
+                 "_last_message", "_links", "_pending")
 
     def __init__(self) -> None:
         self.wake: Callable[[], None] = nobody
@@ -44,10 +59,12 @@ class Journal:
         self._done = 0  # the last group that is committed
         self._taken = 0  # `count` at the last take
         self._size = self._under_way = 0  # bytes of messages in this group and in the last one taken
-        self._rows: dict[tuple[int, int], int] = {}  # where the rows of this group stand, by session and seq
+        self._fresh: list[Rows] = []  # those that have rows in this group
+        self._young = 0  # how many of these are not done
+        self._last: Message | None = None  # whose size counts already
         self._retained: dict[bytes, int] = {}  # where the retained messages of this group stand
         self._marks: dict[tuple[str, str], int] = {}  # where TAKEN of this group stands, by node and identity
-        self._messages: dict[int, Message] = {}  # of this group
+        self._messages: set[int] = set()  # that are among the records of this group
         self._last_session = self._last_message = 0
         self._links: deque[tuple[int, Link]] = deque()  # with something held back, by group
         self._pending: deque[tuple[int, Pending[bool]]] = deque()
@@ -74,51 +91,53 @@ class Journal:
         self.count += 1
         self._records.append(record)
 
-    def queue(self, session: int, rank: int, seq: int, message: Message, first_byte: int, identifiers: tuple[int, ...]) -> None:
+    def queue(self, rows: Rows, delivery: Delivery) -> None:
         """A row of a session's queue. Its message is stored once for all rows of the group.
 
         In a later group it is stored again: by then the first rows may be done, and the message be gone with them.
         """
-        number = message.number
-        if number not in self._messages:
-            self._last_message += 1
-            number = message.number = self._last_message
-            self._messages[number] = message
+        message = delivery[0]
+        if message is not self._last:
+            self._last = message
             self._size += len(message.topic) + len(message.payload) + len(message.properties)  # `size`, without its call
-        records = self._records
-        self._rows[session, seq] = len(records)
+        if rows.group != self.group:
+            rows.group = self.group
+            self._fresh.append(rows)
+        rows.young[delivery[3]] = delivery
         if self.count == self._taken:  # as `add`, for each message
             self.wake()
         self.count += 1
         self.queued += 1
-        records.append((r.QUEUED, session, rank, seq, number, first_byte, identifiers, 0))
+        self._young += 1
 
-    def done(self, session: int, rank: int, seq: int) -> None:
+    def done(self, rows: Rows, seq: int) -> None:
         """A row is not needed any more. Those that follow each other are one record."""
         self.settled += 1
-        at = self._rows.pop((session, seq), -1) if self._rows else -1
-        if at >= 0:
-            self._records[at] = NOTHING
+        if rows.young and rows.young.pop(seq, None) is not None:
+            self._young -= 1
+            if rows.ranks:
+                rows.ranks.pop(seq, 0)
         else:
-            self._end_rows(session, rank, seq, seq)
+            self._end_rows(rows.session, rows.ranks.pop(seq, 0) if rows.ranks else 0, seq, seq)
 
-    def done_together(self, session: int, seqs: list[int]) -> None:
+    def done_together(self, rows: Rows, seqs: list[int]) -> None:
         """As `done` for each of these, of rank 0, which mostly follow each other."""
         self.settled += len(seqs)
-        rows = self._rows
+        young = rows.young
+        before = len(young)
         first = last = 0  # of those that follow each other
         for seq in seqs:
-            at = rows.pop((session, seq), -1) if rows else -1
-            if at >= 0:
-                self._records[at] = NOTHING
-            elif last and seq == last + 1:
+            if young and young.pop(seq, None) is not None:
+                continue
+            if last and seq == last + 1:
                 last = seq
             else:
                 if last:
-                    self._end_rows(session, 0, first, last)
+                    self._end_rows(rows.session, 0, first, last)
                 first = last = seq
         if last:
-            self._end_rows(session, 0, first, last)
+            self._end_rows(rows.session, 0, first, last)
+        self._young -= before - len(young)
 
     def _end_rows(self, session: int, rank: int, first: int, last: int) -> None:
         before = self._records[-1] if self._records else NOTHING
@@ -128,10 +147,34 @@ class Journal:
         else:
             self.add((r.DONE, session, rank, first, last))
 
-    def mark(self, kind: int, session: int, rank: int, seq: int) -> None:
+    def forget(self, rows: Rows) -> None:
+        """The young rows of a session are not needed any more."""
+        self._young -= len(rows.young)
+        rows.young = {}
+
+    def mark(self, kind: int, rows: Rows, seq: int) -> None:
         """SENT or RELEASED: the row has to be there."""
-        self._rows.pop((session, seq), None)
-        self.add((kind, session, rank, seq))
+        self.store_now(rows, seq)
+        self.add((kind, rows.session, rows.ranks.get(seq, 0), seq))
+
+    def store_now(self, rows: Rows, seq: int) -> None:
+        """A row is young no longer: it is stored, even if it is done in this group."""
+        delivery = rows.young.pop(seq, None)
+        if delivery is not None:
+            self._young -= 1
+            self._store(self._records, rows, delivery)
+
+    def _store(self, records: list[Record], rows: Rows, delivery: Delivery) -> None:
+        """The record of a row, and of its message before the first row that has it."""
+        message, first_byte, identifiers, seq = delivery
+        if message.number not in self._messages:
+            self._last_message += 1
+            message.number = self._last_message
+            self._messages.add(message.number)
+            records.append((r.MESSAGE, message.number, message.topic, message.payload, message.qos, message.retain,
+                            message.properties, self.wall(message.expires_at), message.publisher, message.group()))
+        records.append((r.QUEUED, rows.session, rows.ranks.get(seq, 0) if rows.ranks else 0, seq, message.number, first_byte,
+                        identifiers, 0))
 
     def retain(self, message: Message, until: float, stamp: int = 0, node: str = "") -> None:
         """A retained message; it is deleted at `until`, if it has not expired before. `stamp` and `node`: its place among others
@@ -170,7 +213,7 @@ class Journal:
 
     def unsettled(self) -> int:
         """How many rows of this group would have to be stored."""
-        return len(self._rows)
+        return self._young
 
     def take(self) -> list[Record]:
         """The group that has collected; the next begins. Call it when no group is under way.
@@ -183,30 +226,21 @@ class Journal:
         self.group += 1
         self._taken = self.count
         self.queued = self.settled = 0
-        taken = self._with_messages()
+        taken = [record for record in self._records if record is not NOTHING]
+        for rows in self._fresh:
+            young, rows.young = rows.young, {}
+            for delivery in young.values():
+                self._store(taken, rows, delivery)
         self._records = []
-        self._rows = {}
+        self._fresh = []
+        self._young = 0
+        self._last = None
         self._retained = {}
         self._marks = {}
-        self._messages = {}
+        self._messages = set()
         self._under_way, self._size = self._size, 0
         if not taken:
             self.committed(number)
-        return taken
-
-    def _with_messages(self) -> list[Record]:
-        """The records that are left, each message before the first row that has it."""
-        taken: list[Record] = []
-        queued = r.QUEUED
-        for record in self._records:
-            if record is NOTHING:
-                continue
-            if record[0] == queued:
-                message = self._messages.pop(record[4], None)
-                if message is not None:  # the first row of it
-                    taken.append((r.MESSAGE, message.number, message.topic, message.payload, message.qos, message.retain,
-                                  message.properties, self.wall(message.expires_at), message.publisher, message.group()))
-            taken.append(record)
         return taken
 
     # Who waits for that.

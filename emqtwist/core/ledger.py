@@ -9,7 +9,7 @@ from typing import Final
 
 from emqtwist.core import records as r
 from emqtwist.core.inflight import identifier_of
-from emqtwist.core.journal import Journal
+from emqtwist.core.journal import Journal, Rows
 from emqtwist.core.link import Link
 from emqtwist.core.message import NEVER, QOS_2_BITS, QOS_BITS, Delivery, Message
 from emqtwist.core.records import Fetch
@@ -32,12 +32,13 @@ class Ledger:
     that may expire no more. `fetching`: a page is under way. `has_will`: the store has a Will of this session.
     """
 
-    __slots__ = ("number", "journal", "front", "next_seq", "last_rank", "last_seq", "released", "doubtful", "repeated",
-                 "begun", "fetching", "has_will", "_ranks", "_last_group")
+    __slots__ = ("number", "journal", "rows", "front", "next_seq", "last_rank", "last_seq", "released", "doubtful", "repeated",
+                 "begun", "fetching", "has_will", "_last_group")
 
     def __init__(self, number: int, journal: Journal, front: int) -> None:
         self.number = number
         self.journal = journal
+        self.rows = Rows(number)
         self.front = front
         self.next_seq = 1
         self.last_rank, self.last_seq = BEFORE_ALL, 0
@@ -48,7 +49,6 @@ class Ledger:
         self.fetching = False
         self.has_will = False
         self._last_group = 0  # that has a row of those in the store only
-        self._ranks: dict[int, int] = {}  # of rows in memory whose rank is not 0
 
     def record(self, kind: int) -> None:
         """A record that says no more than which session."""
@@ -57,6 +57,11 @@ class Ledger:
     def left(self, due: float) -> None:
         """The client went; the session ends then."""
         self.journal.add((r.LEFT, self.number, self.journal.wall(due)))
+
+    def ended(self) -> None:
+        """The session is no more, and its rows are for nobody."""
+        self.journal.forget(self.rows)
+        self.record(r.ENDED)
 
     def subscribed(self, name: bytes, options: int, identifiers: tuple[int, ...]) -> None:
         self.journal.add((r.SUBSCRIBED, self.number, name, options, identifiers))
@@ -84,9 +89,10 @@ class Ledger:
         seq = self.next_seq
         self.next_seq = seq + 1
         if rank:
-            self._ranks[seq] = rank
-        self.journal.queue(self.number, rank, seq, message, first_byte, identifiers)
-        return message, first_byte, identifiers, seq
+            self.rows.ranks[seq] = rank
+        delivery = message, first_byte, identifiers, seq
+        self.journal.queue(self.rows, delivery)
+        return delivery
 
     def is_before_last(self, rank: int) -> bool:
         """Whether the next row would come before the last one in memory."""
@@ -99,7 +105,9 @@ class Ledger:
 
     def leave(self, seq: int) -> None:
         """A row just entered is in the store only."""
-        self._ranks.pop(seq, None)
+        if self.rows.ranks:
+            self.journal.store_now(self.rows, seq)
+            self.rows.ranks.pop(seq, None)
         self._last_group = self.journal.group
 
     def bring_back(self, rows: list[Row]) -> list[int]:
@@ -108,7 +116,7 @@ class Ledger:
         for rank, state, delivery in rows:
             seq = delivery[3]
             if rank:
-                self._ranks[seq] = rank
+                self.rows.ranks[seq] = rank
             if state == r.STATE_RELEASED:
                 owed.append(identifier_of(seq))
                 self.released[owed[-1]] = seq
@@ -127,15 +135,15 @@ class Ledger:
             self.repeated.discard(seq)
         if self.begun:
             self.begun.discard(seq)
-        self.journal.done(self.number, self._ranks.pop(seq, 0) if self._ranks else 0, seq)
+        self.journal.done(self.rows, seq)
 
     def done_together(self, seqs: list[int]) -> None:
         """As `done` for each."""
-        if self._ranks or self.repeated or self.begun:
+        if self.rows.ranks or self.repeated or self.begun:
             for seq in seqs:
                 self.done(seq)
         else:
-            self.journal.done_together(self.number, seqs)
+            self.journal.done_together(self.rows, seqs)
 
     # Sending.
 
@@ -155,12 +163,12 @@ class Ledger:
         """A row is sent for the first time; at QoS 2 it may expire no more."""
         if delivery[0].expires_at != NEVER and delivery[1] & QOS_BITS == QOS_2_BITS and delivery[3] not in self.begun:
             self.begun.add(delivery[3])
-            self.journal.mark(r.SENT, self.number, self._ranks.get(delivery[3], 0), delivery[3])
+            self.journal.mark(r.SENT, self.rows, delivery[3])
 
     def release(self, packet_id: int, seq: int) -> None:
         """PUBREC came: only the Packet Identifier is still needed."""
         self.released[packet_id] = seq
-        self.journal.mark(r.RELEASED, self.number, self._ranks.get(seq, 0), seq)
+        self.journal.mark(r.RELEASED, self.rows, seq)
 
     def complete(self, packet_id: int) -> None:
         """PUBCOMP came."""

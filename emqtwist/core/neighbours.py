@@ -38,8 +38,8 @@ class Neighbours:
         """A client is here and wants its session: decided when it can be looked for here. None when that is so already."""
         return None
 
-    def session_opened(self, session: Session) -> None:
-        """A client has this session from now on, or has it again."""
+    def session_opened(self, session: Session, clean_start: bool) -> None:
+        """A client has this session from now on, or has it again; with Clean Start, whatever it had elsewhere."""
 
     def session_ended(self, session: Session) -> None:
         """It is no more."""

@@ -7,7 +7,7 @@ from emqtwist.core.delayed import DelayInvalid
 from emqtwist.core.forwarded import check_forwarded
 from emqtwist.core.hooks import MESSAGE_PUBLISH
 from emqtwist.core.journal import Journal
-from emqtwist.core.message import MQTT_5_BIT, NEVER, PUBLISH_BYTE, QOS_1_BITS, Message
+from emqtwist.core.message import MQTT_5_BIT, NEVER, PUBLISH_BYTE, Message
 from emqtwist.core.pubsub import fan_out, refused_by
 from emqtwist.core.records import COMPLETED, RECEIVED
 from emqtwist.core.reserved import DOLLAR, is_reserved
@@ -28,6 +28,7 @@ from emqtwist.mqtt.properties import Properties, forwarded_properties
 from emqtwist.mqtt.topics import check_topic_name
 
 SMALL: Final = 4096  # bytes
+DEALT_WITH: Final = -1  # in place of a reason code: nothing more is to be answered
 
 
 def publish(connection: Connection, session: Session, packet: Publish) -> None:
@@ -43,6 +44,28 @@ def publish(connection: Connection, session: Session, packet: Publish) -> None:
         if route is not None:
             _pass_frame(connection, packet, route)
         return  # [MQTT-3.3.4-1]
+    if qos == 1 and packet.frame and _pass_plain(connection, packet):
+        reason_code = c.SUCCESS
+    else:
+        reason_code = _take(connection, session, packet)
+    if reason_code == DEALT_WITH:
+        return
+    if qos == 1:  # [MQTT-3.3.4-1]
+        if reason_code:
+            connection.acknowledge(c.PUBACK, packet.packet_id, reason_code)
+        else:
+            connection.answer(c.PUBACK, packet.packet_id)  # [MQTT-3.3.4-1] [MQTT-4.3.2-4] [MQTT-4.3.2-5] [MQTT-4.6.0-2]
+    elif qos == 2:
+        _note_received(session, packet.packet_id)  # [MQTT-4.3.3-10]
+        if reason_code:
+            connection.acknowledge(c.PUBREC, packet.packet_id, reason_code)
+        else:
+            connection.answer(c.PUBREC, packet.packet_id)  # [MQTT-3.3.4-1] [MQTT-4.3.3-8] [MQTT-4.6.0-3]
+
+
+def _take(connection: Connection, session: Session, packet: Publish) -> int:
+    """Pass it on, unless it is refused or was passed on before; the reason code to answer, or DEALT_WITH."""
+    qos = packet.qos
     if qos == 2:
         connection.broker.metrics.qos2_received += 1
     if type(packet) is AliasedPublish:
@@ -53,29 +76,21 @@ def publish(connection: Connection, session: Session, packet: Publish) -> None:
             if route is not None:
                 packet.frame = aliases.frame(packet.topic_alias, packet.payload)
                 _pass_frame(connection, packet, route)
-                return
+                return DEALT_WITH
     if qos == 2 and packet.packet_id in session.received:
         connection.since = -1  # what it brought may not be stored yet
         connection.acknowledge(c.PUBREC, packet.packet_id)  # known already: not passed on again [MQTT-4.3.3-10]
-        return
+        return DEALT_WITH
     if qos == 2 and len(session.received) >= connection.receive_maximum and connection.version == c.MQTT_5_0:
         connection.broker.metrics.qos2_dropped += 1
         raise ReceiveMaximumExceeded(f"more than {connection.receive_maximum} QoS 2 messages unfinished")  # [MQTT-3.3.4-7]
-    reason_code = c.SUCCESS
-    if packet.retain or packet.properties is not None or not _pass_plain(connection, packet):
-        try:
-            reason_code = _pass_on(connection, packet)
-        except (NotAuthorized, QuotaExceeded, PayloadFormatInvalid, DelayInvalid) as refusal:
-            refuse(connection, packet, refusal)
-            return
-    if qos == 1:  # [MQTT-3.3.4-1]
-        if reason_code:
-            connection.acknowledge(c.PUBACK, packet.packet_id, reason_code)
-        else:
-            connection.answer(c.PUBACK, packet.packet_id)  # [MQTT-3.3.4-1] [MQTT-4.3.2-4] [MQTT-4.3.2-5] [MQTT-4.6.0-2]
-    elif qos == 2:
-        _note_received(session, packet.packet_id)  # [MQTT-4.3.3-10]
-        connection.acknowledge(c.PUBREC, packet.packet_id, reason_code)  # [MQTT-3.3.4-1] [MQTT-4.3.3-8] [MQTT-4.6.0-3]
+    if not packet.retain and packet.properties is None and _pass_plain(connection, packet):
+        return c.SUCCESS
+    try:
+        return _pass_on(connection, packet)
+    except (NotAuthorized, QuotaExceeded, PayloadFormatInvalid, DelayInvalid) as refusal:
+        refuse(connection, packet, refusal)
+        return DEALT_WITH
 
 
 def _pass_frame(connection: Connection, packet: Publish, route: Route) -> None:
@@ -84,30 +99,33 @@ def _pass_frame(connection: Connection, packet: Publish, route: Route) -> None:
     if packet.frame:
         shape = PUBLISH_BYTE | MQTT_5_BIT if connection.version == c.MQTT_5_0 else PUBLISH_BYTE
     message = Message(packet.topic_name, packet.payload, 0, False, b"", NEVER, connection.client_id, packet.frame, shape)
-    connection.broker.deliver(message, route)
+    if route:
+        fan_out(route, message, connection.broker.circle)
+    else:
+        connection.broker.deliver(message, route)
 
 
 def _pass_plain(connection: Connection, packet: Publish) -> bool:
-    """Route a PUBLISH as `_pass_on` would, where nothing is to be asked about it; whether that is so."""
-    broker, circle = connection.broker, connection.broker.circle
+    """Route a PUBLISH as `_pass_on` would, where nothing is to be asked about it; whether that is so.
+
+    Its own bytes serve receivers of its QoS and version, as if `Message.encode` had made them.
+    """
+    broker, qos = connection.broker, packet.qos
+    circle, journal = broker.circle, broker.journal
     route = broker.router.cache.get(packet.topic_name)
-    if not route or packet.qos > broker.plain_qos or circle.crowded or circle.tight:
+    if not route or qos > broker.plain_qos or circle.crowded or circle.tight or (journal is not None and journal.failing):
         return False
-    if broker.journal is not None and broker.journal.failing:
-        return False
-    message = Message(packet.topic_name, packet.payload, packet.qos, False, b"", NEVER, connection.client_id)
-    if packet.frame:
-        _dress(message, packet.frame, connection.version)
+    payload, head = packet.payload, packet.frame
+    shape = -1
+    if head:
+        shape = PUBLISH_BYTE | qos << 1
+        if connection.version == c.MQTT_5_0:
+            shape = shape | MQTT_5_BIT if len(payload) < SMALL else -1  # a copy, for receivers that there may not be
+    message = Message(packet.topic_name, payload, qos, False, b"", NEVER, connection.client_id, head, shape)
+    if shape >= 0:
+        message.tail = b"\0" + payload if shape & MQTT_5_BIT else payload
     fan_out(route, message, circle)
     return True
-
-
-def _dress(message: Message, head: bytes, version: int) -> None:
-    """As `Message.encode` would, for receivers at QoS 1 of the publisher's version: with its own bytes."""
-    if version != c.MQTT_5_0:
-        message.head, message.tail, message.shape = head, message.payload, PUBLISH_BYTE | QOS_1_BITS
-    elif len(message.payload) < SMALL:  # a copy, for receivers that there may not be
-        message.head, message.tail, message.shape = head, b"\0" + message.payload, PUBLISH_BYTE | QOS_1_BITS | MQTT_5_BIT
 
 
 def _route_of_frame(connection: Connection, packet: Publish) -> Route | None:

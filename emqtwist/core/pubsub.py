@@ -1,20 +1,16 @@
 """From one message to all who receive it."""
-from typing import Final
-
 from emqtwist.core.circle import Circle
-from emqtwist.core.message import NEVER, NO_IDENTIFIERS, PUBLISH_BYTE, QOS_1_BITS, RETAIN_BIT, Message
+from emqtwist.core.message import NEVER, NO_IDENTIFIERS, PUBLISH_BYTE, RETAIN_BIT, Message
 from emqtwist.core.router import Route
 from emqtwist.core.subscriber import Subscriber, Subscription, granted
-from emqtwist.mqtt.constants import OPTION_NO_LOCAL, OPTION_RETAIN_AS_PUBLISHED
-
-AT_QOS_1: Final = PUBLISH_BYTE | QOS_1_BITS
+from emqtwist.mqtt.constants import MAX_PACKET_ID, OPTION_NO_LOCAL, OPTION_QOS, OPTION_RETAIN_AS_PUBLISHED
 
 
 def fan_out(route: Route, message: Message, circle: Circle) -> None:
     """Deliver to everybody on the route; a receiver that fails costs itself, not the publisher."""
     retain = message.retain
     plain = not retain and message.expires_at == NEVER
-    if plain and message.qos == 1 and (len(route) > 1 or route[0].subscriber.flight is not None):
+    if plain and message.qos and (len(route) > 1 or route[0].subscriber.flight is not None):
         route = _send_at_once(route, message, circle)
     plain = plain and message.qos == 0
     first_byte = for_options = -1  # the first byte of the PUBLISH under these Subscription Options, the last that were met
@@ -42,37 +38,45 @@ def fan_out(route: Route, message: Message, circle: Circle) -> None:
 
 
 def _send_at_once(route: Route, message: Message, circle: Circle) -> Route:
-    """Put a message of QoS 1 on the links of those about whom nothing is to be asked; the others, who get it by `deliver`."""
+    """Put a message of QoS 1 or 2 on the links of those about whom nothing is to be asked; the others get it by `deliver`.
+
+    At QoS 2 these are also all whom a store keeps.
+    """
+    qos = message.qos
+    first_byte = PUBLISH_BYTE | qos << 1  # [MQTT-4.3.2-2] [MQTT-4.3.3-2]
     others: Route = []
     sent = 0
-    delivery = message, AT_QOS_1, NO_IDENTIFIERS, 0  # the same for all but the Packet Identifier, where no store has it
-    first_byte = for_options = -1
+    delivery = message, first_byte, NO_IDENTIFIERS, 0  # the same for all but the Packet Identifier, where no store has it
     for subscription in route:
-        subscriber, options = subscription.subscriber, subscription.options
-        if options != for_options:
-            first_byte, for_options = granted(message, options), options
+        subscriber = subscription.subscriber
         link, flight = subscriber.direct, subscriber.flight
-        if link is None or flight is None or subscription.special or first_byte != AT_QOS_1:
+        if link is None or flight is None or subscription.special or subscription.options & OPTION_QOS < qos:
             others.append(subscription)
             continue
-        if subscriber.shape | AT_QOS_1 != message.shape:
-            message.encode(subscriber.shape | AT_QOS_1, NO_IDENTIFIERS, 0.0)
+        if subscriber.shape | first_byte != message.shape:
+            message.encode(subscriber.shape | first_byte, NO_IDENTIFIERS, 0.0)
         if flight.window <= len(flight.held) or len(message.head) + 2 + len(message.tail) > link.max_packet:
             others.append(subscription)
             continue
         ledger = subscriber.ledger
         if ledger is None:
             packet_id = flight.add(delivery)
-        elif flight.taken(ledger.next_seq):
+        elif qos == 2:
             others.append(subscription)
             continue
         else:
-            packet_id = flight.add(ledger.enter(ledger.front, message, AT_QOS_1, NO_IDENTIFIERS))
+            packet_id = (ledger.next_seq - 1) % MAX_PACKET_ID + 1  # `flight.taken` and `flight.add`, for each message
+            if packet_id in flight.held:
+                others.append(subscription)
+                continue
+            flight.held[packet_id] = ledger.enter(ledger.front, message, first_byte, NO_IDENTIFIERS)
         if not link.out:
             link.turn.add(link)
         link.out += (message.head, packet_id.to_bytes(2, "big"), message.tail)  # [MQTT-4.5.0-1]
         sent += 1
     circle.metrics.flights += sent
+    if qos == 2:
+        circle.metrics.qos2_sent += sent
     return others
 
 

@@ -8,6 +8,7 @@ from emqtwist.core.connecting import connect
 from emqtwist.core.connection import OPENING, Connection
 from emqtwist.core.message import NEVER
 from emqtwist.core.publishing import publish
+from emqtwist.core.runs import serve_run
 from emqtwist.core.screening import NOTHING, granted, screen
 from emqtwist.core.session import Session
 from emqtwist.core.subscribing import subscribe, unsubscribe
@@ -23,6 +24,7 @@ from emqtwist.mqtt.packets import (
     Puback,
     Pubacks,
     Publish,
+    Run,
     each,
 )
 
@@ -86,6 +88,8 @@ def receive(connection: Connection, data: bytes, kept: list[Packet] | None = Non
                         break  # a function at a hook has ended it
                     pubacks += 1
                     session.puback(packet_id, 0)
+            elif isinstance(packet, Run):
+                serve_run(connection, session, packet)
             else:
                 _serve(connection, session, packet)
         if pubacks and connection.session is not None:
@@ -99,8 +103,9 @@ def receive(connection: Connection, data: bytes, kept: list[Packet] | None = Non
         _leave_out(connection, packets, packet)
         raise
     finally:
-        metrics.packets_received += pubacks - runs if runs else 0
-        metrics.pubacks_received += pubacks
+        if pubacks or runs:
+            metrics.packets_received += pubacks - runs if runs else 0
+            metrics.pubacks_received += pubacks
 
 
 def _leave_out(connection: Connection, packets: list[Packet], last: Packet) -> None:

@@ -227,10 +227,11 @@ class Session(Subscriber):
 
     def end(self) -> None:
         """Take nothing more; the messages that never reached the client are counted."""
-        lost = self.inflight.unfinished()
+        lost = self.inflight.unfinished() if self.inflight.held else 0
         if self.backlog is not None:
             lost += self.backlog.clear()
-        self.circle.metrics.drop(causes.SESSION_ENDED, lost)
+        if lost:
+            self.circle.metrics.drop(causes.SESSION_ENDED, lost)
         self.replays.clear()
 
     def wait(self, delivery: Delivery) -> None:

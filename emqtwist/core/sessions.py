@@ -134,7 +134,7 @@ class Sessions:
         self.owners.disown(session.client_id)
         if session.ledger is not None:
             del self.by_number[session.ledger.number]
-            session.ledger.record(r.ENDED)
+            session.ledger.ended()
             session.ledger = None
         if self._stuck and session.client_id in self._stuck:
             self._stuck.discard(session.client_id)

@@ -10,7 +10,7 @@ from typing import Final
 from twisted.internet.defer import Deferred
 from twisted.logger import Logger
 
-from emqtwist.core.cluster.remote import Asked, Remote, Runner, Running, Words
+from emqtwist.core.cluster.remote import Asked, Remote, Running, Words
 from emqtwist.ctl.context import Context
 from emqtwist.ctl.registry import Line, Listing, Refused, Registry, Step, WrongWords
 from emqtwist.ctl.registry import Words as Typed
@@ -113,7 +113,6 @@ class Questions:
         while True:
             if not asked.piece and not asked.over:
                 yield self._woken(asked)
-            self._context.begin()
             *whole, rest = (rest + self._remote.take(asked)).split(b"\n")
             for row in whole:
                 line = self._line(asked, row)
@@ -150,7 +149,7 @@ class Questions:
         return woken
 
 
-class Commands(Runner):
+class Commands:
     """The commands of this node for others: those that list what is here."""
 
     def __init__(self, registry: Registry, context: Context) -> None:
@@ -165,21 +164,29 @@ class Commands(Runner):
         return Failing() if command.here is None else Listed(command.here, self._context, rest)
 
 
-class Failing(Running):
+class Failing:
     """There is no such command."""
 
+    over = True
+    failure = UNKNOWN
+    used = 0.0
+
     def page(self, size: int) -> bytes:
-        self.over, self.failure = True, UNKNOWN
         return b""
 
+    def close(self) -> None:
+        """There is nothing."""
 
-class Listed(Running):
+
+class Listed:
     """A listing of this node."""
 
     log = Logger()
 
     def __init__(self, here: Listing, context: Context, words: Typed) -> None:
-        super().__init__()
+        self.over = False
+        self.failure = ""
+        self.used = 0.0
         self._steps = self._begin(here, context, words)
         self._rest = b""
         self._ended = False

@@ -12,7 +12,21 @@ from typing import Final
 from emqtwist.mqtt import constants as c
 from emqtwist.mqtt.bodies import PROTOCOLS, decode_body, decode_connect
 from emqtwist.mqtt.errors import MalformedPacket, MQTTError, PacketTooLarge, ProtocolError
-from emqtwist.mqtt.packets import Acknowledgement, AliasedPublish, Packet, Puback, Pubacks, Pubcomp, Publish, Pubrec, Pubrel
+from emqtwist.mqtt.packets import (
+    Acknowledgement,
+    AliasedPublish,
+    Packet,
+    Puback,
+    Pubacks,
+    Pubcomp,
+    Pubcomps,
+    Publish,
+    Pubrec,
+    Pubrecs,
+    Pubrel,
+    Pubrels,
+    Run,
+)
 from emqtwist.mqtt.properties import Properties, decode_properties
 from emqtwist.mqtt.wire import decode_binary, decode_byte, decode_variable
 
@@ -20,9 +34,10 @@ from emqtwist.mqtt.wire import decode_binary, decode_byte, decode_variable
 SHORT_ACKNOWLEDGEMENTS: Final[dict[int, type[Acknowledgement]]] = {
     0x40: Puback, 0x50: Pubrec, 0x62: Pubrel, 0x70: Pubcomp,
 }
+RUNS: Final[dict[int, type[Run]]] = {0x40: Pubacks, 0x50: Pubrecs, 0x62: Pubrels, 0x70: Pubcomps}
 # The lower four bits of the first byte, by packet type: table 2-2.
 FLAGS: Final = (0, 0, 0, 0, 0, 0, 2, 0, 2, 0, 2, 0, 0, 0, 0, 0)
-PLAIN_PUBACK: Final = 0x40
+RUN_BYTES: Final = 1024  # that are looked at together: what follows a short run is not looked at again and again
 SMALL_CHUNK: Final = 4096
 
 
@@ -31,8 +46,8 @@ class Decoder:
 
     `version` is 0 until a CONNECT tells it, unless it is passed in. `max_packet_size` limits whole packets, fixed
     header included; until the version is known `max_connect_size` does, unless that is 0. `error` is what was wrong
-    with the first broken packet, `buffered` the number of bytes kept of an incomplete one. With `runs`, plain PUBACKs that
-    follow each other come as one Pubacks.
+    with the first broken packet, `buffered` the number of bytes kept of an incomplete one. With `runs`, acknowledgements of one
+    kind that follow each other, and say no more than their Packet Identifiers, come as one Run.
     """
 
     __slots__ = ("max_packet_size", "max_connect_size", "version", "error", "buffered", "runs", "_chunks", "_needed", "_stream")
@@ -129,8 +144,8 @@ class Decoder:
                                                       first & 8 != 0, packet_id, properties, topic_alias))
                     elif first == 0x30 and properties is None:
                         packets.append(Publish(topic_name, data[pos:stop], 0, False, False, 0, None, data[start:stop]))
-                    elif first == 0x32 and properties is None:
-                        packets.append(Publish(topic_name, data[pos:stop], 1, False, False, packet_id, None,
+                    elif (first == 0x32 or first == 0x34) and properties is None:
+                        packets.append(Publish(topic_name, data[pos:stop], first >> 1 & 3, False, False, packet_id, None,
                                                data[start:topic_end]))
                     else:
                         packets.append(Publish(topic_name, data[pos:stop], first >> 1 & 3, first & 1 != 0,
@@ -139,10 +154,10 @@ class Decoder:
                     packet_id = data[pos] << 8 | data[pos + 1]
                     if not packet_id:
                         raise ProtocolError("Packet Identifier 0 [MQTT-2.2.1-3]", position=pos)
-                    if first == PLAIN_PUBACK and stop + 4 <= end and data[stop] == PLAIN_PUBACK and self.runs:
+                    if stop + 4 <= end and data[stop] == first and self.runs:
                         run = [packet_id]
-                        stop = take_run(data, stop, end, run)
-                        packets.append(Pubacks(run))
+                        stop = take_run(data, stop, end, first, run)
+                        packets.append(RUNS[first](run))
                     else:
                         packets.append(SHORT_ACKNOWLEDGEMENTS[first](packet_id))
                 else:
@@ -215,12 +230,18 @@ class Decoder:
         self.error = error
 
 
-def take_run(data: bytes, pos: int, end: int, packet_ids: list[int]) -> int:
-    """Add the Packet Identifiers of the plain PUBACKs from `pos` on; where they end, or the first that has none."""
-    while pos + 4 <= end and data[pos] == PLAIN_PUBACK and data[pos + 1] == 2:
-        packet_id = data[pos + 2] << 8 | data[pos + 3]
-        if not packet_id:
+def take_run(data: bytes, pos: int, end: int, first: int, packet_ids: list[int]) -> int:
+    """Add the Packet Identifiers of the plain acknowledgements from `pos` on that begin with `first`; where they end."""
+    while pos + 4 <= end:
+        stop = min(end, pos + RUN_BYTES)
+        firsts, lengths = data[pos:stop - 3:4], data[pos + 1:stop - 2:4]
+        count = len(firsts) - max(len(firsts.lstrip(bytes((first,)))), len(lengths.lstrip(b"\2")))
+        highs, lows = data[pos + 2:pos + 4 * count:4], data[pos + 3:pos + 4 * count:4]
+        found = [high << 8 | low for high, low in zip(highs, lows, strict=True)]
+        if 0 in found:
+            found = found[:found.index(0)]
+        packet_ids += found
+        pos += 4 * len(found)
+        if len(found) < len(firsts):
             break
-        packet_ids.append(packet_id)
-        pos += 4
     return pos

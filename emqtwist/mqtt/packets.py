@@ -4,7 +4,7 @@ Topic Names and Topic Filters are `bytes` (UTF-8), as the route tables are keyed
 and other strings are `str`; payloads, passwords and authentication data are `bytes`. `properties` is `Properties`, or
 None when the packet has none (always so before MQTT 5.0).
 """
-from typing import ClassVar
+from typing import ClassVar, Final
 
 from emqtwist.mqtt import constants as c
 from emqtwist.mqtt.properties import Properties
@@ -73,8 +73,8 @@ class Connack(Explained):
 class Publish(Packet):
     """PUBLISH; `packet_id` is 0 at QoS 0.
 
-    The decoder sets `frame` where all else is as by default, so that it can be sent on as it is: the whole packet, at QoS 1 what
-    comes before the Packet Identifier.
+    The decoder sets `frame` where all else is as by default, so that it can be sent on as it is: the whole packet, at QoS 1 and 2
+    what comes before the Packet Identifier.
     """
 
     __slots__ = ("topic_name", "payload", "qos", "retain", "dup", "packet_id", "properties", "frame")
@@ -126,27 +126,6 @@ class Puback(Acknowledgement):
     type: ClassVar[int] = c.PUBACK
 
 
-class Pubacks(Packet):
-    """PUBACKs in a row that say no more than their Packet Identifiers, and all is well."""
-
-    __slots__ = ("packet_ids",)
-    type: ClassVar[int] = c.PUBACK
-
-    def __init__(self, packet_ids: list[int]) -> None:
-        self.packet_ids = packet_ids
-
-
-def each(packets: list[Packet]) -> list[Packet]:
-    """The packets, those of runs one by one."""
-    found: list[Packet] = []
-    for packet in packets:
-        if isinstance(packet, Pubacks):
-            found += [Puback(packet_id) for packet_id in packet.packet_ids]
-        else:
-            found.append(packet)
-    return found
-
-
 class Pubrec(Acknowledgement):
     __slots__ = ()
     type: ClassVar[int] = c.PUBREC
@@ -160,6 +139,51 @@ class Pubrel(Acknowledgement):
 class Pubcomp(Acknowledgement):
     __slots__ = ()
     type: ClassVar[int] = c.PUBCOMP
+
+
+class Run(Packet):
+    """Acknowledgements of one kind in a row that say no more than their Packet Identifiers, and all is well."""
+
+    __slots__ = ("packet_ids",)
+
+    def __init__(self, packet_ids: list[int]) -> None:
+        self.packet_ids = packet_ids
+
+
+class Pubacks(Run):
+    __slots__ = ()
+    type: ClassVar[int] = c.PUBACK
+
+
+class Pubrecs(Run):
+    __slots__ = ()
+    type: ClassVar[int] = c.PUBREC
+
+
+class Pubrels(Run):
+    __slots__ = ()
+    type: ClassVar[int] = c.PUBREL
+
+
+class Pubcomps(Run):
+    __slots__ = ()
+    type: ClassVar[int] = c.PUBCOMP
+
+
+ACKNOWLEDGEMENTS: Final[dict[int, type[Acknowledgement]]] = {
+    c.PUBACK: Puback, c.PUBREC: Pubrec, c.PUBREL: Pubrel, c.PUBCOMP: Pubcomp,
+}
+
+
+def each(packets: list[Packet]) -> list[Packet]:
+    """The packets, those of runs one by one."""
+    found: list[Packet] = []
+    for packet in packets:
+        if isinstance(packet, Run):
+            found += [ACKNOWLEDGEMENTS[packet.type](packet_id) for packet_id in packet.packet_ids]
+        else:
+            found.append(packet)
+    return found
 
 
 class Subscribe(Packet):

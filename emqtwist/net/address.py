@@ -23,6 +23,9 @@ def describe(address: IAddress) -> str:
 
 def peer_of(address: IAddress) -> Peer:
     """Who is at the other end of a connection."""
+    if type(address) is IPv4Address:  # as below, for most connections
+        host: str = address.host
+        return Peer(f"{host}:{address.port}", host, host.startswith("127."))
     if isinstance(address, UNIXAddress):
         return Peer(LOCAL, "", True)
     return Peer(describe(address), host_of(address), is_loopback(address))

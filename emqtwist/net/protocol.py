@@ -58,18 +58,18 @@ class MQTTProtocol(Protocol):
         factory.came(self)
 
     def dataReceived(self, data: bytes) -> None:
-        turns = self.factory.turns
+        connection, turns = self.connection, self.factory.turns
         if not turns.reading:
             turns.begin()
-        gauged = self.connection.broker.circle.gauged
-        before = self.connection.broker.metrics.published() if gauged else 0
+        gauged = connection.broker.circle.gauged
+        before = connection.broker.metrics.published() if gauged else 0
         try:
-            receive(self.connection, data)  # [MQTT-4.2-1]
+            receive(connection, data)  # [MQTT-4.2-1]
         except Exception:
             self._defect()
         if gauged:
-            self._pay(len(data), self.connection.broker.metrics.published() - before)
-        if self.connection.pending is not None:
+            self._pay(len(data), connection.broker.metrics.published() - before)
+        if connection.pending is not None:
             self._resting = True
             self.transport.pauseProducing()
 
@@ -160,42 +160,42 @@ class MQTTProtocol(Protocol):
 
     def flush(self) -> None:
         """Write all that the turn produced. A defect in that costs this connection: what it had to send is lost."""
+        connection = self.connection
         try:
-            self._write()
+            if connection.closing:
+                connection.cut()
+            pieces = connection.out
+            if pieces:
+                connection.out = []
+                count = len(pieces)
+                size = len(pieces[0]) if count == 1 else sum(map(len, pieces))
+                turn = connection.turn
+                turn.parts_sent += count
+                turn.bytes_sent += size
+                if connection.tap is not None:
+                    connection.tap.sent(connection, pieces)
+                if connection.congested:
+                    self._bound(size)
+                if count == 1:
+                    self.transport.write(pieces[0])
+                elif size < LARGE_PIECE * count:
+                    self.transport.write(b"".join(pieces))
+                else:
+                    self.transport.writeSequence(pieces)
+            if connection.closing and not self.is_closing:
+                self._end()
         except Exception:
-            self.log.failure("defect while writing to {client_id} at {peer}", client_id=self.connection.client_id,
-                             peer=self.connection.peer.text)
+            self.log.failure("defect while writing to {client_id} at {peer}", client_id=connection.client_id,
+                             peer=connection.peer.text)
             self.transport.abortConnection()
 
-    def _write(self) -> None:
-        """After the last bytes close, by force when the peer does not take them."""
-        connection = self.connection
-        if connection.closing:
-            connection.cut()
-        pieces = connection.out
-        if pieces:
-            connection.out = []
-            turn = connection.turn
-            if connection.tap is not None:
-                connection.tap.sent(connection, pieces)
-            count = len(pieces)
-            size = len(pieces[0]) if count == 1 else sum(map(len, pieces))
-            turn.parts_sent += count
-            turn.bytes_sent += size
-            if connection.congested:
-                self._bound(size)
-            if count == 1:
-                self.transport.write(pieces[0])
-            elif size < LARGE_PIECE * count:
-                self.transport.write(b"".join(pieces))
-            else:
-                self.transport.writeSequence(pieces)
-        if connection.closing and not self.is_closing:
-            self._forgive()
-            self._read_on()  # closing with bytes unread would take back the last ones written
-            self.transport.unregisterProducer()
-            self.transport.loseConnection()  # [MQTT-3.14.4-2]
-            self.factory.closing(self)
+    def _end(self) -> None:
+        """All is written: close, by force when the peer does not take the last bytes."""
+        self._forgive()
+        self._read_on()  # closing with bytes unread would take back the last ones written
+        self.transport.unregisterProducer()
+        self.transport.loseConnection()  # [MQTT-3.14.4-2]
+        self.factory.closing(self)
 
     def _bound(self, size: int) -> None:
         """Messages wait in the session now; only answers come, and a peer that asks without reading them is a flood."""

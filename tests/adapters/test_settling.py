@@ -1,7 +1,7 @@
 """How long a group waits for acknowledgements."""
 import pytest
 
-from emqtwist.core.journal import Journal
+from emqtwist.core.journal import Journal, Rows
 from emqtwist.core.message import Message
 from emqtwist.services.settling import FEW, LOOKS, MOST, STEP, Settling
 
@@ -11,6 +11,7 @@ class Room:
 
     def __init__(self, took: float = 0.005) -> None:
         self.journal = Journal()
+        self.rows = Rows(1)
         self.settling = Settling(self.journal)
         self.settling.took = took
         self.now = 100.0
@@ -19,12 +20,12 @@ class Room:
     def queue(self, count: int) -> None:
         for _ in range(count):
             self.queued += 1
-            self.journal.queue(1, 1, self.queued, Message(b"t", b"", 1), 0x32, ())
+            self.journal.queue(self.rows, (Message(b"t", b"", 1), 0x32, (), self.queued))
 
     def settle(self, count: int) -> None:
         for _ in range(count):
             self.done += 1
-            self.journal.done(1, 1, self.done)
+            self.journal.done(self.rows, self.done)
 
     def look(self, after: float = 0.0) -> float:
         self.now += after

@@ -21,7 +21,7 @@ SESSION_BUGS: Final = [
     Bug("a slow reader is forgotten", "core.connection:Connection.relieved", "self.session.pump()", "pass"),
     Bug("a full queue drops what was acknowledged", "core.pubsub:refused_by", "if message.qos", "if False"),
     Bug("a refused message blocks the window", "core.session:Session.pubrec", "self._finish(packet_id, reason_code)", "pass"),
-    Bug("a repeated QoS 2 message is passed on twice", "core.publishing:publish",
+    Bug("a repeated QoS 2 message is passed on twice", "core.publishing:_take",
         "packet.packet_id in session.received", "not packet"),
     Bug("a released QoS 2 identifier stays", "core.publishing:pubrel", "_note_completed(session, packet.packet_id)", "pass"),
     Bug("overlapping subscriptions give copies", "core.router:Router._match",

@@ -14,7 +14,7 @@ BUGS: Final = [
         "return newer, []"),
     Bug("the first to come holds", "core.cluster.marks:Marks.holds", "held >= mark", "True"),
     Bug("nodes that meet do not compare", f"{REPLICAS}.opened", "self._node > peer.name", "False"),
-    Bug("a stamp is not later than that of what is replaced", "core.cluster.clock:Clock.stamp", "max(self.last, after + 1)",
+    Bug("a stamp is not later than that of what is replaced", "core.cluster.clock:Clock.stamp", "after + 1 + self._begin",
         "self.last"),
     Bug("stamps are not stored", "core.journal:Journal.retain", "self.wall(until), stamp, node", "self.wall(until), 0, ''"),
     Bug("the end of a message is not stored", "core.journal:Journal.retain_no_more", "topic, stamp,", "topic, 0,"),

@@ -7,6 +7,7 @@ from emqtwist.config.rows import row
 from emqtwist.config.values import BIND, DURATION, INTEGER, SIZE, TEXT, Address, Choice, Text, Unit
 
 Finding = Literal["manual", "static"]
+Orphan = Literal["refuse", "fresh"]
 
 EFFECTS: Final = "tests/adapters/cluster/test_rows.py"
 NODES: Final = "tests/integration/cluster/test_nodes.py"
@@ -91,6 +92,11 @@ class ClusterSection:
     seeds: tuple[str, ...] = row(
         "", Places(), test=NODES,
         meaning="Some nodes of the cluster, this one or not: from any of them a node hears of all others.")
+    orphan: Orphan = row(
+        "refuse", Choice[Orphan]("refuse", "fresh"), test=EFFECTS,
+        meaning="What a client gets with Clean Start 0 whose session is at a node that is away, after two seconds. `refuse`: "
+                "0x88 with the name of that node, before MQTT 5.0 return code 3. `fresh`: a new session; the old one ends when "
+                "its node is back, with what waits in it.")
     heartbeat: float = row(
         "1s", DURATION, minimum="100ms", maximum="1m", test=EFFECTS,
         meaning="The longest that a node says nothing on a link.")

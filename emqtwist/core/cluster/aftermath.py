@@ -36,9 +36,9 @@ class Aftermath(Move):
                 return
         self._take(message, first_byte, identifiers)
 
-    def relayed(self, message: Message, origin: Origin) -> None:
+    def relayed(self, message: ForwardedMessage) -> None:
         """One that was sent on."""
-        if self.first(origin):
+        if self.first(message.origin):
             self._take(message, PUBLISH_BYTE | message.qos << 1, NO_IDENTIFIERS)
 
     def first(self, origin: Origin) -> bool:
@@ -102,7 +102,9 @@ class ToClient(To):
             return
         move = session.move
         number, _, node = frame[10].partition(b" ")
-        if isinstance(move, Aftermath) and number.isdigit():
-            move.relayed(message, (node.decode(errors="replace"), int(number)))
+        if number.isdigit():
+            message.origin = node.decode(errors="replace"), int(number)
+        if isinstance(move, Aftermath):
+            move.relayed(message)
         else:
             session.deliver(message, PUBLISH_BYTE | message.qos << 1, NO_IDENTIFIERS)

@@ -37,7 +37,7 @@ class Claiming:
         self.awaited: Peer | None = None
         self.told: Peer | None = None
         self.without: set[str] = set()  # processes that have nothing of it
-        self.waiting: list[tuple[Peer, Frame]] = []  # other nodes that ask for it meanwhile
+        self.waiting: dict[Peer, Frame] = {}  # other nodes that ask for it meanwhile
 
 
 class Claims:
@@ -74,6 +74,10 @@ class Claims:
         self.pursue(claiming)
         return claiming.pending
 
+    def knows_all(self) -> bool:
+        """Whether it is known of all nodes which sessions they have."""
+        return not [peer for peer in self.peers.values() if not self._registry.knows(peer)]
+
     def look(self) -> None:
         """Nodes have come or gone, or sessions."""
         for claiming in list(self.under_way.values()):
@@ -98,7 +102,7 @@ class Claims:
             self._let_in(claiming)
         elif state_of(session) == GIVEN and self._is_going(client_id):
             claiming.away_since = 0.0
-        elif [peer for peer in self.peers.values() if not self._registry.knows(peer)]:
+        elif not self.knows_all():
             self._note_away(claiming)
         else:  # nobody has the other part
             self._make_do(session)
@@ -117,6 +121,7 @@ class Claims:
 
     def lost(self, peer: Peer) -> None:
         for claiming in list(self.under_way.values()):
+            claiming.waiting.pop(peer, None)
             if claiming.asked is peer:
                 claiming.asked = None
                 self.pursue(claiming)
@@ -180,7 +185,7 @@ class Claims:
     def _decide(self, claiming: Claiming, claim: Claim) -> None:
         self.under_way.pop(claiming.client_id, None)
         claiming.pending.resume(claim)
-        for peer, frame in claiming.waiting:
+        for peer, frame in claiming.waiting.items():
             self.take(peer, frame)
 
     def _give_up(self, claiming: Claiming) -> None:

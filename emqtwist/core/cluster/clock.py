@@ -29,14 +29,15 @@ class Clock:
     `offset` does: wall time less monotonic time.
 
     A process may end before the store has what it told others. The counts of the next one, which has another `incarnation`, begin
-    elsewhere, so that it does not give the same stamp to something else although the clock was set back.
+    elsewhere, so that it hardly gives the same stamp to something else although the clock was set back.
     """
 
-    __slots__ = ("last", "offset", "_turn", "_journal", "_begin")
+    __slots__ = ("last", "offset", "_turn", "_journal", "_begin", "_given")
 
     def __init__(self, turn: Turn, journal: Journal | None, incarnation: str) -> None:
         self.last = 0
         self.offset = 0.0
+        self._given = 0
         self._begin = crc32(incarnation.encode()) % (1 << COUNTER - 1)
         self._turn = turn
         self._journal = journal
@@ -48,8 +49,13 @@ class Clock:
     def stamp(self, after: int = 0) -> int:
         """A stamp for what is written now, in place of what has the stamp `after`: it is higher."""
         wall = self.wall()
-        self.last = min(max(self.last + 1, stamp_at(wall) + self._begin), stamp_at(wall + AHEAD))
-        return max(self.last, after + 1)
+        first = stamp_at(wall) + self._begin
+        if not first <= self.last < stamp_at(wall + AHEAD):
+            self.last = first
+        else:
+            self.last += 1 if self.last == self._given else 1 + self._begin
+        self._given = self.last
+        return self.last if self.last > after else after + 1 + self._begin
 
     def hear(self, stamp: int) -> bool:
         """Another node gave this stamp; whether that may be. If not, its clock or this one is wrong, and it is not followed."""

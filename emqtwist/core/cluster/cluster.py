@@ -212,8 +212,8 @@ class Cluster(Neighbours):
     def claim(self, client_id: str, clean_start: bool) -> Pending[Claim] | None:
         return self.takeover.claim(client_id, clean_start)
 
-    def session_opened(self, session: Session) -> None:
-        self.takeover.session_opened(session)
+    def session_opened(self, session: Session, clean_start: bool) -> None:
+        self.takeover.session_opened(session, clean_start)
 
     def session_ended(self, session: Session) -> None:
         self.takeover.session_ended(session)

@@ -8,7 +8,7 @@ from emqtwist.core.broker import Broker
 from emqtwist.core.cluster import frames as f
 from emqtwist.core.cluster.aftermath import Aftermath
 from emqtwist.core.cluster.claims import Claims
-from emqtwist.core.cluster.epochs import COMING, GIVEN, epoch_of, state_of
+from emqtwist.core.cluster.epochs import GIVEN, epoch_of, state_of
 from emqtwist.core.cluster.frames import Frame
 from emqtwist.core.cluster.giving import end_given
 from emqtwist.core.cluster.peer import Peer
@@ -54,8 +54,8 @@ class Discarding(Conflicts):
         if (mine, self._node) < (value >> 1, peer.name) or (session is not None and isinstance(session.move, Aftermath)):
             return
         taking = self._claims.takings.get(client_id)
-        if session is not None and taking is not None and state_of(session) == COMING and not taking.ending:
-            if taking.peer is None:
+        if taking is not None:
+            if taking.peer is None and not taking.ending:
                 taking.find(peer)
                 self._claims.look_at(client_id)
             if taking.peer is peer:

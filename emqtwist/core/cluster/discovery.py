@@ -1,8 +1,8 @@
 """Discovery: where other nodes may be found that this one has not been told of by hand.
 
-A way to find them is a `Discovery`: multicast, DNS, etcd or Kubernetes would each be one, with an adapter that puts into `found`
-what it hears. Each address is tried until a node answers there, and then never again: from then on that node is known by its
-row, so that one that was made to leave does not come back by itself.
+What is found stands in a `Discovery`: multicast, DNS, etcd or Kubernetes would each be an adapter that puts into `found` what it
+hears, and Membership looks there. Each address is tried until a node answers there, and then never again: from then on that node
+is known by its row, so that one that was made to leave does not come back by itself.
 """
 from collections.abc import Iterable
 
@@ -14,9 +14,6 @@ class Discovery:
 
     def __init__(self) -> None:
         self.found: dict[str, None] = {}
-
-    def tick(self, now: float) -> None:
-        """Some time has passed; a way that asks again and again does so here."""
 
 
 class Static(Discovery):

@@ -11,6 +11,9 @@ HERE: Final = 0
 GIVEN: Final = 1  # to another node, which may have had some of it
 COMING: Final = 2  # from another node, which still has some of it
 
+IGNORANT: Final = 1  # the epoch of a session that began while not all nodes could be asked for an older one
+FIRST: Final = 2  # that of any other
+
 
 def epoch_of(session: Session) -> int:
     return session.epoch >> 2

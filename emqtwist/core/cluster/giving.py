@@ -40,11 +40,11 @@ class Giving(Move):
     It is `stale` when the other node was away, and has not asked for it again.
     """
 
-    __slots__ = ("session", "peer", "epoch", "due", "over", "stale", "_sessions", "_origins", "_send", "_memory", "_next",
-                 "_sent", "_late", "_rows", "_cursor", "_doubtful", "_end", "_stale", "_wanted", "_old", "_read", "_place", "_last",
-                 "_under_way", "_level", "_flushed", "_asked", "_began", "_by_number", "_relays")
+    __slots__ = ("session", "peer", "epoch", "due", "over", "stale", "_sessions", "_origins", "_send", "_send_stored", "_memory",
+                 "_next", "_sent", "_late", "_rows", "_cursor", "_doubtful", "_end", "_stale", "_wanted", "_old", "_read",
+                 "_place", "_last", "_under_way", "_level", "_flushed", "_asked", "_began", "_by_number", "_relays")
 
-    def __init__(self, session: Session, sessions: Sessions, origins: Origins, send: Send) -> None:
+    def __init__(self, session: Session, sessions: Sessions, origins: Origins, send: Send, send_stored: Send) -> None:
         self.session = session
         self.due = sessions.hold(session)
         self.peer: Peer | None = None
@@ -53,6 +53,7 @@ class Giving(Move):
         self._sessions = sessions
         self._origins = origins
         self._send = send
+        self._send_stored = send_stored
         self._memory = [] if session.ledger is not None else _in_memory(session)
         self._next = self._memory[-1].seq + 1 if self._memory else 1
         self._end = self._next if session.ledger is None else session.ledger.next_seq
@@ -83,9 +84,9 @@ class Giving(Move):
         self._ask(stored)
         if have < 0:
             interval = None if session.expiry_interval == NEVER else session.expiry_interval
-            self._send(peer, (f.SESSION, session.client_id, epoch, interval, self._end if ledger is None else ledger.next_seq,
-                              tuple([(name, one.options, one.identifiers) for name, one in session.subscriptions.items()]),
-                              tuple(session.received)))
+            self._send_stored(peer, (f.SESSION, session.client_id, epoch, interval,
+                                     tuple([(name, one.options, one.identifiers) for name, one in session.subscriptions.items()]),
+                                     tuple(session.received)))  # behind what it is told of the way that the session came
         peer.stir()
 
     # What comes.
@@ -301,9 +302,9 @@ def keep_absent(sessions: Sessions, session: Session, due: float) -> None:
         session.ledger.left(due)
 
 
-def fence(sessions: Sessions, session: Session, origins: Origins, send: Send) -> Giving:
+def fence(sessions: Sessions, session: Session, origins: Origins, send: Send, send_stored: Send) -> Giving:
     """From now on the session is another node's."""
-    giving = Giving(session, sessions, origins, send)
+    giving = Giving(session, sessions, origins, send, send_stored)
     set_epoch(session, epoch_of(session), GIVEN)
     sessions.keep(session, AS_IT_WAS)
     if session.ledger is not None:

@@ -47,11 +47,11 @@ class Handover:
         session = self.broker.sessions.by_id.get(client_id)
         taking = self.claims.takings.get(client_id)
         if taking is not None:
-            taking.waiting.append((peer, frame))
+            taking.waiting[peer] = frame
             return
         claiming = self.claims.under_way.get(client_id)
         if claiming is not None and session is None:
-            claiming.waiting.append((peer, frame))
+            claiming.waiting[peer] = frame
             return
         owner = self._owner(client_id, session, peer)
         if session is None or owner is not None:
@@ -97,7 +97,8 @@ class Handover:
         """Send the session, or what the other node does not have of it."""
         giving = self.claims.givings.get(session.client_id)
         if giving is None:
-            giving = self.claims.givings[session.client_id] = fence(self.broker.sessions, session, self.origins, self.send)
+            giving = fence(self.broker.sessions, session, self.origins, self.send, self.send_stored)
+            self.claims.givings[session.client_id] = giving
         journal = self.broker.journal
         number = 0 if journal is None else journal.barrier()
         stored: Pending[bool] = Pending(True) if journal is None or not number else journal.wait(number)

@@ -205,7 +205,6 @@ class Membership(Part):
             if peer.link is None:
                 self._miss(name, peer, now)
         self.troubles.tick(now)
-        self.discovery.tick(now)
         self._discover()
 
     # Frames.

@@ -33,7 +33,7 @@ class Outbox:
     Nothing is sent while `ready` is not set. `known` is the highest kept number that the other node is known to have.
     """
 
-    __slots__ = ("name", "identity", "circle", "rules", "ready", "known", "backlog", "_ledger", "_kept", "_volatile", "_order",
+    __slots__ = ("name", "identity", "circle", "rules", "ready", "known", "backlog", "_ledger", "_kept", "_fleeting", "_order",
                  "_number", "_sender", "_version", "_label")
 
     def __init__(self, name: str, identity: str, circle: Circle, rules: QueueSettings, sender: "Sender", version: int = r.OUTBOX,
@@ -50,7 +50,7 @@ class Outbox:
         self._sender = sender
         self._ledger: Ledger | None = None
         self._kept: deque[Sent] = deque()
-        self._volatile: deque[Sent] = deque()
+        self._fleeting: deque[Sent] = deque()
         self._order = 0
         self._number = 0  # the last one of the volatile lane
 
@@ -82,7 +82,7 @@ class Outbox:
 
     def __len__(self) -> int:
         """How many messages the other node is not known to have."""
-        return len(self._kept) + len(self._volatile) + (0 if self.backlog is None else len(self.backlog))
+        return len(self._kept) + len(self._fleeting) + (0 if self.backlog is None else len(self.backlog))
 
     def full(self, message: Message) -> bool:
         """Whether there is no room for it."""
@@ -134,7 +134,7 @@ class Outbox:
         self.ready = True
         link = self._sender.link
         if link is not None:
-            for number, _, delivery in sorted([*self._kept, *self._volatile], key=_place):
+            for number, _, delivery in sorted([*self._kept, *self._fleeting], key=_place):
                 self._sender.send(link, number if delivery[3] else 0, 0 if delivery[3] else number, delivery, self._ledger)
         self.pump()
 
@@ -146,8 +146,8 @@ class Outbox:
             done.append(self._kept.popleft()[0])
         if done:
             self._over(done)
-        while self._volatile and self._volatile[0][0] <= volatile:
-            self._volatile.popleft()
+        while self._fleeting and self._fleeting[0][0] <= volatile:
+            self._fleeting.popleft()
 
     def lost(self) -> None:
         """The link is gone: what comes waits."""
@@ -159,7 +159,7 @@ class Outbox:
         Without a store all messages are volatile, and some may be for persistent sessions.
         """
         if self.circle.journal is not None:
-            self._drop_volatile(causes.NODE_RESTARTED)
+            self._drop(self._fleeting, causes.NODE_RESTARTED)
 
     def give_away(self, give: Callable[[Delivery], bool]) -> None:
         """Offer to `give` what another may have instead: what waits, and of what was sent QoS 1. What that takes is over here."""
@@ -167,9 +167,9 @@ class Outbox:
         if given:
             self._kept = deque([sent for sent in self._kept if sent[0] not in given])
             self._over(sorted(given))
-        given = self._give_away(self._volatile, give)
+        given = self._give_away(self._fleeting, give)
         if given:
-            self._volatile = deque([sent for sent in self._volatile if sent[0] not in given])
+            self._fleeting = deque([sent for sent in self._fleeting if sent[0] not in given])
         if self.backlog is not None:
             self.backlog.give_away(give)
 
@@ -182,22 +182,23 @@ class Outbox:
 
     def end(self, cause: str = causes.NODE_LEFT) -> None:
         """The node belongs to the cluster no more: nobody waits for what is here."""
-        self._drop_volatile(cause)
-        lost = len(self._kept) + (0 if self.backlog is None else self.backlog.clear())
-        self.circle.metrics.drop(cause, lost)
-        self._kept.clear()
+        self._drop(self._kept, cause)
+        self._drop(self._fleeting, cause)
+        if self.backlog is not None:
+            self.backlog.end(cause)
         self.ready = False
         if self._ledger is not None:
-            self._ledger.record(r.ENDED)
+            self._ledger.ended()
             self._ledger = None
         self.backlog = None
 
-    def _drop_volatile(self, cause: str) -> None:
-        self.circle.metrics.drop(cause, len(self._volatile))
-        self._volatile.clear()
+    def _drop(self, lane: deque[Sent], cause: str) -> None:
+        for _, _, delivery in lane:
+            self.circle.drop(self.name, delivery[0], cause)
+        lane.clear()
 
     def _room(self) -> bool:
-        return len(self._kept) + len(self._volatile) < WINDOW
+        return len(self._kept) + len(self._fleeting) < WINDOW
 
     def _over(self, seqs: list[int]) -> None:
         if self._ledger is not None:
@@ -211,7 +212,7 @@ class Outbox:
             self._sender.send(link, number, 0, delivery, self._ledger)
         else:
             self._number += 1
-            self._volatile.append((self._number, self._order, delivery))
+            self._fleeting.append((self._number, self._order, delivery))
             self._sender.send(link, 0, self._number, delivery, None)
 
     def _wait(self, delivery: Delivery) -> None:

@@ -14,7 +14,7 @@ class Registry:
     `shared` are the clients that this node and another have a row of. `conflicts` is told of each such row of another node.
     """
 
-    __slots__ = ("table", "mirrors", "shared", "conflicts", "_send", "_rows", "_more")
+    __slots__ = ("table", "mirrors", "shared", "conflicts", "_send", "_rows", "_more", "_dropped")
 
     def __init__(self, send: Send) -> None:
         self.table = Authored(SESSIONS, send)
@@ -24,6 +24,7 @@ class Registry:
         self._send = send
         self._rows: dict[str, Row] = {}  # of other nodes, by Client Identifier
         self._more: dict[str, dict[Peer, int]] = {}  # all of those that several have
+        self._dropped = "", 0  # the last one of this node that is no more, which another may take the place of
 
     def mirror(self, peer: Peer) -> Mirrored:
         """The copy of the table of a node."""
@@ -56,7 +57,8 @@ class Registry:
     def highest(self, client_id: str) -> int:
         """The highest epoch of a client that is known; 0 if none is."""
         rows = self.rows(client_id)
-        return max(self.table.entries.get(client_id, 0) >> 1, rows[0][1] >> 1 if rows else 0)
+        before = self._dropped[1] if self._dropped[0] == client_id else 0
+        return max(self.table.entries.get(client_id, 0) >> 1, rows[0][1] >> 1 if rows else 0, before)
 
     # What there is here.
 
@@ -67,6 +69,7 @@ class Registry:
     def drop(self, client_id: str) -> None:
         """It is no more. As long as another node has an older one, it is known that it was there."""
         own = self.table.entries.get(client_id, 0)
+        self._dropped = client_id, own >> 1
         older = [row for row in self.rows(client_id) if row[1] >> 1 < own >> 1]
         self._set(client_id, own & ~1 if older else 0)
 

@@ -9,7 +9,7 @@ A page is bounded in bytes and in work, so that neither node keeps its clients w
 does not answer in time is given up.
 """
 from collections.abc import Callable
-from typing import Final
+from typing import Final, Protocol
 
 from emqtwist.core.cluster import frames as f
 from emqtwist.core.cluster.cluster import Cluster
@@ -35,29 +35,28 @@ GONE: Final = "it has given up"
 Words = tuple[str, ...]
 
 
-class Running:
-    """A listing that runs here for another node; `over` when there is no more."""
+class Running(Protocol):
+    """A listing that runs here for another node; `over` when there is no more, `failure` why, if it should have been more.
 
-    __slots__ = ("over", "failure", "used")
+    `used` is when its last page was asked for.
+    """
 
-    def __init__(self) -> None:
-        self.over = False
-        self.failure = ""
-        self.used = 0.0  # when its last page was asked for
+    over: bool
+    failure: str
+    used: float
 
     def page(self, size: int) -> bytes:
         """The next bytes, at most `size`, that a little work brings; there may be none yet. Sets `over` and `failure`."""
-        raise NotImplementedError
 
     def close(self) -> None:
         """Nobody wants the rest."""
 
 
-class Runner:
+class Runner(Protocol):
     """Who knows the commands."""
 
     def run(self, words: Words) -> Running:
-        raise NotImplementedError
+        """Begin with one of them."""
 
 
 class Asked:
@@ -126,7 +125,6 @@ class Remote(Part):
             peer = self._cluster.peers.get(asked.node)
             if peer is not None:
                 self._cluster.send(peer, (f.STOP, asked.number))
-        asked.wake = nobody
 
     def _want(self, peer: Peer, asked: Asked, frame: Frame) -> None:
         asked.waits = True
@@ -193,9 +191,7 @@ class Remote(Part):
 
     def tick(self, now: float) -> None:
         for asked in [asked for asked in self._asked.values() if asked.waits and asked.due <= now]:
-            wake = asked.wake
             self.stop(asked)
-            asked.wake = wake
             asked.fail(SILENT)
         for running in self._running.values():
             for number in [number for number, listing in running.items() if now - listing.used >= IDLE]:

@@ -165,7 +165,9 @@ class Replicas(Part):
         peer.stir()
 
     def lost(self, peer: Peer) -> None:
+        """It may have told some of the others what it could not tell all of them."""
         self._comparing.pop(peer, None)
+        self._compare(False)
 
     def left(self, peer: Peer) -> None:
         self._follows(peer.name)

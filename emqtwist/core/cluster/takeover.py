@@ -6,7 +6,7 @@ from emqtwist.core.cluster import frames as f
 from emqtwist.core.cluster.aftermath import Aftermath, ToClient
 from emqtwist.core.cluster.claims import Claims
 from emqtwist.core.cluster.discarding import Discarding
-from emqtwist.core.cluster.epochs import COMING, GIVEN, HERE, epoch_of, set_epoch, state_of
+from emqtwist.core.cluster.epochs import COMING, FIRST, GIVEN, HERE, IGNORANT, epoch_of, set_epoch, state_of
 from emqtwist.core.cluster.flushing import Flushing
 from emqtwist.core.cluster.frames import Frame
 from emqtwist.core.cluster.giving import end_given
@@ -51,7 +51,7 @@ class Takeover(Part):
         self._origins = origins
         self._send = send
         self._send_stored = send_stored
-        self._around = Surroundings(broker, origins, self.flushing, send, send_stored, Arrival(self))
+        self._around = Surroundings(broker, peers, origins, self.flushing, send, send_stored, Arrival(self))
         inbox.to_client = ToClient(broker.sessions)
 
     # What the broker says.
@@ -59,9 +59,11 @@ class Takeover(Part):
     def claim(self, client_id: str, clean_start: bool) -> Pending[Claim] | None:
         return self.claims.claim(client_id, clean_start)
 
-    def session_opened(self, session: Session) -> None:
+    def session_opened(self, session: Session, clean_start: bool) -> None:
+        """Who does not know of all nodes whether they have a session of the client begins one that gives way to theirs."""
         if not epoch_of(session):
-            set_epoch(session, self.registry.highest(session.client_id) + 1, HERE)
+            knows = clean_start or self.claims.knows_all()
+            set_epoch(session, max(self.registry.highest(session.client_id) + 1, FIRST if knows else IGNORANT), HERE)
         self.registry.put(session)
 
     def session_ended(self, session: Session) -> None:
@@ -72,7 +74,7 @@ class Takeover(Part):
             leave_over(self._broker, session, giving.left_over())
         if taking is not None:
             taking.stop()
-            for peer, frame in taking.waiting:
+            for peer, frame in taking.waiting.items():
                 self.handover.take(peer, frame)
         self.claims.look_at(client_id)
 
@@ -81,7 +83,7 @@ class Takeover(Part):
     def recover(self, snapshot: Snapshot) -> None:
         for session in list(self._broker.sessions.by_id.values()):
             if not epoch_of(session):
-                set_epoch(session, 1, HERE)
+                set_epoch(session, FIRST, HERE)
             self.registry.put(session)
             if state_of(session) == COMING:
                 taking = self.claims.takings[session.client_id] = Taking(session, self._around, None)
@@ -99,7 +101,8 @@ class Takeover(Part):
             if giving.peer is peer:
                 giving.stale = True
         for taking in self.claims.takings.values():
-            taking.missed.add(peer.name)
+            taking.there.discard(peer.name)
+            taking.waiting.pop(peer, None)
             if taking.peer is peer:
                 taking.lose(self._broker.turn.now)
         self.claims.lost(peer)
@@ -128,7 +131,7 @@ class Takeover(Part):
         self.claims.look()
         self.claims.tick(now)
         if self.aftermaths:
-            there = {peer.name for peer in self._peers.values() if peer.link is not None}
+            there = self._around.connected()
             for client_id, aftermath in list(self.aftermaths.items()):
                 if aftermath.session.move is not aftermath or aftermath.tick(now, there | {self._origins.node}):
                     del self.aftermaths[client_id]
@@ -145,6 +148,8 @@ class Takeover(Part):
     def _session(self, peer: Peer, frame: Frame) -> None:
         client_id = frame[1]
         session = self._broker.sessions.by_id.get(client_id)
+        if self._taking(peer, frame) is not None:
+            return
         claiming = self.claims.under_way.get(client_id)
         if session is not None and state_of(session) == GIVEN:  # that is what has come to where it comes from now
             end_given(self._broker.sessions, session)
@@ -186,7 +191,7 @@ class Takeover(Part):
         """All of a session has come."""
         client_id = taking.session.client_id
         self.claims.takings.pop(client_id, None)
-        nodes = {self._origins.node, *[peer.name for peer in self._peers.values() if peer.link is not None]} - taking.missed
+        nodes = {self._origins.node, *taking.there}
         absent = set(self._peers) - nodes
         if absent:
             session = taking.session
@@ -194,7 +199,7 @@ class Takeover(Part):
             self.aftermaths[client_id] = session.move
         if taking.peer is not None:
             self._send_stored(taking.peer, (f.DONE, client_id, taking.epoch, tuple(nodes)))
-        for peer, frame in taking.waiting:
+        for peer, frame in taking.waiting.items():
             self.handover.take(peer, frame)
         self.claims.look_at(client_id)
 

@@ -10,27 +10,24 @@ other node is lost, the session subscribes no more, until that one is back.
 """
 from typing import Final
 
-from emqtwist.core.backlog import Backlog
 from emqtwist.core.broker import Broker
 from emqtwist.core.cluster import frames as f
 from emqtwist.core.cluster.epochs import COMING, HERE, epoch_of, set_epoch
 from emqtwist.core.cluster.flushing import Flushing
 from emqtwist.core.cluster.frames import BadFrame, Frame
 from emqtwist.core.cluster.giving import AS_IT_WAS, keep_absent
-from emqtwist.core.cluster.moved import NO_ORIGIN, Moved, row_of
+from emqtwist.core.cluster.moved import NO_ORIGIN, row_of
 from emqtwist.core.cluster.origin import Origin, Origins
 from emqtwist.core.cluster.peer import Peer
+from emqtwist.core.cluster.placing import place
 from emqtwist.core.cluster.tables import Names, Send
-from emqtwist.core.inflight import identifier_of
-from emqtwist.core.ledger import Ledger
 from emqtwist.core.link import Link
-from emqtwist.core.message import NEVER, QOS_BITS, Delivery, Message
+from emqtwist.core.message import NEVER, Delivery, Message
 from emqtwist.core.move import Move
-from emqtwist.core.mqueue import OVERHEAD
 from emqtwist.core.pending import Pending
 from emqtwist.core.pool import Job
 from emqtwist.core.prefixes import Prefixed, subscription_to
-from emqtwist.core.records import RECEIVED, RELEASED, SENT, STATE_RELEASED, STATE_SENT
+from emqtwist.core.records import RECEIVED
 from emqtwist.core.session import Session
 from emqtwist.core.subscriber import Subscription
 from emqtwist.mqtt.errors import MQTTError
@@ -41,15 +38,21 @@ PATIENCE: Final = 2.0  # seconds without the other node, after which the client 
 class Surroundings:
     """What a session needs to come: the broker, and ways to other nodes."""
 
-    __slots__ = ("broker", "origins", "flushing", "send", "send_stored", "done")
+    __slots__ = ("broker", "peers", "origins", "flushing", "send", "send_stored", "done")
 
-    def __init__(self, broker: Broker, origins: Origins, flushing: Flushing, send: Send, send_stored: Send, done: "Done") -> None:
+    def __init__(self, broker: Broker, peers: dict[str, Peer], origins: Origins, flushing: Flushing, send: Send,
+                 send_stored: Send, done: "Done") -> None:
         self.broker = broker
+        self.peers = peers
         self.origins = origins
         self.flushing = flushing
         self.send = send
         self.send_stored = send_stored
         self.done = done
+
+    def connected(self) -> set[str]:
+        """The names of the nodes that are."""
+        return {peer.name for peer in self.peers.values() if peer.link is not None}
 
 
 class Done:
@@ -62,11 +65,11 @@ class Done:
 class Taking(Move):
     """What comes from `peer`, None while that is not known; `lost_at` is since when it is away, NEVER while it is here.
 
-    `waiting` are other nodes that ask for the session. `level`, `ended` are for what the other node says. `missed` are nodes that
-    were not there all the time that it subscribed here.
+    `waiting` are other nodes that ask for the session. `level`, `ended` are for what the other node says. `there` are nodes
+    that knew all the time where it subscribes.
     """
 
-    __slots__ = ("session", "epoch", "peer", "lost_at", "waiting", "level", "ended", "stopped", "ending", "missed", "_around",
+    __slots__ = ("session", "epoch", "peer", "lost_at", "waiting", "level", "ended", "stopped", "ending", "there", "_around",
                  "_late", "_known", "_next")
 
     def __init__(self, session: Session, around: Surroundings, peer: Peer | None) -> None:
@@ -74,14 +77,14 @@ class Taking(Move):
         self.epoch = epoch_of(session)
         self.peer = peer
         self.lost_at = NEVER if peer is not None else session.circle.turn.now
-        self.waiting: list[tuple[Peer, Frame]] = []
+        self.waiting: dict[Peer, Frame] = {}
         self.level: Pending[bool] = Pending()
         self.ended: Pending[bool] = Pending()
         self.stopped = False
         self.ending = False  # all of it is here
         self._around = around
         self._next = 1 if session.ledger is None else session.ledger.next_seq  # of the rows that come
-        self.missed: set[str] = set()
+        self.there: set[str] = set()
         self._late: list[tuple[Origin, Delivery]] = []
         self._known: dict[Origin, None] = {}  # of rows that may come directly too
         session.move = self
@@ -148,7 +151,7 @@ class Taking(Move):
         """It does not subscribe any more: all that came directly goes to the other node too."""
         self.ended = Pending(True if self.ending else None)
         self._late.clear()
-        self.missed.clear()
+        self.there.clear()
 
     # Ends.
 
@@ -251,6 +254,7 @@ class Settling(Job):
         if self._last:
             taking.close()
             return
+        taking.there = self._around.connected()
         if taking.peer is not None and taking.ended.decision is None:
             self._around.send(taking.peer, (f.READY, taking.session.client_id, taking.epoch))
         self.wait(taking.ended, self._ended)
@@ -274,7 +278,7 @@ class Settling(Job):
 
 def begin(around: Surroundings, peer: Peer, frame: Frame) -> Taking:
     """A session as another node describes it; its client is away as yet."""
-    _, client_id, epoch, expiry_interval, next_seq, subscriptions, received = frame
+    _, client_id, epoch, expiry_interval, subscriptions, received = frame
     broker = around.broker
     sessions = broker.sessions
     session = sessions.create(client_id)
@@ -309,59 +313,3 @@ def _note_subscription(session: Session, one: object) -> None:
         raise BadFrame(f"SESSION: {error.reason}") from error
     if session.ledger is not None:
         session.ledger.subscribed(name, options, identifiers)
-
-
-def place(session: Session, row: Moved) -> None:
-    """A row that comes, where it belongs: at the end, if it was not sent yet."""
-    ledger = session.ledger
-    if session.backlog is None:
-        session.backlog = Backlog(session.client_id, session.circle, ledger)
-    if ledger is None:
-        _place_in_memory(session, session.backlog, row)
-    else:
-        _place_in_store(session, session.backlog, ledger, row)
-
-
-def _place_in_memory(session: Session, backlog: Backlog, row: Moved) -> None:
-    message, first_byte, identifiers, _ = row.delivery
-    inflight, packet_id = session.inflight, identifier_of(row.seq)
-    if row.state == STATE_RELEASED:
-        inflight.held[packet_id] = None
-        session.send_pubrel(packet_id)
-    elif row.sent and first_byte & QOS_BITS:
-        inflight.held[packet_id] = message, first_byte, identifiers, 0
-        inflight.resend = {packet_id: None, **inflight.resend}  # the next one is the last of these
-    else:
-        backlog.qos0 += not first_byte & QOS_BITS
-        backlog.queue.append((message, first_byte, identifiers, 0))
-
-
-def _place_in_store(session: Session, backlog: Backlog, ledger: Ledger, row: Moved) -> None:
-    message, first_byte, identifiers, seq = row.delivery
-    released = row.state == STATE_RELEASED
-    queue = backlog.queue
-    rank = ledger.front if row.sent else queue.rank(message.topic)
-    ledger.next_seq = seq
-    delivery = ledger.enter(rank, message, first_byte, identifiers)
-    if row.state == STATE_SENT:
-        ledger.journal.mark(SENT, ledger.number, rank, seq)
-    elif released:
-        ledger.journal.mark(RELEASED, ledger.number, rank, seq)
-    if (rank, seq) > (ledger.last_rank, ledger.last_seq):
-        ledger.doubtful += row.sent and not released and first_byte & QOS_BITS != 0
-        ledger.leave(seq)
-        queue.stored += 1
-        queue.stored_bytes += message.size + OVERHEAD
-        queue.mark()
-        return
-    if released:
-        ledger.released[identifier_of(seq)] = seq
-        session.inflight.held[identifier_of(seq)] = None
-        session.send_pubrel(identifier_of(seq))
-        return
-    if row.state == STATE_SENT:
-        ledger.begun.add(seq)
-    if row.sent and first_byte & QOS_BITS:
-        ledger.repeated.add(seq)
-    backlog.qos0 += not first_byte & QOS_BITS
-    queue.append(delivery)

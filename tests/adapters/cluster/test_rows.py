@@ -45,6 +45,12 @@ def test_cluster_cookie() -> None:
     assert node().links.terms.cookie == "a cookie for tests"
 
 
+@pytest.mark.parametrize(("value", "fresh"), [("refuse", False), ("fresh", True)])
+def test_cluster_orphan(value: str, fresh: bool) -> None:
+    assert not node().cluster.takeover.claims.fresh
+    assert node(f"orphan = {value}").cluster.takeover.claims.fresh is fresh
+
+
 def test_cluster_heartbeat() -> None:
     assert node("heartbeat = 2s").links.terms.heartbeat == 2.0
 

@@ -3,8 +3,7 @@ from typing import Any
 
 import pytest
 from twisted.internet.defer import Deferred
-from twisted.internet.protocol import connectionDone
-from twisted.protocols.amp import AMP, AmpBox, Command, StartTLS
+from twisted.protocols.amp import AmpBox, Command, StartTLS
 from twisted.python.failure import Failure
 
 from emqtwist.cluster import greeting as g
@@ -14,45 +13,11 @@ from emqtwist.cluster.links import FAREWELL, HANDSHAKE
 from emqtwist.cluster.packing import pack
 from emqtwist.cluster.protocol import LinkProtocol
 from emqtwist.cluster.terms import Terms
-from emqtwist.cluster.wire import Bye, Hello, NoLink, Ping, Prove, Push, Took
+from emqtwist.cluster.wire import Bye, Hello, NoLink, Prove, Push, Took
 from emqtwist.core.cluster import frames as f
-from tests.linked import COOKIE, Connection, LinkedNode, Wires
+from tests.linked import COOKIE, Connection, LinkedNode, Stranger, Wires
 
 MINE = Terms(node="z@x", incarnation="i", cookie=COOKIE, address="z@x", window=1 << 20)
-
-
-class Stranger(AMP):
-    """Says what it is told. `byes` are the reasons that it was told, `pushed` what came of the stream."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.byes: list[str] = []
-        self.pushed = b""
-        self.taken = 0
-        self.lost = False
-
-    @Bye.responder
-    def bye(self, reason: str) -> dict[str, Any]:
-        self.byes.append(reason)
-        return {}
-
-    @Push.responder
-    def push(self, data: bytes) -> dict[str, Any]:
-        self.pushed += data
-        return {}
-
-    @Took.responder
-    def took(self, total: int) -> dict[str, Any]:
-        self.taken = total
-        return {}
-
-    @Ping.responder
-    def ping(self) -> dict[str, Any]:
-        return {}
-
-    def connectionLost(self, reason: Failure = connectionDone) -> None:
-        self.lost = True
-        super().connectionLost(reason)
 
 
 class Visit:
@@ -227,7 +192,7 @@ def test_a_connection_that_does_not_close_is_cut() -> None:
 
 @pytest.mark.parametrize(("data", "text"), [
     (b"\xc1", "to be unpacked"), (pack((99,)), "unknown kind"), (pack((f.BEAT,)), "fields"), (b"\x81\x01\x01", "to be unpacked"),
-    (b"\xdd\xff\xff\xff\xff", "to be unpacked"), (b"\xc9\xff\xff\xff\xff\x01", "to be unpacked"),
+    (b"\xdd\x00\x01\x00\x00", "to be unpacked"), (b"\xd4\x01\x00", "to be unpacked"), (b"\x81\xa1a\x01", "to be unpacked"),
     (b"\x93" * 2000, "to be unpacked"), (b"\xa1\xff", "to be unpacked")])
 def test_a_frame_that_is_none_ends_the_link(data: bytes, text: str) -> None:
     visit = Visit()
@@ -340,6 +305,7 @@ def test_a_reason_that_is_told_is_not_believed_at_length() -> None:
     visit.ask(Bye, reason="slow: " + "x" * 1000 + "\n")
     [problem] = visit.a.links.problems.all()
     assert problem.text == "less is taken than there is to tell: it says: " + "x" * 200
+    assert problem.who == "z@x"
     visit = Visit()
     visit.prove()
     visit.ask(Bye, reason="nonsense")

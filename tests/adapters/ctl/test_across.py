@@ -115,6 +115,26 @@ def test_a_line_without_end_is_given_up() -> None:
     assert quarters[B].nodes.remote._running == {A: {}}
 
 
+def test_a_page_takes_no_more_steps_than_it_needs_and_ends_what_nobody_wants() -> None:
+    steps: list[str] = []
+
+    def long(context: Context, words: Words) -> Iterator[Step]:
+        try:
+            for _ in range(10):
+                steps.append("step")
+                yield "x" * 100, {}
+        finally:
+            steps.append("end")
+
+    listed = across.Listed(long, Quarters(A)[A].control.factory.context, ())
+    assert [len(listed.page(50)), len(listed.page(50))] == [50, 50]
+    assert steps == ["step"]
+    assert len(listed.page(50)) == 50
+    assert steps == ["step", "step"]
+    listed.close()
+    assert steps[2:] == ["end"]
+
+
 def test_lines_of_any_length_are_put_together() -> None:
     quarters = Quarters(A, B)
     quarters[B].client("ü" * 20_000)  # six bytes each on the way

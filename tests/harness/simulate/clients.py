@@ -41,6 +41,8 @@ class SimClient(Client):
 
     def begin(self) -> None:
         self.sim.later(self.sim.between(0.0, 2.0), self._step)
+        if self.persistent:
+            self.enter(self.node)  # its session begins while all is well
 
     def _step(self) -> None:
         self.sim.later(self.sim.between(0.02, 2.0), self._step)
@@ -87,14 +89,15 @@ class SimClient(Client):
 
     # Its connection.
 
-    def enter(self) -> None:
-        """Connect, at its node or at any."""
-        if self.roams:
+    def enter(self, node: Node | None = None) -> None:
+        """Connect, at this node, or at its own, or at any."""
+        if self.roams and node is None:
             self.node = self.sim.random.choice(list(self._nodes.values()))
         if not self.node.alive:
             return
-        self.world = self.node
         self.drop()
+        self.world = self.node
+        self._reference.enters(self, self.node)
         if not self.persistent:
             self.outgoing.clear()
             self.known.clear()

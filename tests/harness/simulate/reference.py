@@ -40,20 +40,27 @@ class Mail(Letter):
 
 @dataclass
 class Held:
-    """A subscription that was confirmed, when `since` messages had been sent; `knowing` are nodes that know it, with their start."""
+    """A subscription that was confirmed, when `since` messages had been sent.
+
+    `knowing` are nodes that know it, with their start; those in `hearing` do so if nothing has happened between them and its
+    node since: there was a takeover.
+    """
 
     topic_filter: str
     qos: int
     since: int
     knowing: dict[str, int] = field(default_factory=dict)
+    hearing: dict[str, float] = field(default_factory=dict)
 
 
 @dataclass
 class Reader:
     """What a client has, and got. `possible` are filters that may be subscribed to, `ended` those that are not, with how many
-    messages had been sent by then."""
+    messages had been sent by then. Its session is at `home`, or has gone to one of `moving` meanwhile."""
 
     client: "SimClient"
+    home: "Node | None" = None
+    moving: dict[str, float] = field(default_factory=dict)  # nodes where it has tried to come in, with the time
     held: dict[str, Held] = field(default_factory=dict)
     asked: dict[str, float] = field(default_factory=dict)
     possible: dict[str, None] = field(default_factory=dict)
@@ -102,11 +109,23 @@ class Reference:
             matches(held.topic_filter, mail.topic) and self._knows(node, reader, held) for held in reader.held.values())
 
     def _knows(self, node: "Node", reader: Reader, held: Held) -> bool:
-        client = reader.client
-        if node is client.node:
+        home = reader.home
+        if home is None or any(not self._linked(node.name, name, since) for name, since in reader.moving.items()):
+            return False
+        if node is home:
             return True
+        if node.name in held.hearing:
+            return self._linked(node.name, home.name, held.hearing[node.name])
         start = held.knowing.get(node.name)
-        return start is not None and (client.persistent or start == node.starts)
+        return start is not None and (reader.client.persistent or start == node.starts)
+
+    def _linked(self, one: str, two: str, since: float) -> bool:
+        """Whether nothing has happened between two nodes since then."""
+        assert self.network is not None
+        if one == two:
+            return True
+        linked = self.network.linked_since(one, two)
+        return linked is not None and linked < since
 
     # Who subscribes.
 
@@ -123,10 +142,8 @@ class Reference:
         reader.ended.pop(topic_filter, None)
         assert self.network is not None
         for node in self.network.nodes.values():
-            if node is not client.node:
-                since = self.network.linked_since(node.name, client.node.name)
-                if since is not None and since < reader.asked[topic_filter]:
-                    held.knowing[node.name] = node.starts
+            if node is not client.node and self._linked(node.name, client.node.name, reader.asked[topic_filter]):
+                held.knowing[node.name] = node.starts
 
     def ends(self, client: "SimClient", topic_filter: str) -> None:
         """It asks for no more: what is under way may come, or not."""
@@ -144,13 +161,33 @@ class Reference:
 
     # Who comes and goes.
 
+    def enters(self, client: "SimClient", node: "Node") -> None:
+        """It asks for its session at this node."""
+        reader = self.readers[client.client_id]
+        if client.persistent and reader.home is not None and (node is not reader.home or reader.moving):
+            reader.moving[node.name] = self.world.now
+
     def connected(self, client: "SimClient", present: bool) -> None:
         reader = self.readers[client.client_id]
         reader.sessions += 1
+        if reader.moving:
+            self._moves(reader, client.node)
+        reader.home = client.node
         if client.persistent and reader.sessions > 1 and not present:
             raise Found(f"the session of {client.client_id} is gone", client.client_id)
         if not client.persistent and present:
             raise Found(f"{client.client_id} finds a session that should have ended", client.client_id)
+
+    def _moves(self, reader: Reader, node: "Node") -> None:
+        """Who is linked to its new node and knew of it before knows of it there."""
+        assert self.network is not None
+        since = min(reader.moving.values())
+        for held in reader.held.values():
+            known = [other.name for other in self.network.nodes.values()
+                     if self._knows(other, reader, held) and self._linked(other.name, node.name, since)]
+            held.knowing.clear()
+            held.hearing = dict.fromkeys(known, since)
+        reader.moving.clear()
 
     def ends_session(self, client: "SimClient") -> None:
         """A clean session is over, and what it was owed with it."""
@@ -173,9 +210,11 @@ class Reference:
         for one in self.network.nodes.values():
             calm = [node for node in self.network.nodes.values() if node is not one and self._is_calm(one, node)]
             for reader in self.readers.values():
-                if reader.client.node is one:
+                if reader.home is one and not reader.moving:
                     for held in reader.held.values():
                         held.knowing.update({node.name: node.starts for node in calm})
+                        for node in calm:
+                            held.hearing.pop(node.name, None)
 
     def _is_calm(self, one: "Node", other: "Node") -> bool:
         assert self.network is not None

@@ -61,7 +61,8 @@ class Publisher(Worker):
     def __init__(self, where: Path, client_id: str, topic: bytes) -> None:
         self.topic = topic
         self.acknowledged = 0
-        self._begun = False  # QoS 2: the number that is due may have been passed on
+        self._begun = False  # the number that is due may have been passed on
+        self._released = False  # QoS 2: it was, and PUBREL is to be sent
         super().__init__(where, client_id)
 
     def work(self, client: RawClient) -> None:
@@ -74,15 +75,15 @@ class Publisher(Worker):
 
     def _publish(self, client: RawClient, number: int) -> None:
         qos, packet_id = 1 + number % 2, 1 + number % 60_000
-        client.send(Publish(self.topic, b"%d" % number, qos, dup=self._begun, packet_id=packet_id))
-        self._begun = True
-        if qos == 1:
-            assert client.next(Puback).reason_code in (0, 0x10)
-        else:
-            assert client.next(Pubrec).reason_code in (0, 0x10)
+        if not self._released:
+            client.send(Publish(self.topic, b"%d" % number, qos, dup=self._begun, packet_id=packet_id))
+            self._begun = True
+            assert client.next(Puback if qos == 1 else Pubrec).reason_code in (0, 0x10)
+            self._released = qos == 2
+        if self._released:
             client.send(Pubrel(packet_id))
             client.next(Pubcomp)
-        self._begun = False
+        self._begun = self._released = False
 
     def advance(self, count: int) -> None:
         """Wait until so many more were acknowledged."""

@@ -9,7 +9,7 @@ import pytest
 from tests.integration.cluster.load import Publisher, Subscriber, check
 from tests.integration.cluster.namespaces import Machines, machines
 from tests.integration.cluster.nodes import COOKIE, RunningNode
-from tests.integration.program import run
+from tests.integration.program import Program, run
 
 LINES = f"""cookie = {COOKIE}
 heartbeat = 200ms
@@ -118,16 +118,13 @@ def test_a_node_is_killed_while_another_is_cut_off(cluster: Cluster) -> None:
 
 
 def test_clients_of_mosquitto_meet_across_machines(cluster: Cluster) -> None:
-    reader = subprocess.Popen(["mosquitto_sub", "--unix", cluster.nodes["c"].folder / "mqtt.sock", "-t", "greetings/#", "-q", "1",
-                               "-C", "2", "-v", "-W", "30", "-d"], stdout=subprocess.PIPE, text=True)
-    assert reader.stdout is not None
-    while "SUBACK" not in reader.stdout.readline():
-        pass
+    reader = Program("stdbuf", "-oL", "mosquitto_sub", "--unix", cluster.nodes["c"].folder / "mqtt.sock", "-t", "greetings/#",
+                     "-q", "1", "-C", "2", "-v", "-W", "30", "-d")
+    reader.next("SUBACK")
     for name in ("a", "b"):
         sent = run("mosquitto_pub", "--unix", cluster.nodes[name].folder / "mqtt.sock", "-t", f"greetings/{name}", "-m", "hello",
                    "-q", "2")
         assert sent.returncode == 0
-    said, _ = reader.communicate(timeout=30)
-    assert "greetings/a hello" in said
-    assert "greetings/b hello" in said
+        reader.next(f"greetings/{name} hello")
+    reader.wait()
     cluster.settle()

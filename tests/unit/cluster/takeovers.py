@@ -49,6 +49,18 @@ class History:
         if self.alice is None or self.alice.closed:
             self.arrive(node)
 
+    def leave(self) -> None:
+        """Her connection breaks."""
+        if self.alice is not None and not self.alice.closed:
+            self.alice.drop()
+
+    def wait(self, seconds: float) -> None:
+        """Let time pass, in which alice takes what comes."""
+        while seconds > 0:
+            self.net.advance(0.5)
+            self.take()
+            seconds -= 0.5
+
     def publish(self, *nodes: str) -> None:
         for node in nodes:
             publisher = self._publishers.get(node)
@@ -75,14 +87,14 @@ class History:
             pass
 
     def check(self) -> None:
-        """Alice has all."""
+        """Alice has all, those of a publisher and a QoS in order."""
         self.take()
         for node in NODES:
-            ones = [payload for payload in self.got if payload.startswith(node.encode())]
-            first: dict[bytes, None] = dict.fromkeys(ones)
-            assert list(first) == self.sent[node], f"of {node}: {ones}"
-            twice = [payload for payload in first if ones.count(payload) > 1 and self._qos(payload) == 2]
-            assert not twice, f"{twice} of {ones}"
+            for qos in (1, 2):
+                ones = [each for each in self.got if each.startswith(node.encode()) and self._qos(each) == qos]
+                wanted = [each for each in self.sent[node] if self._qos(each) == qos]
+                assert list(dict.fromkeys(ones)) == wanted, f"of {node}: {ones}"
+                assert qos == 1 or ones == wanted, f"of {node}, twice: {ones}"
 
     def holders(self) -> list[str]:
         """The nodes that have a session of alice."""

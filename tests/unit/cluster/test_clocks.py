@@ -68,6 +68,27 @@ def test_a_slow_link_is_no_wrong_clock() -> None:
     assert about.skew == skew  # it took more than ten seconds, and says nothing
 
 
+def test_a_clock_is_not_wrong_that_may_be_right() -> None:
+    town = Town("a", "b")
+    town.join("a", "b")
+    town.stall("b", "a")
+    town.ahead["b"] = -4.0
+    town.advance(10)
+    town.advance(6)
+    town.stall("b", "a", False)
+    about = town.citizen("a").nodes.clocks.known["b"]
+    assert about.skew == pytest.approx(-7)
+    assert about.doubt == pytest.approx(3)
+    assert town.alarms("a") == []
+
+
+def test_a_version_is_not_believed_without_end() -> None:
+    town = Town("a", "b")
+    town.join("a", "b")
+    town["a"].cluster.take(town["a"].cluster.peer("b"), [(f.ABOUT, "x" * 1000, 9)])
+    assert town.citizen("a").nodes.clocks.known["b"].version == "x" * 100
+
+
 def test_an_answer_to_another_question_says_nothing() -> None:
     town = Town("a", "b")
     town.join("a", "b")

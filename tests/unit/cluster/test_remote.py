@@ -3,15 +3,17 @@ import pytest
 
 from emqtwist.core.cluster import frames as f
 from emqtwist.core.cluster.frames import BadFrame
-from emqtwist.core.cluster.remote import CUT, DOWN, GONE, MOST, NO_COMMANDS, PIECE, SILENT, Asked, Runner, Running, Words
+from emqtwist.core.cluster.remote import CUT, DOWN, GONE, MOST, NO_COMMANDS, PIECE, SILENT, Asked, Running, Words
 from tests.rolls import Town
 
 
-class Listing(Running):
+class Listing:
     """Pages as a test has written them."""
 
     def __init__(self, pages: list[bytes], failure: str = "") -> None:
-        super().__init__()
+        self.over = False
+        self.failure = ""
+        self.used = 0.0
         self.pages = pages
         self.end = failure
         self.closed = False
@@ -26,7 +28,7 @@ class Listing(Running):
         self.closed = True
 
 
-class Commands(Runner):
+class Commands:
     def __init__(self, *pages: bytes, failure: str = "") -> None:
         self.pages = pages
         self.failure = failure
@@ -69,6 +71,7 @@ def test_pages_come_one_by_one_as_they_are_taken() -> None:
     assert commands.run_ == [("clients", "list")]
     assert not commands.listings[0].closed
     assert remote.take(asked) == b""
+    assert (remote._asked, town.citizen("b").nodes.remote._running) == ({}, {"a": {}})  # nothing is left of it
 
 
 def test_no_page_is_asked_for_before_the_last_one_is_taken() -> None:
@@ -157,6 +160,23 @@ def test_pages_that_nobody_asked_for_are_ignored() -> None:
     for number in (asked.number, asked.number + 1):
         town["a"].cluster.take(peer, [(f.PAGE, number, b"other", True, "")])
     assert (asked.piece, asked.over) == (b"one", False)
+
+
+def test_a_node_answers_only_what_it_was_asked() -> None:
+    town = Town("a", "b", "c")
+    town.cluster()
+    town.citizen("b").nodes.remote.runner = Commands(b"one", b"two")
+    town.stall("b", "a")
+    asked, _ = ask(town)
+    town["a"].cluster.take(town["a"].cluster.peer("c"), [(f.PAGE, asked.number, b"other", True, "")])
+    assert (asked.piece, asked.over) == (b"", False)
+
+
+def test_a_command_that_begins_again_takes_the_place_of_the_one_before() -> None:
+    town, commands = pair(b"one", b"two")
+    asked, _ = ask(town)
+    town["b"].cluster.take(town["b"].cluster.peer("a"), [(f.RUN, asked.number, ("clients", "list"))])
+    assert [listing.closed for listing in commands.listings] == [True, False]
 
 
 @pytest.mark.parametrize("frame", [

@@ -115,6 +115,17 @@ def test_the_newest_holds_when_nodes_that_were_apart_meet() -> None:
     assert net["a"].cluster.replicas.marks.digests == net["c"].cluster.replicas.marks.digests
 
 
+@pytest.mark.parametrize(("heard", "other"), ["bc", "cb"])
+def test_what_a_node_could_tell_only_some_before_it_was_lost_is_told_by_these(heard: str, other: str) -> None:
+    net = Net("a", "b", "c")
+    net.cut("a", other)
+    retain(net["a"])
+    assert (retained(net[heard]), retained(net[other])) == (b"x", None)
+    net.isolate("a")
+    net.settle()
+    assert retained(net[other]) == b"x"
+
+
 def test_of_two_at_one_moment_that_of_the_later_name_holds() -> None:
     net = Net("a", "b", "c")
     frames = [(*GOOD[:3], name, 0, name.encode(), *GOOD[6:]) for name in ("b", "c")]

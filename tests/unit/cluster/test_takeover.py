@@ -1,8 +1,24 @@
 """A session goes to the node to which its client comes."""
+import pytest
+
+from emqtwist.core.acl import SUBSCRIBE, Acl, Pattern, Rule
+from emqtwist.core.cluster import frames as f
+from emqtwist.core.who import Who
 from emqtwist.mqtt import constants as c
-from emqtwist.mqtt.packets import Disconnect, Publish
+from emqtwist.mqtt.packets import (
+    Connack,
+    Connect,
+    Disconnect,
+    Pubcomp,
+    Publish,
+    Pubrec,
+    Pubrel,
+    Suback,
+    Subscribe,
+    Will,
+)
 from tests.clusters import Net
-from tests.peers import Peer
+from tests.peers import Peer, properties
 
 
 def arrive(net: Net, node: str, client_id: str = "alice", **options: object) -> Peer:
@@ -107,3 +123,318 @@ def test_a_node_that_was_away_may_meet_the_new_node_first() -> None:
     net.join("a", "c")
     publish(net, "c", b"3")
     assert sorted(take_all(again)) == [b"1", b"2", b"3"]
+
+
+@pytest.mark.parametrize("phase", ["PUBLISH sent", "PUBREC sent"])
+def test_a_message_of_qos_2_that_is_half_delivered_is_delivered_once(phase: str) -> None:
+    net = Net("a", "b")
+    alice = arrive(net, "a")
+    alice.subscribe("t/#", qos=2)
+    publish(net, "b", b"1")
+    publish(net, "b", b"2")
+    first, second = alice.all(Publish)
+    if phase == "PUBREC sent":
+        alice.send(Pubrec(first.packet_id))
+        alice.received()
+    alice.drop()
+    again = arrive(net, "b")
+    packets = again.received()
+    if phase == "PUBREC sent":
+        pubrel = packets.pop(0)
+        assert isinstance(pubrel, Pubrel)
+        assert pubrel.packet_id == first.packet_id
+        again.send(Pubcomp(first.packet_id))
+    got = [packet for packet in packets if isinstance(packet, Publish)]
+    expected = [first, second] if phase == "PUBLISH sent" else [second]
+    assert [(one.packet_id, one.payload, one.dup) for one in got] == [(one.packet_id, one.payload, True) for one in expected]
+    again.acknowledge(*got)
+    publish(net, "a", b"3")
+    assert take_all(again) == [b"3"]
+    assert not net["b"].session("alice").inflight.held
+
+
+def test_a_message_of_qos_2_that_the_client_half_sent_is_not_passed_on_again() -> None:
+    net = Net("a", "b")
+    watcher = net["a"].connect("watcher")
+    watcher.subscribe("t", qos=2)
+    alice = arrive(net, "a")
+    alice.publish("t", b"x", qos=2, packet_id=7)
+    assert payloads(watcher) == [b"x"]
+    alice.drop()
+    again = arrive(net, "b")
+    again.publish("t", b"x", qos=2, dup=True, packet_id=7)
+    assert payloads(watcher) == []
+    again.received()
+    again.send(Pubrel(7))
+    assert again.one(Pubcomp).reason_code == c.SUCCESS
+    net["b"].crash()
+    assert not net["b"].session("alice").received
+
+
+def test_what_the_client_half_sent_is_known_over_a_crash_of_the_new_node() -> None:
+    net = Net("a", "b")
+    alice = arrive(net, "a")
+    alice.publish("t", b"x", qos=2, packet_id=7)
+    alice.drop()
+    arrive(net, "b")
+    net["b"].crash()
+    assert list(net["b"].session("alice").received) == [7]
+
+
+def test_a_queue_that_is_longer_than_memory_comes_in_its_order() -> None:
+    net = Net("a", "b", lines=("mqtt.mqueue.max_memory = 2KB", "mqtt.mqueue.max_length = 0"))
+    absent_session(net, "a")
+    publisher = net["b"].connect("publisher")
+    sent = [b"%d" % number for number in range(400)]
+    for payload in sent:
+        publisher.send(Publish(b"t/x", payload + b"." * 20, 1, False, False, publisher.next_id(), None))
+    again = arrive(net, "b")
+    assert [payload.rstrip(b".") for payload in take_all(again)] == sent
+
+
+def test_priorities_hold_after_a_takeover() -> None:
+    net = Net("a", "b", lines=("mqtt.mqueue.type = priority", "mqtt.mqueue.priority = t/high=10"))
+    alice = arrive(net, "a", receive_maximum=1)
+    alice.subscribe("t/#", qos=2)
+    publisher = net["b"].connect("publisher")
+    for topic, payload in (("t/low", b"0"), ("t/low", b"1"), ("t/high", b"2"), ("t/low", b"3"), ("t/high", b"4")):
+        publisher.publish(topic, payload, qos=2)
+    alice.drop()
+    again = arrive(net, "b", receive_maximum=1)
+    got = take_all(again)
+    assert [payload for payload in got if payload != b"0"] == [b"2", b"4", b"1", b"3"]
+    assert got.count(b"0") == 1  # it was in flight
+
+
+@pytest.mark.parametrize("version", [4, 5])
+def test_a_client_whose_session_is_at_a_node_that_is_away_is_refused(version: int) -> None:
+    net = Net("a", "b")
+    absent_session(net, "a")
+    net.isolate("a")
+    peer = Peer(net["b"])
+    made = properties(session_expiry_interval=3600) if version == 5 else None
+    peer.send(Connect(version, "alice", False, 0, None, None, None, False, made))
+    net.advance(1.5)
+    assert peer.received() == []
+    net.advance(1)
+    connack = peer.one(Connack)
+    if version == 5:
+        assert connack.reason_code == c.SERVER_UNAVAILABLE
+        assert connack.properties is not None
+        assert "node a" in (connack.properties.reason_string or "")
+    else:
+        assert connack.reason_code == 3
+    assert peer.closed
+
+
+def test_a_client_whose_session_is_at_a_node_that_comes_back_in_time_gets_it() -> None:
+    net = Net("a", "b")
+    absent_session(net, "a")
+    publish(net, "a", b"1")
+    net.isolate("a")
+    peer = Peer(net["b"])
+    peer.send(Connect(5, "alice", False, 0, None, None, None, False, properties(session_expiry_interval=3600)))
+    net.advance(1.5)
+    net.join_all()
+    assert take_all(peer) == [b"1"]
+
+
+def test_a_client_may_have_a_new_session_while_its_node_is_away() -> None:
+    net = Net("a", "b")
+    absent_session(net, "a")
+    publish(net, "a", b"old")
+    net["b"].cluster.takeover.claims.fresh = True
+    net.isolate("a")
+    peer = Peer(net["b"])
+    peer.send(Connect(5, "alice", False, 0, None, None, None, False, properties(session_expiry_interval=3600)))
+    net.advance(2.5)
+    connack = peer.one(Connack)
+    assert (connack.reason_code, connack.session_present) == (0, False)
+    net.join_all()
+    assert "alice" not in net["a"].broker.sessions.by_id
+    assert "alice" in net["b"].broker.sessions.by_id
+    assert not peer.closed
+    assert peer.received() == []
+
+
+@pytest.mark.parametrize("expiry", [0, 3600])
+def test_clean_start_ends_the_session_of_another_node(expiry: int) -> None:
+    net = Net("a", "b", "c")
+    alice = arrive(net, "a")
+    alice.subscribe("t/#", qos=1)
+    again = net["b"].connect("alice", clean_start=True, session_expiry_interval=expiry)
+    assert again.connack is not None
+    assert not again.connack.session_present
+    assert alice.one(Disconnect).reason_code == c.SESSION_TAKEN_OVER
+    assert "alice" not in net["a"].broker.sessions.by_id
+    publish(net, "c", b"x")
+    assert again.received() == []
+
+
+def test_clean_start_ends_the_session_of_a_node_that_is_away_when_it_is_back() -> None:
+    net = Net("a", "b")
+    absent_session(net, "a")
+    net.isolate("a")
+    again = net["b"].connect("alice", clean_start=True)
+    again.disconnect()
+    assert "alice" not in net["b"].broker.sessions.by_id
+    net.join_all()
+    assert "alice" not in net["a"].broker.sessions.by_id
+    for node in ("a", "b"):
+        assert not net[node].cluster.takeover.registry.table.entries
+
+
+def test_a_session_that_ends_with_its_connection_is_ended_from_another_node() -> None:
+    net = Net("a", "b")
+    alice = net["a"].connect("alice")
+    again = net["b"].connect("alice", clean_start=False)
+    assert again.connack is not None
+    assert not again.connack.session_present
+    assert alice.closed
+    assert net["a"].broker.sessions.by_id == {}
+
+
+@pytest.mark.parametrize("newest", ["a", "b"])
+def test_of_two_sides_of_a_partition_the_newer_session_is_the_one_after_it_has_healed(newest: str) -> None:
+    other = "b" if newest == "a" else "a"
+    net = Net("a", "b")
+    net.isolate("a")
+    old = arrive(net, other)
+    old.subscribe("t/old", qos=1)
+    new = arrive(net, newest)
+    for _ in range(2):
+        new = net[newest].connect("alice", clean_start=True, session_expiry_interval=3600)
+    net.join_all()
+    assert not new.closed
+    assert old.one(Disconnect).reason_code == c.SESSION_TAKEN_OVER
+    assert "alice" not in net[other].broker.sessions.by_id
+    assert "alice" in net[newest].broker.sessions.by_id
+
+
+def test_of_two_new_sessions_at_once_one_stays() -> None:
+    net = Net("a", "b")
+    net.isolate("a")
+    one, two = arrive(net, "a"), arrive(net, "b")
+    net.join_all()
+    assert [one.closed, two.closed] == [True, False]
+    assert net["a"].broker.sessions.by_id == {}
+
+
+@pytest.mark.parametrize(("delay", "published"), [(0, [b"will"]), (60, [])])
+def test_a_will_is_published_as_for_any_takeover(delay: int, published: list[bytes]) -> None:
+    net = Net("a", "b")
+    watcher = net["b"].connect("watcher")
+    watcher.subscribe("will", qos=1)
+    will = Will(b"will", b"will", 1, False, properties(will_delay_interval=delay))
+    alice = arrive(net, "a", will=will)
+    again = arrive(net, "b")
+    assert alice.closed
+    assert payloads(watcher) == published
+    net.advance(100)
+    net["a"].crash(100)
+    net.join_all()
+    net.advance(100)
+    assert payloads(watcher) == []
+    assert not again.closed
+
+
+def test_the_will_of_a_session_that_is_discarded_after_a_partition_is_published() -> None:
+    net = Net("a", "b")
+    net.isolate("a")
+    watcher = net["a"].connect("watcher")
+    watcher.subscribe("will", qos=1)
+    arrive(net, "a", will=Will(b"will", b"will", 1, False, properties(will_delay_interval=60)))
+    arrive(net, "b")
+    net.join_all()
+    assert payloads(watcher) == [b"will"]
+
+
+def test_a_subscription_that_is_made_while_the_session_comes_counts() -> None:
+    net = Net("a", "b", "c")
+    absent_session(net, "a")
+    net.halt_before(f.READY)
+    again = arrive(net, "b")
+    again.send(Subscribe(9, [(b"new", 1)], None))
+    assert net.halted
+    assert again.received() == []
+    net.go_on()
+    assert again.one(Suback).packet_id == 9
+    net["c"].connect("publisher").publish("new", b"x", qos=1)
+    assert take_all(again) == [b"x"]
+    assert set(net["b"].session("alice").subscriptions) == {b"t/#", b"new"}
+
+
+def test_a_session_that_expires_at_the_new_node_ends_everywhere() -> None:
+    net = Net("a", "b")
+    absent_session(net, "a")
+    net.halt_before(f.LEVEL)
+    again = arrive(net, "b", session_expiry_interval=5)
+    again.drop()
+    net.advance(6)
+    net.go_on()
+    net.advance(1)
+    assert [net[node].broker.sessions.by_id for node in "ab"] == [{}, {}]
+    for node in ("a", "b"):
+        assert not net[node].cluster.takeover.registry.table.entries
+
+
+def test_a_client_whose_rest_is_at_a_node_that_is_away_has_to_come_again() -> None:
+    net = Net("a", "b")
+    absent_session(net, "a")
+    publish(net, "a", b"1")
+    net.halt_before(f.ROWS)
+    again = arrive(net, "b")
+    net.cut("a", "b")
+    net.advance(1)
+    assert not again.closed
+    net.advance(2)
+    assert again.one(Disconnect).reason_code == c.SERVER_BUSY
+    net.join_all()
+    assert take_all(arrive(net, "b")) == [b"1"]
+
+
+def test_a_shared_subscription_goes_with_its_session() -> None:
+    net = Net("a", "b")
+    alice = arrive(net, "a")
+    alice.subscribe("$share/g/t/#", qos=1)
+    alice.drop()
+    publish(net, "a", b"1", qos=1)
+    again = arrive(net, "b")
+    publish(net, "a", b"2", qos=1)
+    publish(net, "b", b"3", qos=1)
+    assert take_all(again) == [b"1", b"2", b"3"]
+
+
+def test_rules_of_the_new_node_hold_for_what_comes() -> None:
+    net = Net("a", "b")
+    absent_session(net, "a")
+    publish(net, "a", b"1")
+    net["b"].broker.acl = Acl([Rule(False, Who(), SUBSCRIBE, [Pattern(b"t/#")])], True)
+    again = arrive(net, "b")
+    assert again.connack is not None
+    assert not again.connack.session_present
+    assert take_all(again) == []
+
+
+def test_what_a_session_has_is_stored_before_the_client_is_answered() -> None:
+    net = Net("a", "b")
+    absent_session(net, "a")
+    net["b"].stored = False
+    peer = Peer(net["b"])
+    peer.send(Connect(5, "alice", False, 0, None, None, None, False, properties(session_expiry_interval=3600)))
+    assert peer.received() == []
+    net["b"].stored = True
+    net.settle()
+    assert peer.one(Connack).session_present
+
+
+def test_a_node_that_was_just_started_gives_way_to_an_older_session() -> None:
+    net = Net("a", "c")
+    absent_session(net, "a")
+    net["c"].crash()
+    net["c"].cluster.peer("a")
+    ignorant = arrive(net, "c")
+    publish(net, "a", b"1")
+    net.join_all()
+    assert ignorant.one(Disconnect).reason_code == c.SESSION_TAKEN_OVER
+    assert take_all(arrive(net, "c")) == [b"1"]

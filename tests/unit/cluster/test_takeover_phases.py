@@ -2,7 +2,7 @@
 import pytest
 
 from emqtwist.core.cluster import frames as f
-from tests.clusters import Net
+from tests.clusters import Forgetful, Net
 from tests.unit.cluster.takeovers import History
 
 PHASES = ("TAKE", "SESSION", "ROWS", "HAVE", "LEVEL", "READY", "FLUSH", "FLUSHED", "END", "DONE")
@@ -22,6 +22,28 @@ def test_what_is_published_meanwhile_comes_once_and_in_order(phase: str, lines: 
     history.publish("a", "b", "c")
     history.check()
     assert history.holders() == ["b"]
+
+
+@pytest.mark.parametrize("phase", PHASES)
+def test_without_a_store_a_session_comes_wholly_too(phase: str) -> None:
+    history = History(Net("a", "b", "c", kind=Forgetful))
+    history.begin("a")
+    history.net.halt_before(getattr(f, phase))
+    history.arrive("b")
+    assert history.net.halted, f"there was no {phase}"
+    history.publish("a", "b", "c")
+    history.take()
+    history.net.cut("a", "b")
+    history.net.go_on()
+    history.net.join_all()
+    history.net.advance(0.1)
+    history.arrive_again("b")
+    history.publish("a", "b", "c")
+    history.check()
+    history.arrive("c")
+    history.publish("a", "b", "c")
+    history.check()
+    assert history.holders() == ["c"]
 
 
 @pytest.mark.parametrize("phase", PHASES)

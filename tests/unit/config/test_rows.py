@@ -84,10 +84,12 @@ def test_parts_are_the_modules_there_are(checkout: Path) -> None:
 
 def test_a_row_without_a_live_mark_waits_for_a_restart() -> None:
     assert sorted(dotted for dotted, row in ROWS.items() if not row.live) == [
-        "cluster.address", "cluster.bind", "cluster.ca", "cluster.certificate", "cluster.cookie", "cluster.discovery",
-        "cluster.heartbeat", "cluster.name", "cluster.outbox_bytes", "cluster.outbox_length", "cluster.outbox_stored",
-        "cluster.private_key", "cluster.seeds", "cluster.timeout", "cluster.window", "ctl.bind", "ctl.certificate",
-        "ctl.private_key", "ctl.secret", "ctl.socket", "listener.ssl.backlog",
+        "bridge.address", "bridge.ca", "bridge.certificate", "bridge.cookie", "bridge.max_queue_bytes", "bridge.max_queue_len",
+        "bridge.node", "bridge.on_full", "bridge.ping_down_interval", "bridge.prefix", "bridge.private_key", "bridge.qos",
+        "bridge.suffix", "bridge.topic", "cluster.address", "cluster.bind", "cluster.ca", "cluster.certificate",
+        "cluster.cookie", "cluster.discovery", "cluster.heartbeat", "cluster.name", "cluster.orphan", "cluster.outbox_bytes",
+        "cluster.outbox_length", "cluster.outbox_stored", "cluster.private_key", "cluster.seeds", "cluster.timeout",
+        "cluster.window", "ctl.bind", "ctl.certificate", "ctl.private_key", "ctl.secret", "ctl.socket", "listener.ssl.backlog",
         "listener.ssl.bind", "listener.tcp.backlog", "listener.tcp.bind", "listener.unix.backlog", "listener.unix.bind",
         "listener.ws.backlog", "listener.ws.bind", "listener.wss.backlog", "listener.wss.bind", "log.file", "log.file_count",
         "log.file_size", "log.format", "log.syslog", "log.syslog_facility", "log.syslog_prefix", "mqtt.allow_anonymous",

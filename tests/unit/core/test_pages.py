@@ -2,7 +2,7 @@
 import pytest
 
 from emqtwist.core import records as r
-from emqtwist.core.journal import Journal
+from emqtwist.core.journal import Journal, Rows
 from emqtwist.core.message import Message
 from emqtwist.mqtt import constants as c
 from emqtwist.mqtt.packets import Connack, Connect, Puback, Publish
@@ -265,18 +265,18 @@ def test_a_page_waits_for_the_last_group_that_brought_a_row_for_it() -> None:
 ])
 def test_rows_that_end_together_are_as_few_records_as_can_be(seqs: list[int], ranges: list[tuple[int, int]]) -> None:
     together, apart = Journal(), Journal()
-    together.done_together(4, seqs)
+    together.done_together(Rows(4), seqs)
     for seq in seqs:
-        apart.done(4, 0, seq)
+        apart.done(Rows(4), seq)
     assert together.take() == apart.take() == [(r.DONE, 4, 0, first, last) for first, last in ranges]
     assert (together.settled, apart.settled) == (0, 0)
 
 
 def test_rows_that_came_in_this_group_go_with_what_ends_together() -> None:
-    journal = Journal()
+    journal, rows = Journal(), Rows(4)
     for seq in (5, 6, 8):
-        journal.queue(4, 0, seq, Message(b"t", b"x", 1), 0x32, ())
-    journal.done_together(4, [3, 4, 5, 6, 7, 8])
+        journal.queue(rows, (Message(b"t", b"x", 1), 0x32, (), seq))
+    journal.done_together(rows, [3, 4, 5, 6, 7, 8])
     assert journal.settled == 6
     assert journal.unsettled() == 0
     assert journal.take() == [(r.DONE, 4, 0, 3, 4), (r.DONE, 4, 0, 7, 7)]

@@ -6,7 +6,20 @@ from emqtwist.mqtt import constants as c
 from emqtwist.mqtt.decoder import Decoder
 from emqtwist.mqtt.encoder import encode, publish_head
 from emqtwist.mqtt.errors import PacketTooLarge, ProtocolError
-from emqtwist.mqtt.packets import Connect, Packet, Pingreq, Puback, Pubacks, Publish, Subscribe, each
+from emqtwist.mqtt.packets import (
+    Connect,
+    Packet,
+    Pingreq,
+    Puback,
+    Pubacks,
+    Publish,
+    Pubrec,
+    Pubrel,
+    Pubrels,
+    Run,
+    Subscribe,
+    each,
+)
 from tests.unit.mqtt.chunking import Chunking
 from tests.unit.mqtt.comparing import fields, properties
 from tests.unit.mqtt.wire_text import raw
@@ -212,15 +225,16 @@ def test_a_plain_publish_brings_the_frame_that_it_came_in(version: int, size: in
 
 @pytest.mark.parametrize("version", [3, 4, 5])
 @pytest.mark.parametrize("size", [1, 100, 200, 20_000])
-def test_at_qos_1_it_brings_what_comes_before_its_identifier(version: int, size: int) -> None:
-    data = encode(Publish(b"a/b", bytes(size), 1, packet_id=0x1234), version)
+@pytest.mark.parametrize("qos", [1, 2])
+def test_at_qos_1_and_2_it_brings_what_comes_before_its_identifier(version: int, size: int, qos: int) -> None:
+    data = encode(Publish(b"a/b", bytes(size), qos, packet_id=0x1234), version)
     (packet,) = Decoder(c.MAX_PACKET, version).feed(data)
     assert isinstance(packet, Publish)
     assert packet.frame == data[:data.index(b"a/b") + 3]
 
 
 @pytest.mark.parametrize("packet", [
-    Publish(b"a", b"x", 2, packet_id=1), Publish(b"a", b"x", retain=True), Publish(b"a", b"x", 1, True, packet_id=1),
+    Publish(b"a", b"x", 2, dup=True, packet_id=1), Publish(b"a", b"x", retain=True), Publish(b"a", b"x", 1, True, packet_id=1),
     Publish(b"a", b"x", 1, dup=True, packet_id=1), Publish(b"a", b"x", properties=properties(topic_alias=1)),
     Publish(b"a", b"x", 1, packet_id=1, properties=properties(content_type="t")),
 ])
@@ -233,18 +247,21 @@ def test_a_publish_that_cannot_be_sent_on_as_it_is_brings_no_frame(packet: Publi
 # Runs.
 
 def kinds(packets: list[Packet]) -> list[object]:
-    return [packet.packet_ids if isinstance(packet, Pubacks) else packet.type for packet in packets]
+    return [(packet.type, packet.packet_ids) if isinstance(packet, Run) else packet.type for packet in packets]
 
 
 @pytest.mark.parametrize(("data", "found"), [
     ("4002 0001", [c.PUBACK]),
-    ("4002 0001 4002 0203", [[1, 0x203]]),
-    ("4002 0001 4002 0002 c000 4002 0003", [[1, 2], c.PINGREQ, c.PUBACK]),
-    ("4002 0001 4002 0002 4003 000300 4002 0004", [[1, 2], c.PUBACK, c.PUBACK]),
-    ("4002 0001 4003 000300", [[1], c.PUBACK]),
-    ("5002 0001 5002 0002", [c.PUBREC, c.PUBREC]),
+    ("4002 0001 4002 0203", [(c.PUBACK, [1, 0x203])]),
+    ("4002 0001 4002 0002 c000 4002 0003", [(c.PUBACK, [1, 2]), c.PINGREQ, c.PUBACK]),
+    ("4002 0001 4002 0002 4003 000300 4002 0004", [(c.PUBACK, [1, 2]), c.PUBACK, c.PUBACK]),
+    ("4002 0001 4003 000300", [(c.PUBACK, [1]), c.PUBACK]),
+    ("5002 0001 5002 ffff", [(c.PUBREC, [1, 0xffff])]),
+    ("6202 0001 6202 0002 6202 0300", [(c.PUBREL, [1, 2, 0x300])]),
+    ("7002 0001 7002 0002 5002 0002 5002 0003", [(c.PUBCOMP, [1, 2]), (c.PUBREC, [2, 3])]),
+    ("4002 0001 7002 0002 4002 0003", [c.PUBACK, c.PUBCOMP, c.PUBACK]),
 ])
-def test_plain_pubacks_that_follow_each_other_are_one(data: str, found: list[object]) -> None:
+def test_plain_acknowledgements_that_follow_each_other_are_one(data: str, found: list[object]) -> None:
     decoder = Decoder(c.MAX_PACKET, 5)
     assert kinds(decoder.feed(raw(data))) == flat(found)
     decoder = Decoder(c.MAX_PACKET, 5)
@@ -255,25 +272,36 @@ def test_plain_pubacks_that_follow_each_other_are_one(data: str, found: list[obj
 
 def flat(found: list[object]) -> list[object]:
     """As it is without runs."""
-    return [kind for one in found for kind in ([c.PUBACK] * len(one) if isinstance(one, list) else [one])]
+    return [kind for one in found for kind in ([one[0]] * len(one[1]) if isinstance(one, tuple) else [one])]
+
+
+@pytest.mark.parametrize("count", [255, 256, 257, 258, 600])
+def test_a_run_may_be_long(count: int) -> None:
+    decoder = Decoder(c.MAX_PACKET, 4)
+    decoder.runs = True
+    packet_ids = list(range(1, count + 1))
+    data = b"".join([encode(Pubrec(packet_id), 4) for packet_id in packet_ids])
+    assert kinds(decoder.feed(data + PINGREQ)) == [(c.PUBREC, packet_ids), c.PINGREQ]
 
 
 def test_a_run_ends_before_a_packet_that_is_not_whole() -> None:
     decoder = Decoder(c.MAX_PACKET, 4)
     decoder.runs = True
-    assert kinds(decoder.feed(raw("4002 0001 4002 0002 4002 00"))) == [[1, 2]]
+    assert kinds(decoder.feed(raw("4002 0001 4002 0002 4002 00"))) == [(c.PUBACK, [1, 2])]
     assert decoder.buffered == 3
-    assert kinds(decoder.feed(raw("03 4002 0004"))) == [[3, 4]]
+    assert kinds(decoder.feed(raw("03 4002 0004"))) == [(c.PUBACK, [3, 4])]
 
 
 def test_what_comes_before_a_broken_one_of_a_run_is_whole() -> None:
     decoder = Decoder(c.MAX_PACKET, 4)
     decoder.runs = True
-    assert kinds(decoder.feed(raw("4002 0001 4002 0002 4002 0000 4002 0003"))) == [[1, 2]]
+    assert kinds(decoder.feed(raw("4002 0001 4002 0002 4002 0000 4002 0003"))) == [(c.PUBACK, [1, 2])]
     assert isinstance(decoder.error, ProtocolError)
     assert str(decoder.error).endswith("(byte 2 of the packet, 10 of the stream)")
 
 
 def test_the_packets_of_runs_come_one_by_one_where_they_are_looked_at() -> None:
-    packets = each([Pubacks([1, 2]), Pingreq(), Puback(3)])
-    assert [fields(packet) for packet in packets] == [fields(Puback(1)), fields(Puback(2)), fields(Pingreq()), fields(Puback(3))]
+    packets = each([Pubacks([1, 2]), Pingreq(), Puback(3), Pubrels([4, 5])])
+    expected = [Puback(1), Puback(2), Pingreq(), Puback(3), Pubrel(4), Pubrel(5)]
+    assert [type(packet) for packet in packets] == [type(packet) for packet in expected]
+    assert [fields(packet) for packet in packets] == [fields(packet) for packet in expected]

@@ -1,0 +1,73 @@
+"""Clusters that fail in all ways keep what they promised, seed after seed; and the harness that says so finds planted bugs."""
+import sys
+from random import SystemRandom
+
+import pytest
+
+from tests.harness.planting import Bug
+from tests.harness.simulate import bugs
+from tests.harness.simulate.__main__ import main
+from tests.harness.simulate.run import Simulation, simulate
+from tests.harness.simulate.world import Found, World, timeline
+
+
+@pytest.mark.parametrize("first", range(0, 32, 8))
+def test_a_cluster_keeps_its_promises_whatever_fails(first: int) -> None:
+    runs = [simulate(seed) for seed in range(first, first + 8)]
+    owed = sum(len(mail.sure) for run in runs for mail in run.reference.letters if mail.qos)
+    assert owed > 500  # messages to somebody who had to get them
+    assert sum(node.starts - 1 for run in runs for node in run.nodes.values()) > 3  # crashes
+
+
+@pytest.mark.sweep
+def test_a_cluster_keeps_its_promises_for_long() -> None:
+    first = SystemRandom().randrange(1 << 32)
+    for seed in range(first, first + 2000):
+        simulate(seed)
+
+
+@pytest.mark.parametrize(("bug", "what"), bugs.CLUSTER_BUGS, ids=lambda value: value.name if isinstance(value, Bug) else "")
+def test_what_is_planted_is_found(bug: Bug, what: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    bug.plant(monkeypatch)
+    with pytest.raises(Exception, match=what):  # noqa: PT011
+        for seed in range(120):
+            Simulation(seed).run()
+
+
+def test_a_seed_decides_all() -> None:
+    logs = []
+    for seed in (3, 3, 4):
+        simulation = Simulation(seed, seconds=5.0)
+        simulation.run()
+        logs.append(simulation.world.log)
+    assert logs[0] == logs[1] != logs[2]
+
+
+def test_what_differs_the_second_time_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    counts = iter(range(1_000_000))
+    say = World.say
+    monkeypatch.setattr(World, "say", lambda world, who, what: say(world, who, f"{what} {next(counts)}"))
+    with pytest.raises(Found, match="seed 3 is not the same the second time"):
+        simulate(3, seconds=1.0)
+
+
+def test_a_seed_that_fails_prints_its_timeline(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    bugs.NOT_SENT_AGAIN.plant(monkeypatch)
+    monkeypatch.setenv("PYTHONHASHSEED", "0")
+    monkeypatch.setattr(sys, "argv", ["simulate", "--seeds", "12"])
+    with pytest.raises(SystemExit, match="of 12 seeds failed"):
+        main()
+    printed = capsys.readouterr().out
+    assert " publishes 0" in printed
+    assert "the link between" in printed
+    assert "again: make simulate SEED=" in printed
+
+
+def test_a_timeline_has_the_faults_and_what_it_is_about() -> None:
+    world = World(1)
+    world.fault("a crashes")
+    world.say("b", "gets 000001")
+    for number in range(9):
+        world.say("b", f"gets 00001{number}")
+    assert [line[11:] for line in timeline(world.log, ("000001",)).splitlines()] == ["!       a crashes", "b       gets 000001"]
+    assert timeline(world.log, ("gets",), 2).splitlines()[0] == "(9 lines before)"
