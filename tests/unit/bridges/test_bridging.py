@@ -413,6 +413,23 @@ def test_a_bridge_that_is_stopped_is_gone_with_its_queue_and_its_mark() -> None:
     assert lands["b@x"].bridges.arrivals.marks == {}
 
 
+def test_a_bridge_that_nothing_has_crossed_is_there_after_a_crash() -> None:
+    lands = Lands("a@x", "b@x")
+    lands.bridge("a@x", "b@x", "t", join=False)
+    lands["a@x"].crash()
+    assert [each.terms.topic_filter for each in lands["a@x"].bridges.known.values()] == [b"t"]
+
+
+def test_who_wants_to_know_is_told_of_each_beginning_and_each_end_once() -> None:
+    lands = Lands("a@x", "b@x")
+    land, told = lands["a@x"], list[int]()
+    land.bridges.settle = lambda: told.append(len(land.bridges.known))
+    bridge = lands.bridge("a@x", "b@x", "t")
+    land.bridges.stop(bridge)
+    land.bridges.stop(bridge)
+    assert told == [1, 0]
+
+
 def test_a_bridge_is_no_subscription_of_a_client() -> None:
     lands = Lands("a@x", "b@x")
     land = lands["a@x"]
