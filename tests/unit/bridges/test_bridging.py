@@ -416,6 +416,7 @@ def test_a_bridge_that_is_stopped_is_gone_with_its_queue_and_its_mark() -> None:
 def test_a_bridge_that_nothing_has_crossed_is_there_after_a_crash() -> None:
     lands = Lands("a@x", "b@x")
     lands.bridge("a@x", "b@x", "t", join=False)
+    lands.settle()
     lands["a@x"].crash()
     assert [each.terms.topic_filter for each in lands["a@x"].bridges.known.values()] == [b"t"]
 
@@ -467,6 +468,18 @@ def test_a_bridge_of_the_configuration_keeps_its_queue_and_goes_by_what_is_writt
     land.crash()
     assert land.bridges.known["north"].terms.prefix == b"new/"
     assert land.bridges.known["north"].outbox.identity == bridge.outbox.identity
+
+
+def test_a_bridge_that_was_started_by_hand_is_that_of_the_configuration_once_it_stands_there() -> None:
+    lands = Lands("a@x", "b@x")
+    land = lands["a@x"]
+    lands.bridge("a@x", "b@x", "t")
+    land.declared = [declared()]
+    land.crash()
+    assert list(land.bridges.known) == ["north"]
+    land.declared = []
+    land.crash()
+    assert land.bridges.known == {}
 
 
 def test_a_bridge_that_stands_in_the_configuration_no_more_is_gone() -> None:
