@@ -172,7 +172,9 @@ def test_what_was_lost_on_the_way_is_sent_again_in_order() -> None:
     alice = lands["a@x"].connect("alice")
     for number in range(3):
         alice.publish("t", b"%d" % number, qos=1)
+    assert len(lands["b@x"].bridges.arrivals.guests) == 1
     near.cut()
+    assert lands["b@x"].bridges.arrivals.guests == {}
     alice.publish("t", b"3", qos=1)
     lands.join("a@x", bridge)
     assert [payload for _, payload, _ in heard(bob)] == [b"0", b"1", b"2", b"3"]
@@ -411,6 +413,24 @@ def test_a_bridge_that_is_stopped_is_gone_with_its_queue_and_its_mark() -> None:
     assert lands["b@x"].bridges.arrivals.marks == {}
 
 
+def test_a_bridge_that_nothing_has_crossed_is_there_after_a_crash() -> None:
+    lands = Lands("a@x", "b@x")
+    lands.bridge("a@x", "b@x", "t", join=False)
+    lands.settle()
+    lands["a@x"].crash()
+    assert [each.terms.topic_filter for each in lands["a@x"].bridges.known.values()] == [b"t"]
+
+
+def test_who_wants_to_know_is_told_of_each_beginning_and_each_end_once() -> None:
+    lands = Lands("a@x", "b@x")
+    land, told = lands["a@x"], list[int]()
+    land.bridges.settle = lambda: told.append(len(land.bridges.known))
+    bridge = lands.bridge("a@x", "b@x", "t")
+    land.bridges.stop(bridge)
+    land.bridges.stop(bridge)
+    assert told == [1, 0]
+
+
 def test_a_bridge_is_no_subscription_of_a_client() -> None:
     lands = Lands("a@x", "b@x")
     land = lands["a@x"]
@@ -448,6 +468,18 @@ def test_a_bridge_of_the_configuration_keeps_its_queue_and_goes_by_what_is_writt
     land.crash()
     assert land.bridges.known["north"].terms.prefix == b"new/"
     assert land.bridges.known["north"].outbox.identity == bridge.outbox.identity
+
+
+def test_a_bridge_that_was_started_by_hand_is_that_of_the_configuration_once_it_stands_there() -> None:
+    lands = Lands("a@x", "b@x")
+    land = lands["a@x"]
+    lands.bridge("a@x", "b@x", "t")
+    land.declared = [declared()]
+    land.crash()
+    assert list(land.bridges.known) == ["north"]
+    land.declared = []
+    land.crash()
+    assert land.bridges.known == {}
 
 
 def test_a_bridge_that_stands_in_the_configuration_no_more_is_gone() -> None:
@@ -566,6 +598,20 @@ def test_a_bridge_that_meets_a_defect_costs_no_publisher() -> None:
 
 def broken(frame: object) -> bytes:
     raise RuntimeError("broken")
+
+
+@pytest.mark.parametrize("lane", ["kept", "volatile"])
+def test_a_number_is_taken_once_also_over_two_links(lane: str) -> None:
+    lands = Lands("a@x", "b@x")
+    bob = reader(lands["b@x"])
+    bridge = lands.bridge("a@x", "b@x", "t", join=False)
+    _, old = lands.join("a@x", bridge)
+    _, new = lands.join("a@x", bridge)
+    for number in (1, 1, 2):
+        lands["b@x"].bridges.take(new.peer, [bridged(**{lane: number, "payload": b"%d" % number})])  # type: ignore[arg-type]
+    lands.settle()
+    assert bob.payloads() == [b"1", b"2"]
+    assert old.peer is None
 
 
 def test_properties_that_do_not_cross_are_left_out() -> None:
