@@ -62,19 +62,26 @@ def publish(connection: Connection, session: Session, packet: Publish) -> None:
         connection.broker.metrics.qos2_dropped += 1
         raise ReceiveMaximumExceeded(f"more than {connection.receive_maximum} QoS 2 messages unfinished")  # [MQTT-3.3.4-7]
     reason_code = c.SUCCESS
-    if packet.retain or packet.properties is not None or not _pass_plain(connection, packet):
-        try:
+    if qos == 2:
+        _note_received(session, packet.packet_id)  # [MQTT-4.3.3-10] recorded before it goes on to other nodes
+    try:
+        if packet.retain or packet.properties is not None or not _pass_plain(connection, packet):
             reason_code = _pass_on(connection, packet)
-        except (NotAuthorized, QuotaExceeded, PayloadFormatInvalid, DelayInvalid) as refusal:
-            refuse(connection, packet, refusal)
-            return
+    except (NotAuthorized, QuotaExceeded, PayloadFormatInvalid, DelayInvalid) as refusal:
+        if qos == 2:
+            _note_completed(session, packet.packet_id)
+        refuse(connection, packet, refusal)
+        return
+    except Exception:
+        if qos == 2:
+            _note_completed(session, packet.packet_id)
+        raise
     if qos == 1:  # [MQTT-3.3.4-1]
         if reason_code:
             connection.acknowledge(c.PUBACK, packet.packet_id, reason_code)
         else:
             connection.answer(c.PUBACK, packet.packet_id)  # [MQTT-3.3.4-1] [MQTT-4.3.2-4] [MQTT-4.3.2-5] [MQTT-4.6.0-2]
     elif qos == 2:
-        _note_received(session, packet.packet_id)  # [MQTT-4.3.3-10]
         connection.acknowledge(c.PUBREC, packet.packet_id, reason_code)  # [MQTT-3.3.4-1] [MQTT-4.3.3-8] [MQTT-4.6.0-3]
 
 
@@ -257,7 +264,7 @@ def pubrel(connection: Connection, session: Session, packet: Acknowledgement) ->
 
 
 def _note_received(session: Session, packet_id: int) -> None:
-    """A QoS 2 message with this identifier was passed on."""
+    """A QoS 2 message with this identifier is passed on."""
     session.received[packet_id] = None
     if session.ledger is not None:
         session.ledger.journal.add((RECEIVED, session.ledger.number, packet_id))
