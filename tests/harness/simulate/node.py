@@ -146,8 +146,9 @@ class Node(JournalWorld):
     `slowest`: seconds that its disk takes at most, as a rule. `on_tick` is called ten times a second.
     """
 
-    def __init__(self, world: World, name: str, slowest: float, *lines: str) -> None:
+    def __init__(self, world: World, name: str, others: list[str], slowest: float, *lines: str) -> None:
         self.sim = world
+        self.others = others
         self.slowest = slowest
         self.name = name
         self.starts = 0
@@ -206,6 +207,8 @@ class Node(JournalWorld):
 
     def _start(self) -> None:
         self.alive = True
+        for name in self.others:
+            self.cluster.peer(name)  # as the members of a cluster are known from the store
         self.keeper.startService()
         self.keeper.ended.addErrback(self._died)
         self._ticks = 0

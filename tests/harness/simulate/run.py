@@ -28,7 +28,9 @@ class Simulation:
         self.world = World(seed)
         random = self.world.random
         self.seconds = seconds or random.choice((10.0, 20.0, 30.0))
-        self.nodes = {name: Node(self.world, name, random.choice((0.002, 0.02, 0.2)), *LINES) for name in "abcd"[:random.choice((2, 3, 3, 4))]}
+        names = "abcd"[:random.choice((2, 3, 3, 4))]
+        self.nodes = {name: Node(self.world, name, [other for other in names if other != name],
+                                 random.choice((0.002, 0.02, 0.2)), *LINES) for name in names}
         self.network = Network(self.world, self.nodes, random.choice((800, 8000, 60_000)), random.choice((0.001, 0.02, 0.3)))
         self.reference = Reference(self.world)
         self.reference.network = self.network
