@@ -1,7 +1,7 @@
 """A node: a Broker with its Journal and Cluster, driven by the real Turns and Keeper, and a disk that takes its time."""
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, cast
 
 from twisted.internet.defer import Deferred, succeed
 from twisted.internet.interfaces import IReactorTime
@@ -229,8 +229,3 @@ class Node(JournalWorld):
 
     def _random(self) -> str:
         return f"{self.sim.random.getrandbits(32):08x}"
-
-
-def only_reader(store: MemoryStore) -> dict[str, list[Any]]:
-    """What of a store is left when nothing waits any more: sessions of clients, by Client Identifier."""
-    return {session[0]: session for session in store.sessions.values()}
