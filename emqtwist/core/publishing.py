@@ -28,6 +28,7 @@ from emqtwist.mqtt.properties import Properties, forwarded_properties
 from emqtwist.mqtt.topics import check_topic_name
 
 SMALL: Final = 4096  # bytes
+REFUSALS: Final = (NotAuthorized, QuotaExceeded, PayloadFormatInvalid, DelayInvalid)
 DEALT_WITH: Final = -1  # in place of a reason code: nothing more is to be answered
 
 
@@ -56,7 +57,6 @@ def publish(connection: Connection, session: Session, packet: Publish) -> None:
         else:
             connection.answer(c.PUBACK, packet.packet_id)  # [MQTT-3.3.4-1] [MQTT-4.3.2-4] [MQTT-4.3.2-5] [MQTT-4.6.0-2]
     elif qos == 2:
-        _note_received(session, packet.packet_id)  # [MQTT-4.3.3-10]
         if reason_code:
             connection.acknowledge(c.PUBREC, packet.packet_id, reason_code)
         else:
@@ -84,12 +84,18 @@ def _take(connection: Connection, session: Session, packet: Publish) -> int:
     if qos == 2 and len(session.received) >= connection.receive_maximum and connection.version == c.MQTT_5_0:
         connection.broker.metrics.qos2_dropped += 1
         raise ReceiveMaximumExceeded(f"more than {connection.receive_maximum} QoS 2 messages unfinished")  # [MQTT-3.3.4-7]
-    if not packet.retain and packet.properties is None and _pass_plain(connection, packet):
-        return c.SUCCESS
+    if qos == 2:
+        _note_received(session, packet.packet_id)  # [MQTT-4.3.3-10] before it goes on: to other nodes once that is stored
     try:
+        if not packet.retain and packet.properties is None and _pass_plain(connection, packet):
+            return c.SUCCESS
         return _pass_on(connection, packet)
-    except (NotAuthorized, QuotaExceeded, PayloadFormatInvalid, DelayInvalid) as refusal:
-        refuse(connection, packet, refusal)
+    except Exception as error:
+        if qos == 2:
+            _note_completed(session, packet.packet_id)
+        if not isinstance(error, REFUSALS):
+            raise
+        refuse(connection, packet, error)
         return DEALT_WITH
 
 
@@ -275,7 +281,7 @@ def pubrel(connection: Connection, session: Session, packet: Acknowledgement) ->
 
 
 def _note_received(session: Session, packet_id: int) -> None:
-    """A QoS 2 message with this identifier was passed on."""
+    """A QoS 2 message with this identifier is passed on."""
     session.received[packet_id] = None
     if session.ledger is not None:
         session.ledger.journal.add((RECEIVED, session.ledger.number, packet_id))

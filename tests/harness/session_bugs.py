@@ -41,7 +41,7 @@ SESSION_BUGS: Final = [
     Bug("a Will is published after DISCONNECT", "core.receive:_disconnect", "connection.will = None", "pass"),
     Bug("a Will waits beyond its session", "core.connection:Connection._leave", "min(will.delay, expiry)", "will.delay"),
     Bug("a Will is lost with its session", "core.broker:Broker.discard_session", "self._release_will(session.client_id)", "pass"),
-    Bug("a Clean Start keeps the session", "core.entry:Entry.run", "self.packet.clean_start or", ""),
+    Bug("a Clean Start keeps the session", "core.entry:Entry._begin", "self.packet.clean_start or", ""),
     Bug("a session does not expire", "core.sessions:Sessions.leave", "+ session.expiry_interval", "+ 1e9"),
     Bug("DISCONNECT does not change the expiry", "core.receive:_change_expiry", "session.expiry_interval = ", "_ = "),
 ]

@@ -29,9 +29,13 @@ def test_a_cluster_keeps_its_promises_for_long() -> None:
 @pytest.mark.parametrize(("bug", "what"), bugs.CLUSTER_BUGS, ids=lambda value: value.name if isinstance(value, Bug) else "")
 def test_what_is_planted_is_found(bug: Bug, what: str, monkeypatch: pytest.MonkeyPatch) -> None:
     bug.plant(monkeypatch)
-    with pytest.raises(Exception, match=what):  # noqa: PT011
-        for seed in range(120):
-            Simulation(seed).run()
+    with pytest.raises(Exception, match=what):
+        run_until_found()
+
+
+def run_until_found() -> None:
+    for seed in range(120):
+        Simulation(seed).run()
 
 
 def test_a_seed_decides_all() -> None:

@@ -98,6 +98,8 @@ class Claims:
         holder = claiming.told or self._holder(claiming, session)
         if holder is not None:
             self._ask(claiming, holder)
+        elif session is None and not self._registry.rows(client_id) and self._may_be_unheard():
+            self._note_away(claiming)
         elif session is None:
             self._let_in(claiming)
         elif state_of(session) == GIVEN and self._is_going(client_id):
@@ -142,11 +144,18 @@ class Claims:
         """Whether another node has the session, or some of it."""
         if session is None:
             rows = self._registry.rows(client_id)
-            return bool(rows) and rows[0][1] & 1 != 0
+            return rows[0][1] & 1 != 0 if rows else self._may_be_unheard()
         if state_of(session) == COMING:
             taking = self.takings.get(client_id)
             return taking is not None and not taking.ending and (taking.peer is None or taking.peer.link is None)
         return state_of(session) == GIVEN
+
+    def _may_be_unheard(self) -> bool:
+        """Whether a node may have sessions that this process has not heard of yet."""
+        for peer in self.peers.values():
+            if not self._registry.has_heard(peer):
+                return True
+        return False
 
     def _holder(self, claiming: Claiming, session: Session | None) -> Peer | None:
         """The node that has the session, by all that is known."""

@@ -6,11 +6,12 @@ from emqtwist.core import causes
 from emqtwist.core.circle import Circle
 from emqtwist.core.cluster import frames as f
 from emqtwist.core.cluster.frames import Frame
+from emqtwist.core.cluster.link import send_stored
 from emqtwist.core.cluster.origin import Origins
 from emqtwist.core.cluster.outbox import Outbox, Sender
 from emqtwist.core.ledger import Ledger
 from emqtwist.core.link import Link
-from emqtwist.core.message import NEVER, QOS_BITS, Delivery, Message
+from emqtwist.core.message import NEVER, QOS_2_BITS, QOS_BITS, Delivery, Message
 from emqtwist.core.settings import QueueSettings
 from emqtwist.core.subscriber import Subscriber
 
@@ -107,7 +108,10 @@ class Sending(Sender):
         data = self._pack((f.FORWARD, kept, volatile, number, (first_byte & QOS_BITS) | message.retain,
                            message.topic, message.payload, message.properties, rest, message.publisher, message.group(),
                            message.target()))
-        self._put(link, ledger, data)
+        if ledger is None and first_byte & QOS_BITS == QOS_2_BITS:  # its publisher is not to send it again behind a crash
+            send_stored(link, self._circle.journal, data)
+        else:
+            self._put(link, ledger, data)
 
     def _put(self, link: Link, ledger: Ledger | None, data: bytes) -> None:
         """Send a frame: with a row once that is stored, and behind what waits for the store."""

@@ -44,6 +44,11 @@ class Registry:
         mirror = self.mirrors.get(peer.name)
         return peer.link is not None and mirror is not None and mirror.incarnation == peer.incarnation
 
+    def has_heard(self, peer: Peer) -> bool:
+        """Whether anything is known of the sessions of a node: not so in a process that it has not been linked to."""
+        mirror = self.mirrors.get(peer.name)
+        return mirror is not None and mirror.number >= 0
+
     # What there is.
 
     def rows(self, client_id: str) -> list[Row]:

@@ -4,13 +4,14 @@ import sys
 from argparse import ArgumentParser
 
 from tests.harness.simulate.run import fingerprint, simulate
-from tests.harness.simulate.world import Found
+from tests.harness.simulate.world import Found, Loads
 
 
 def main() -> None:
     parser = ArgumentParser(prog="python -m tests.harness.simulate", description=__doc__)
     parser.add_argument("--seed", type=int, default=0, help="the first one")
     parser.add_argument("--seeds", type=int, default=100, help="how many")
+    parser.add_argument("--takeover", action="store_true", help="persistent clients come back at any node")
     parser.add_argument("--log", action="store_true", help="print all that happened")
     options = parser.parse_args()
     if os.environ.get("PYTHONHASHSEED") != "0":  # the order of sets belongs to what a seed decides
@@ -19,7 +20,7 @@ def main() -> None:
     failed = 0
     for seed in range(options.seed, options.seed + options.seeds):
         try:
-            simulation = simulate(seed)
+            simulation = simulate(seed, Loads(takeover=options.takeover))
         except Found as error:
             failed += 1
             print(f"{error}\n", flush=True)

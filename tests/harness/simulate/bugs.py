@@ -6,13 +6,16 @@ from tests.harness.planting import Bug
 NO_BARRIER: Final = Bug("a message leaves before its row is stored", "core.ledger:Ledger.send", "if not number and", "if True or")
 EARLY_TOOK: Final = Bug("a message is acknowledged to its node before it is stored", "core.cluster.inbox:Inbox.proceed",
                         "self._send_stored(", "self._send(")
-NO_MARK: Final = Bug("the receiver's mark is not stored", "core.cluster.inbox:Inbox.settle", "if mark.kept != mark.noted:", "if False:")
-EARLY_PUBACK: Final = Bug("PUBACK comes before the row is stored", "core.connection:Connection.promise", "if journal is None:", "if True:")
+NO_MARK: Final = Bug(
+    "the receiver's mark is not stored", "core.cluster.inbox:Inbox.settle", "if mark.kept != mark.noted:", "if False:")
+EARLY_PUBACK: Final = Bug(
+    "PUBACK comes before the row is stored", "core.connection:Connection.promise", "if journal is None:", "if True:")
 EARLY_SUBACK: Final = Bug("SUBACK does not wait for the other nodes", "core.cluster.tables:Authored.settled",
                           "if not self._behind(self.number):", "if True:")
 NOT_SENT_AGAIN: Final = Bug("what was not acknowledged is not sent over the next link", "core.cluster.outbox:Outbox.begin",
                             "if link is not None:", "if False:")
-STIRRED: Final = Bug("what was noted for a lost link blocks the next", "core.cluster.peer:Peer.attach", "self.stirred = False", "pass")
+STIRRED: Final = Bug(
+    "what was noted for a lost link blocks the next", "core.cluster.peer:Peer.attach", "self.stirred = False", "pass")
 OVERTAKES: Final = Bug("a message overtakes those that wait for a node", "core.cluster.outbox:Outbox.put",
                        "(backlog is not None and len(backlog))", "False")
 LOST_ROUTES: Final = Bug("routes of persistent sessions are forgotten in a restart", "core.cluster.cluster:Cluster.recover",

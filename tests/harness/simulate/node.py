@@ -1,7 +1,7 @@
 """A node: a Broker with its Journal and Cluster, driven by the real Turns and Keeper, and a disk that takes its time."""
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, cast
 
 from twisted.internet.defer import Deferred, succeed
 from twisted.internet.interfaces import IReactorTime
@@ -146,8 +146,9 @@ class Node(JournalWorld):
     `slowest`: seconds that its disk takes at most, as a rule. `on_tick` is called ten times a second.
     """
 
-    def __init__(self, world: World, name: str, slowest: float, *lines: str) -> None:
+    def __init__(self, world: World, name: str, others: list[str], slowest: float, *lines: str) -> None:
         self.sim = world
+        self.others = others
         self.slowest = slowest
         self.name = name
         self.starts = 0
@@ -206,6 +207,8 @@ class Node(JournalWorld):
 
     def _start(self) -> None:
         self.alive = True
+        for name in self.others:
+            self.cluster.peer(name)  # as the members of a cluster are known from the store
         self.keeper.startService()
         self.keeper.ended.addErrback(self._died)
         self._ticks = 0
@@ -226,8 +229,3 @@ class Node(JournalWorld):
 
     def _random(self) -> str:
         return f"{self.sim.random.getrandbits(32):08x}"
-
-
-def only_reader(store: MemoryStore) -> dict[str, list[Any]]:
-    """What of a store is left when nothing waits any more: sessions of clients, by Client Identifier."""
-    return {session[0]: session for session in store.sessions.values()}

@@ -253,7 +253,8 @@ class Reference:
     def check(self) -> None:
         for mail, name in self.lacking():
             kept = self.readers[name].client.persistent
-            raise Found(f"{'G1' if kept else 'G7'}: {name} lacks {mail.name} on {mail.topic}, which was accepted", name, mail.name)
+            raise Found(f"{'G1' if kept else 'G7'}: {name} lacks {mail.name} on {mail.topic}, which was accepted", name,
+                        mail.name)
 
 
 def matches(topic_filter: str, topic: str) -> bool:

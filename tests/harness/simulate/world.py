@@ -22,13 +22,15 @@ class Found(AssertionError):
 
 @dataclass(frozen=True)
 class Loads:
-    """What clients and operators do; all that is not said to be there is left out."""
+    """What clients do, and what fails."""
 
     takeover: bool = False  # persistent clients come back at any node
-    groups: bool = False  # shared subscriptions, over all nodes
-    retained: bool = False  # messages are retained and deleted, at all nodes
     crashes: bool = True
     partitions: bool = True
+
+    def told(self) -> str:
+        """How the command is told that this is not what it does by itself."""
+        return ' ARGS="--takeover"' if self.takeover else ""
 
 
 class Call:

@@ -258,3 +258,20 @@ def test_what_a_node_that_is_away_would_keep_is_known_after_a_restart_too() -> N
     alice = net["a"].connect("alice", clean_start=False, session_expiry_interval=1000)
     assert alice.payloads() == [b"1", b"2"]
     assert sorted(net["b"].broker.router.filters()) == [b"t", b"u/+", b"w"]
+
+
+def test_a_message_of_qos_2_that_nobody_keeps_leaves_when_it_will_not_be_sent_again() -> None:
+    """Its publisher sends it again after a crash of this node, unless the store has that it came."""
+    net = Net("a", "b")
+    alice = net["a"].connect("alice")
+    alice.subscribe("t", qos=2)
+    bob = net["b"].connect("bob", clean_start=False, session_expiry_interval=1000)
+    net["b"].stored = False
+    bob.publish("t", b"x", qos=2, packet_id=1)
+    assert alice.received() == []
+    net["b"].crash()
+    net["b"].stored = True
+    net.join("a", "b")
+    bob = net["b"].connect("bob", clean_start=False, session_expiry_interval=1000)
+    bob.publish("t", b"x", qos=2, packet_id=1, dup=True)
+    assert alice.payloads() == [b"x"]
