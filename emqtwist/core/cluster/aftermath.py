@@ -22,10 +22,10 @@ class Aftermath(Move):
 
     __slots__ = ("session", "nodes", "until", "_origins", "_seen")
 
-    def __init__(self, session: Session, nodes: set[str], origins: Origins, seen: dict[Origin, None], until: float) -> None:
+    def __init__(self, session: Session, nodes: set[str], origins: Origins, seen: dict[Origin, None], now: float) -> None:
         self.session = session
         self.nodes = nodes
-        self.until = until
+        self.until = now + LASTS
         self._origins = origins
         self._seen = seen
 
