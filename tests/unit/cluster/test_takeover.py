@@ -433,7 +433,7 @@ def test_a_node_that_was_just_started_gives_way_to_an_older_session() -> None:
     absent_session(net, "a")
     net["c"].crash()
     net["c"].cluster.peer("a")
-    ignorant = arrive(net, "c")
+    ignorant = net["c"].connect("alice", session_expiry_interval=3600)  # with Clean Start 0 it would wait
     publish(net, "a", b"1")
     net.join_all()
     assert ignorant.one(Disconnect).reason_code == c.SESSION_TAKEN_OVER
