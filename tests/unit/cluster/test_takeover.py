@@ -428,18 +428,6 @@ def test_what_a_session_has_is_stored_before_the_client_is_answered() -> None:
     assert peer.one(Connack).session_present
 
 
-def test_a_node_that_was_just_started_gives_way_to_an_older_session() -> None:
-    net = Net("a", "c")
-    absent_session(net, "a")
-    net["c"].crash()
-    net["c"].cluster.peer("a")
-    ignorant = net["c"].connect("alice", session_expiry_interval=3600)  # with Clean Start 0 it would wait
-    publish(net, "a", b"1")
-    net.join_all()
-    assert ignorant.one(Disconnect).reason_code == c.SESSION_TAKEN_OVER
-    assert take_all(arrive(net, "c")) == [b"1"]
-
-
 def test_what_waits_is_asked_about_at_the_new_node() -> None:
     net = Net("a", "b")
     alice = arrive(net, "a", receive_maximum=1)
