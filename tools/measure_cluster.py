@@ -4,6 +4,7 @@
     python tools/measure_cluster.py suback            # SUBSCRIBE to SUBACK, alone and among three nodes
     python tools/measure_cluster.py takeover [QUEUED] # CONNECT to CONNACK at another node than that of the session
     python tools/measure_cluster.py converge [ROUTES] # from a link to the same tables at both ends, and memory for each route
+    python tools/measure_cluster.py sessions [COUNT]  # the same for sessions without subscriptions
 
 Nodes are brokers of this Python on loopback, with a store each. Processor time says more than the rates where the nodes and this
 load share the cores.
@@ -222,10 +223,9 @@ def takeover(queued=0):
 
 
 def converge(routes=100_000):
-    with tempfile.TemporaryDirectory() as folder:
-        ports = free_ports(2)
-        first = Node(folder, 0, ports[0])
-        client = connect(first.port, b"holder")
+    """Routes of one persistent session, known at another node."""
+    def fill(node):
+        client = connect(node.port, b"holder")
         for begin in range(0, routes, 100):
             body = b"".join([b"\0\x0froute/%09d\1" % number for number in range(begin, begin + 100)])
             length = len(body) + 2
@@ -233,18 +233,37 @@ def converge(routes=100_000):
             left = 105
             while left > 0:
                 left -= len(client.recv(1 << 16))
+    meet(fill, "routes", routes)
+
+
+def sessions(count=20_000):
+    """Persistent sessions of clients that have gone, known at another node."""
+    def fill(node):
+        for number in range(count):
+            connect(node.port, b"session-%09d" % number).close()
+    meet(fill, "sessions", count)
+
+
+def meet(fill, table, count):
+    """A node that `fill` has filled meets an empty one."""
+    with tempfile.TemporaryDirectory() as folder:
+        ports = free_ports(2)
+        first = Node(folder, 0, ports[0])
+        fill(first)
         second = Node(folder, 1, ports[1])
-        before = second.memory()
-        began = time.perf_counter()
+        before, used, began = second.memory(), second.processor_time(), time.perf_counter()
         second.ctl("cluster", "join", f"127.0.0.1:{ports[0]}")
-        while not any(line.startswith("n1@") and "table routes of n0@" in line and f"number={routes}," in line
+        while not any(line.startswith("n1@") and f"table {table} of n0@" in line and f"number={count}," in line
                       for line in second.ctl("cluster", "view").splitlines()):
             time.sleep(0.05)
-        print(f"{routes} routes of persistent sessions: {time.perf_counter() - began:.1f} s until both know the same, "
-              f"{(second.memory() - before) / routes:.0f} bytes of memory for each")
+        took = time.perf_counter() - began
+        spent = (second.processor_time() - used) / count * 1e6
+        print(f"{count} {table}: {took:.1f} s until both know the same, {spent:.1f} µs and "
+              f"{(second.memory() - before) / count:.0f} bytes of memory for each")
         second.end()
         first.end()
 
 
 if __name__ == "__main__":
-    {"forward": forward, "suback": suback, "takeover": takeover, "converge": converge}[sys.argv[1]](*map(int, sys.argv[2:]))
+    commands = {"forward": forward, "suback": suback, "takeover": takeover, "converge": converge, "sessions": sessions}
+    commands[sys.argv[1]](*map(int, sys.argv[2:]))

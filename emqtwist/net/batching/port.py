@@ -47,11 +47,9 @@ class Port(StockPort):
 
     def ready(self, events: int) -> int:
         """Accept what waits, up to a bound: the rest is still ready for the next batch."""
-        listening: Any = self.socket
-        family, kind = self.addressFamily, self.socketType
         for _ in range(ACCEPTS):
             try:
-                descriptor, address = listening._accept()  # `accept` asks for family and type anew each time: ten calls
+                accepted, address = self.socket.accept()
             except BlockingIOError:
                 break
             except OSError as error:
@@ -61,7 +59,7 @@ class Port(StockPort):
                     raise  # the port is of no use any more
                 self._pause(error)
                 break
-            self._connect(socket.socket(family, kind, fileno=descriptor), address)
+            self._connect(accepted, address)
         return 0
 
     def _peer(self, address: Any) -> Any:
