@@ -8,8 +8,9 @@ from emqtwist.core.cluster.frames import Frame
 from emqtwist.core.cluster.inbox import To
 from emqtwist.core.cluster.origin import ForwardedMessage, Origin, Origins
 from emqtwist.core.cluster.peer import Peer
-from emqtwist.core.message import NO_IDENTIFIERS, PUBLISH_BYTE, Message
+from emqtwist.core.message import NO_IDENTIFIERS, PUBLISH_BYTE, QOS_BITS, Message
 from emqtwist.core.move import Move
+from emqtwist.core.pending import Pending
 from emqtwist.core.session import Session
 from emqtwist.core.sessions import Sessions
 
@@ -18,13 +19,19 @@ MOST: Final = 100_000  # messages that are remembered
 
 
 class Aftermath(Move):
-    """Knows the messages of some `nodes` that have come; `until` is when that ends, once they are there."""
+    """Knows the messages of some `nodes` that have come; `until` is when that ends, once they are there.
 
-    __slots__ = ("session", "nodes", "until", "_origins", "_seen")
+    What such a node forwarded before its answer in `met` it may have published before the session moved, when it was for others:
+    the session has had it, or gets it sent on.
+    """
 
-    def __init__(self, session: Session, nodes: set[str], origins: Origins, seen: dict[Origin, None], now: float) -> None:
+    __slots__ = ("session", "nodes", "met", "until", "_origins", "_seen")
+
+    def __init__(self, session: Session, nodes: set[str], met: dict[str, Pending[bool]], origins: Origins,
+                 seen: dict[Origin, None], now: float) -> None:
         self.session = session
         self.nodes = nodes
+        self.met = met
         self.until = now + LASTS
         self._origins = origins
         self._seen = seen
@@ -32,6 +39,8 @@ class Aftermath(Move):
     def collect(self, message: Message, first_byte: int, identifiers: tuple[int, ...]) -> None:
         if not message.group():
             origin = self._origins.of(message)
+            if first_byte & QOS_BITS and not self._has_met(origin[0]):
+                return
             if origin[0] in self.nodes and not self.first(origin):
                 return
         self._take(message, first_byte, identifiers)
@@ -40,6 +49,15 @@ class Aftermath(Move):
         """One that was sent on."""
         if self.first(message.origin):
             self._take(message, PUBLISH_BYTE | message.qos << 1, NO_IDENTIFIERS)
+
+    def _has_met(self, node: str) -> bool:
+        met = self.met.get(node)
+        if met is None:
+            return True
+        if met.decision is None:
+            return False
+        del self.met[node]
+        return True
 
     def first(self, origin: Origin) -> bool:
         """Whether no copy of this message has come yet."""

@@ -192,10 +192,11 @@ class Takeover(Part):
         client_id = taking.session.client_id
         self.claims.takings.pop(client_id, None)
         nodes = {self._origins.node, *taking.there}
-        absent = set(self._peers) - nodes
+        absent = {name: peer for name, peer in self._peers.items() if name not in nodes}
         if absent:
             session = taking.session
-            session.move = Aftermath(session, absent, self._origins, taking.seen(), self._broker.turn.now)
+            met = {name: self.flushing.meet(peer) for name, peer in absent.items()}
+            session.move = Aftermath(session, set(absent), met, self._origins, taking.seen(), self._broker.turn.now)
             self.aftermaths[client_id] = session.move
         if taking.peer is not None:
             self._send_stored(taking.peer, (f.DONE, client_id, taking.epoch, tuple(nodes)))

@@ -8,12 +8,13 @@ too.
 A process that crashes meanwhile finds the session as one that is coming: it asks for the rows that it does not have. When the
 other node is lost, the session subscribes no more, until that one is back.
 """
+from collections.abc import Callable
 from typing import Final
 
 from emqtwist.core.broker import Broker
 from emqtwist.core.cluster import frames as f
 from emqtwist.core.cluster.epochs import COMING, HERE, epoch_of, set_epoch
-from emqtwist.core.cluster.flushing import Flushing
+from emqtwist.core.cluster.flushing import Flush, Flushing
 from emqtwist.core.cluster.frames import BadFrame, Frame
 from emqtwist.core.cluster.giving import AS_IT_WAS, keep_absent
 from emqtwist.core.cluster.moved import NO_ORIGIN, row_of
@@ -22,7 +23,7 @@ from emqtwist.core.cluster.peer import Peer
 from emqtwist.core.cluster.placing import place
 from emqtwist.core.cluster.tables import Names, Send
 from emqtwist.core.link import Link
-from emqtwist.core.message import NEVER, Delivery, Message
+from emqtwist.core.message import NEVER, QOS_BITS, Delivery, Message
 from emqtwist.core.move import Move
 from emqtwist.core.pending import Pending
 from emqtwist.core.pool import Job
@@ -141,6 +142,8 @@ class Taking(Move):
 
     def collect(self, message: Message, first_byte: int, identifiers: tuple[int, ...]) -> None:
         origin = NO_ORIGIN if message.group() else self._around.origins.of(message)
+        if origin != NO_ORIGIN and first_byte & QOS_BITS and origin[0] not in self.there:
+            return  # it comes from the other node, or has come before the session moved
         self._late.append((origin, (message, first_byte, identifiers, 0)))
 
     def seen(self) -> dict[Origin, None]:
@@ -181,7 +184,7 @@ class Taking(Move):
 class Settling(Job):
     """A session that comes subscribes, a job of the server pool: whatever else its client wants of its subscriptions waits."""
 
-    __slots__ = ("_taking", "_around", "_held", "_left", "_last", "_again")
+    __slots__ = ("_taking", "_around", "_held", "_left", "_last", "_flush")
 
     def __init__(self, taking: Taking, around: Surroundings, entered: list[Subscription]) -> None:
         Job.__init__(self, taking.session.client_id)
@@ -190,7 +193,7 @@ class Settling(Job):
         self._held: dict[bytes, Subscription] = {each.name(): each for each in entered}  # what is entered
         self._left: list[Subscription] = []  # what is still to be
         self._last = False  # nothing else will be
-        self._again = taking.peer is None
+        self._flush: Flush | None = None  # the one that it waits for
 
     def run(self) -> None:
         self._leave()
@@ -211,18 +214,22 @@ class Settling(Job):
         self._leave()
 
     def _levelled(self, link: Link, decision: bool) -> None:
-        """What was sent here before the other node was lost has come that way too, and is let pass before it is waited for."""
-        if self._taking.stopped:
-            return
-        if self._again:
-            self.wait(self._around.flushing.flush(self._around.broker.turn.now), self._passed)
-        else:
-            self._again = True
-            self._passed(link, decision)
+        """What was sent here before, for others, has come from the other node too, and is let pass before it is waited for."""
+        if not self._taking.stopped:
+            self._ask(self._passed)
+
+    def _ask(self, take: Callable[[Link, bool], None]) -> None:
+        self._flush = self._around.flushing.flush(self._around.broker.turn.now)
+        self.wait(self._flush.pending, take)
+
+    def _answered(self) -> set[str]:
+        """The nodes from which all has come that was asked for."""
+        return self._around.connected() - (self._flush.late if self._flush is not None else set())
 
     def _passed(self, link: Link, decision: bool) -> None:
         """What only this node has members or publishers of begins at the very end."""
         if not self._taking.stopped:
+            self._taking.there = self._answered() | {self._around.origins.node}
             held = self._taking.session.subscriptions.values()
             self._left = [each for each in held if not isinstance(each, Prefixed)]
             self._enter()
@@ -254,7 +261,7 @@ class Settling(Job):
         if self._last:
             taking.close()
             return
-        taking.there = self._around.connected()
+        taking.there.difference_update(late)
         if taking.peer is not None and taking.ended.decision is None:
             self._around.send(taking.peer, (f.READY, taking.session.client_id, taking.epoch))
         self.wait(taking.ended, self._ended)
@@ -265,11 +272,12 @@ class Settling(Job):
         if not decision:
             self._leave()
             return
-        self.wait(self._around.flushing.flush(self._around.broker.turn.now), self._flushed)
+        self._ask(self._flushed)
 
     def _flushed(self, link: Link, decision: bool) -> None:
         """What was forwarded to both nodes has come from both."""
         if not self._taking.stopped:
+            self._taking.there &= self._answered() | {self._around.origins.node}
             held = self._taking.session.subscriptions.values()
             self._left = [each for each in held if each.name() not in self._held]
             self._last = True

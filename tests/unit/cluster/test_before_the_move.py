@@ -1,0 +1,76 @@
+"""What nodes forward late that they published before a session moved: the session has had it where it was."""
+import pytest
+
+from emqtwist.core.cluster import frames as f
+from emqtwist.mqtt.packets import Connack, Connect
+from tests.clusters import Net
+from tests.peers import Peer, properties
+from tests.unit.cluster.test_takeover import arrive, publish, take_all, without
+
+
+def moving(*names: str) -> tuple[Net, Peer]:
+    """Alice is connected to a; all that is published goes to b too, where bob has a session."""
+    net = Net(*names)
+    bob = arrive(net, "b", "bob")
+    bob.subscribe("t/#", qos=2)
+    bob.drop()
+    alice = arrive(net, "a")
+    alice.subscribe("t/#", qos=2)
+    return net, alice
+
+
+def ask(net: Net, client_id: str) -> Peer:
+    """A client that is not answered yet."""
+    peer = Peer(net["b"])
+    peer.send(Connect(5, client_id, client_id == "carol", 0, None, None, None, False, properties(session_expiry_interval=3600)))
+    return peer
+
+
+def test_what_waits_for_the_new_node_is_let_pass_before_the_session_subscribes_there() -> None:
+    net, alice = moving("a", "b")
+    net.cut("a", "b")
+    publish(net, "a", b"1")
+    assert take_all(alice) == [b"1"]
+    net["b"].stored = False
+    ask(net, "carol")  # there is something to store first, so that a is not told yet where to go on
+    net.join("a", "b")
+    again = ask(net, "alice")
+    net["b"].stored = True
+    net.settle()
+    assert again.one(Connack).session_present
+    publish(net, "a", b"2")
+    assert take_all(again) == [b"2"]
+
+
+@pytest.mark.parametrize("first", ["a", "b"])
+def test_what_an_absent_node_has_for_the_new_node_from_before_is_left_out(first: str) -> None:
+    net, alice = moving("a", "b", "c")
+    net.cut("b", "c")
+    publish(net, "c", b"1")
+    assert take_all(alice) == [b"1"]
+    without(net, "c")
+    publish(net, "c", b"2")
+    again = arrive(net, "b")
+    publish(net, "c", b"3")
+    net.join(first, "c")
+    net.join_all()
+    net.advance(0.1)
+    assert sorted(take_all(again)) == [b"2", b"3"]
+    publish(net, "c", b"4")
+    assert take_all(again) == [b"4"]
+
+
+def test_what_an_absent_node_has_from_before_is_left_out_while_the_session_comes() -> None:
+    net, alice = moving("a", "b", "c")
+    net.cut("b", "c")
+    publish(net, "c", b"1")
+    assert take_all(alice) == [b"1"]
+    without(net, "c")
+    net.halt_before(f.END)
+    again = arrive(net, "b")
+    assert net.halted == "a"
+    net.join_all()
+    publish(net, "c", b"2")
+    net.go_on()
+    net.advance(0.1)
+    assert take_all(again) == [b"2"]
