@@ -13,6 +13,7 @@ from typing import Final
 from emqtwist.core.cluster import frames as f
 from emqtwist.core.cluster.aftermath import Relayed
 from emqtwist.core.cluster.epochs import GIVEN, HERE, epoch_of, set_epoch
+from emqtwist.core.cluster.flushing import Flush
 from emqtwist.core.cluster.moved import NO_ORIGIN, Moved, Wire
 from emqtwist.core.cluster.origin import Origin, Origins
 from emqtwist.core.cluster.peer import KEPT, Peer
@@ -42,7 +43,7 @@ class Giving(Move):
 
     __slots__ = ("session", "peer", "epoch", "due", "over", "stale", "_sessions", "_origins", "_send", "_send_stored", "_memory",
                  "_next", "_sent", "_late", "_rows", "_cursor", "_doubtful", "_end", "_stale", "_wanted", "_old", "_read",
-                 "_place", "_last", "_under_way", "_level", "_flushed", "_asked", "_began", "_by_number", "_relays")
+                 "_place", "_last", "_under_way", "_level", "_flushed", "_asked", "_began", "_by_number", "_relays", "_flush")
 
     def __init__(self, session: Session, sessions: Sessions, origins: Origins, send: Send, send_stored: Send) -> None:
         self.session = session
@@ -66,6 +67,7 @@ class Giving(Move):
         self._wanted = self._old = False
         self._relays: set[str] = set()
         self._asked: Pending[bool] | None = None
+        self._flush: Flush | None = None  # for what is still to come here
         session.move = self
 
     def start(self, peer: Peer, epoch: int, have: int, stored: Pending[bool]) -> None:
@@ -148,10 +150,11 @@ class Giving(Move):
             self._under_way.popleft()
         self._stir()
 
-    def await_flush(self, flushed: Pending[bool]) -> None:
-        """All nodes know where its subscriptions are; once this is decided, all is here that there will be."""
+    def await_flush(self, flush: Flush) -> None:
+        """All nodes know where its subscriptions are; once this is decided, all is here that there will be, but of who is late."""
         if self._level and self._asked is None:
-            self._ask(flushed)
+            self._flush = flush
+            self._ask(flush.pending)
 
     def left_over(self) -> list[Moved]:
         """What came after the end."""
@@ -199,7 +202,8 @@ class Giving(Move):
             self._send(peer, (f.LEVEL, self.session.client_id, self.epoch))
         elif self._flushed:
             self.over = True
-            self._send(peer, (f.END, self.session.client_id, self.epoch))
+            late = () if self._flush is None else tuple(sorted(self._flush.late))
+            self._send(peer, (f.END, self.session.client_id, self.epoch, late))
 
     def _take_piece(self) -> list[Wire]:
         rows: list[Wire] = []

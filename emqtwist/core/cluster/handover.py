@@ -70,7 +70,7 @@ class Handover:
         """All nodes send there what is for the session, as they do here still."""
         giving = self._giving(peer, frame)
         if giving is not None:
-            giving.await_flush(self.flushing.flush(self.broker.turn.now).pending)
+            giving.await_flush(self.flushing.flush(self.broker.turn.now))
 
     def done(self, peer: Peer, frame: Frame) -> None:
         """The other node has stored all of it. As long as it has not met all nodes, it is sent what those send here."""

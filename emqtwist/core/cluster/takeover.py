@@ -174,7 +174,7 @@ class Takeover(Part):
     def _end(self, peer: Peer, frame: Frame) -> None:
         taking = self._taking(peer, frame)
         if taking is not None:
-            taking.end()
+            taking.end({name for name in frame[3] if isinstance(name, str)})
 
     def _gone(self, peer: Peer, frame: Frame) -> None:
         taking = self._taking(peer, frame)

@@ -111,8 +111,9 @@ class Taking(Move):
                 self.level = Pending()
                 self.ended.resume(False)
 
-    def end(self) -> None:
-        """That was the last of it."""
+    def end(self, late: set[str]) -> None:
+        """That was the last of it, but for what these nodes still have for the other node."""
+        self.there -= late
         if self.ended.decision is None and self.level.decision:
             self.ending = True
             self.ended.resume(True)

@@ -74,3 +74,19 @@ def test_what_an_absent_node_has_from_before_is_left_out_while_the_session_comes
     net.go_on()
     net.advance(0.1)
     assert take_all(again) == [b"2"]
+
+
+def test_what_a_node_has_for_the_old_node_that_it_is_not_linked_to_is_awaited() -> None:
+    net = Net("a", "b", "c")
+    alice = arrive(net, "a")
+    alice.subscribe("t/#", qos=2)
+    alice.drop()
+    net.cut("a", "c")
+    publish(net, "c", b"1")
+    for _ in range(6):
+        net.advance(1)
+    again = arrive(net, "b")
+    assert take_all(again) == []
+    net.join("a", "c")
+    net.advance(0.1)
+    assert take_all(again) == [b"1"]
