@@ -151,7 +151,7 @@ class Giving(Move):
         self._stir()
 
     def await_flush(self, flush: Flush) -> None:
-        """All nodes know where its subscriptions are; once this is decided, all is here that there will be, but of who is late."""
+        """All nodes know where its subscriptions are; once this is decided, all is here that there will be, but of the late."""
         if self._level and self._asked is None:
             self._flush = flush
             self._ask(flush.pending)

@@ -130,6 +130,7 @@ class Takeover(Part):
         """A client whose session cannot come wholly has to come again."""
         self.claims.look()
         self.claims.tick(now)
+        self.handover.look()
         if self.aftermaths:
             there = self._around.connected()
             for client_id, aftermath in list(self.aftermaths.items()):
