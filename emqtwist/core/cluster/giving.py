@@ -191,7 +191,7 @@ class Giving(Move):
                 self._finish(peer)
                 return
             self._under_way.append(rows[-1][0])
-            self._send(peer, (f.ROWS, self.session.client_id, self.epoch, tuple(rows)))
+            self._send_stored(peer, (f.ROWS, self.session.client_id, self.epoch, tuple(rows)))
             self._fetch()
 
     def _finish(self, peer: Peer) -> None:
@@ -199,11 +199,11 @@ class Giving(Move):
             return
         if not self._level:
             self._level = True
-            self._send(peer, (f.LEVEL, self.session.client_id, self.epoch))
+            self._send_stored(peer, (f.LEVEL, self.session.client_id, self.epoch))
         elif self._flushed:
             self.over = True
             late = () if self._flush is None else tuple(sorted(self._flush.late))
-            self._send(peer, (f.END, self.session.client_id, self.epoch, late))
+            self._send_stored(peer, (f.END, self.session.client_id, self.epoch, late))
 
     def _take_piece(self) -> list[Wire]:
         rows: list[Wire] = []

@@ -70,3 +70,20 @@ def test_a_node_that_comes_back_without_its_part_is_not_waited_for() -> None:
     for _ in range(5):
         net.advance(0.1)
     assert peer.one(Connack).session_present
+
+
+def test_what_the_old_node_has_not_stored_does_not_go_to_the_new_one() -> None:
+    net = Net("a", "b")
+    alice = arrive(net, "a")
+    alice.subscribe("t/#", qos=2)
+    alice.drop()
+    net.halt_before(f.READY)
+    again = arrive(net, "b")
+    assert net.halted == "b"
+    publisher = net["a"].connect("publisher")
+    net["a"].stored = False
+    publisher.publish("t/x", b"1", qos=2)
+    assert take_all(again) == []
+    net["a"].stored = True
+    net.settle()
+    assert take_all(again) == [b"1"]
