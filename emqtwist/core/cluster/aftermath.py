@@ -43,12 +43,11 @@ class Aftermath(Move):
                 return
             if origin[0] in self.nodes and not self.first(origin):
                 return
-        self._take(message, first_byte, identifiers)
+        take_past(self.session, message, first_byte, identifiers)
 
-    def relayed(self, message: ForwardedMessage) -> None:
-        """One that was sent on."""
-        if self.first(message.origin):
-            self._take(message, PUBLISH_BYTE | message.qos << 1, NO_IDENTIFIERS)
+    def relayed(self, message: Message, origin: Origin) -> None:
+        if self.first(origin):
+            take_past(self.session, message, PUBLISH_BYTE | message.qos << 1, NO_IDENTIFIERS)
 
     def _has_met(self, node: str) -> bool:
         met = self.met.get(node)
@@ -79,13 +78,14 @@ class Aftermath(Move):
             self.session.move = None
             self.session.pump()
 
-    def _take(self, message: Message, first_byte: int, identifiers: tuple[int, ...]) -> None:
-        session = self.session
-        session.move = None
-        try:
-            session.deliver(message, first_byte, identifiers)
-        finally:
-            session.move = self
+
+def take_past(session: Session, message: Message, first_byte: int, identifiers: tuple[int, ...]) -> None:
+    """Deliver as if it were not moving."""
+    move, session.move = session.move, None
+    try:
+        session.deliver(message, first_byte, identifiers)
+    finally:
+        session.move = move
 
 
 class Relayed(Message):
@@ -122,7 +122,7 @@ class ToClient(To):
         number, _, node = frame[10].partition(b" ")
         if number.isdigit():
             message.origin = node.decode(errors="replace"), int(number)
-        if isinstance(move, Aftermath):
-            move.relayed(message)
+        if move is not None:
+            move.relayed(message, message.origin)
         else:
             session.deliver(message, PUBLISH_BYTE | message.qos << 1, NO_IDENTIFIERS)

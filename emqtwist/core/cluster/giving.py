@@ -306,6 +306,14 @@ def keep_absent(sessions: Sessions, session: Session, due: float) -> None:
         session.ledger.left(due)
 
 
+def keep_now(sessions: Sessions, session: Session) -> None:
+    """Have stored what is said of a session, whether its client is there or not."""
+    if session.opener is None:
+        keep_absent(sessions, session, sessions.hold(session))
+    else:
+        sessions.keep(session, AS_IT_WAS)
+
+
 def fence(sessions: Sessions, session: Session, origins: Origins, send: Send, send_stored: Send) -> Giving:
     """From now on the session is another node's."""
     giving = Giving(session, sessions, origins, send, send_stored)

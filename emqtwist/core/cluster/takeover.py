@@ -6,10 +6,10 @@ from emqtwist.core.cluster import frames as f
 from emqtwist.core.cluster.aftermath import Aftermath, ToClient
 from emqtwist.core.cluster.claims import Claims
 from emqtwist.core.cluster.discarding import Discarding
-from emqtwist.core.cluster.epochs import COMING, FIRST, GIVEN, HERE, IGNORANT, epoch_of, set_epoch, state_of
+from emqtwist.core.cluster.epochs import AWAITING, COMING, FIRST, GIVEN, HERE, IGNORANT, epoch_of, set_epoch, state_of
 from emqtwist.core.cluster.flushing import Flushing
 from emqtwist.core.cluster.frames import Frame
-from emqtwist.core.cluster.giving import end_given
+from emqtwist.core.cluster.giving import end_given, keep_now
 from emqtwist.core.cluster.handover import Handover, leave_over
 from emqtwist.core.cluster.inbox import Inbox
 from emqtwist.core.cluster.origin import Origins
@@ -85,7 +85,8 @@ class Takeover(Part):
             if not epoch_of(session):
                 set_epoch(session, FIRST, HERE)
             self.registry.put(session)
-            if state_of(session) == COMING:
+            if state_of(session) in (COMING, AWAITING):
+                set_epoch(session, epoch_of(session), COMING)
                 taking = self.claims.takings[session.client_id] = Taking(session, self._around, None)
                 taking.settle(list(session.subscriptions.values()))
 
@@ -137,12 +138,19 @@ class Takeover(Part):
                 if aftermath.session.move is not aftermath or aftermath.tick(now, there | {self._origins.node}):
                     del self.aftermaths[client_id]
                     aftermath.stop()
+                    self._is_whole(aftermath.session)
                     self.discarding.meet_all_of(client_id)
         for taking in list(self.claims.takings.values()):
             session = taking.session
             if now - taking.lost_at >= PATIENCE and session.opener is not None:
                 name = "another node" if taking.peer is None else f"the node {taking.peer.name}"
                 session.opener.fail(ServerBusy(f"a part of the session is at {name}, which does not answer"))
+
+    def _is_whole(self, session: Session) -> None:
+        """Nothing more is to come for it from where it was."""
+        if self._broker.sessions.by_id.get(session.client_id) is session and state_of(session) == AWAITING:
+            set_epoch(session, epoch_of(session), HERE)
+            keep_now(self._broker.sessions, session)
 
     # What other nodes say.
 
@@ -193,7 +201,7 @@ class Takeover(Part):
         client_id = taking.session.client_id
         self.claims.takings.pop(client_id, None)
         nodes = {self._origins.node, *taking.there}
-        absent = {name: peer for name, peer in self._peers.items() if name not in nodes}
+        absent = taking.absent()
         if absent:
             session = taking.session
             met = {name: self.flushing.meet(peer) for name, peer in absent.items()}

@@ -13,17 +13,18 @@ from typing import Final
 
 from emqtwist.core.broker import Broker
 from emqtwist.core.cluster import frames as f
-from emqtwist.core.cluster.epochs import COMING, HERE, epoch_of, set_epoch
+from emqtwist.core.cluster.aftermath import take_past
+from emqtwist.core.cluster.epochs import AWAITING, COMING, HERE, epoch_of, set_epoch
 from emqtwist.core.cluster.flushing import Flush, Flushing
 from emqtwist.core.cluster.frames import BadFrame, Frame
-from emqtwist.core.cluster.giving import AS_IT_WAS, keep_absent
+from emqtwist.core.cluster.giving import AS_IT_WAS, keep_now
 from emqtwist.core.cluster.moved import NO_ORIGIN, row_of
 from emqtwist.core.cluster.origin import Origin, Origins
 from emqtwist.core.cluster.peer import Peer
 from emqtwist.core.cluster.placing import place
 from emqtwist.core.cluster.tables import Names, Send
 from emqtwist.core.link import Link
-from emqtwist.core.message import NEVER, QOS_BITS, Delivery, Message
+from emqtwist.core.message import NEVER, NO_IDENTIFIERS, PUBLISH_BYTE, QOS_BITS, Delivery, Message
 from emqtwist.core.move import Move
 from emqtwist.core.pending import Pending
 from emqtwist.core.pool import Job
@@ -147,6 +148,17 @@ class Taking(Move):
             return  # it comes from the other node, or has come before the session moved
         self._late.append((origin, (message, first_byte, identifiers, 0)))
 
+    def relayed(self, message: Message, origin: Origin) -> None:
+        """The other node has this no more, nor any rows: this process has crashed after it had taken them all."""
+        if origin not in self._known:
+            self._known[origin] = None
+            take_past(self.session, message, PUBLISH_BYTE | message.qos << 1, NO_IDENTIFIERS)
+
+    def absent(self) -> dict[str, Peer]:
+        """The nodes that did not know all the time where it subscribes."""
+        nodes = {self._around.origins.node, *self.there}
+        return {name: peer for name, peer in self._around.peers.items() if name not in nodes}
+
     def seen(self) -> dict[Origin, None]:
         """The messages that have come, as far as they may come once more."""
         return {**self._known, **dict.fromkeys([origin for origin, _ in self._late])}
@@ -170,11 +182,8 @@ class Taking(Move):
         """All is here: go on as any other session."""
         session, broker = self.session, self._around.broker
         self.stop()
-        set_epoch(session, self.epoch, HERE)
-        if session.opener is None:
-            keep_absent(broker.sessions, session, broker.sessions.hold(session))
-        else:
-            broker.sessions.keep(session, AS_IT_WAS)
+        set_epoch(session, self.epoch, AWAITING if self.absent() else HERE)
+        keep_now(broker.sessions, session)
         for origin, (message, first_byte, identifiers, _) in self._late:
             if origin == NO_ORIGIN or origin not in self._known:
                 session.deliver(message, first_byte, identifiers)

@@ -90,3 +90,28 @@ def test_what_a_node_has_for_the_old_node_that_it_is_not_linked_to_is_awaited() 
     net.join("a", "c")
     net.advance(0.1)
     assert take_all(again) == [b"1"]
+
+
+def test_what_an_absent_node_has_for_the_old_node_is_awaited_though_the_new_one_crashes() -> None:
+    net = Net("a", "b", "c")
+    alice = arrive(net, "a")
+    alice.subscribe("t/#", qos=2)
+    alice.drop()
+    without(net, "c")
+    publish(net, "c", b"1")
+    arrive(net, "b").drop()
+    net["b"].crash()
+    for other in ("a", "c"):
+        net["b"].cluster.peer(other)
+    net.join("a", "b")
+    net.advance(0.1)
+    net.join_all()
+    for _ in range(6):
+        net.advance(1)
+    again = arrive(net, "b")
+    assert take_all(again) == [b"1"]
+    publish(net, "c", b"2")
+    assert take_all(again) == [b"2"]
+    for _ in range(40):
+        net.advance(1)
+    assert "alice" not in net["a"].broker.sessions.by_id
