@@ -37,13 +37,17 @@ class Aftermath(Move):
         self._seen = seen
 
     def collect(self, message: Message, first_byte: int, identifiers: tuple[int, ...]) -> None:
-        if not message.group():
-            origin = self._origins.of(message)
-            if first_byte & QOS_BITS and not self._has_met(origin[0]):
-                return
-            if origin[0] in self.nodes and not self.first(origin):
-                return
-        take_past(self.session, message, first_byte, identifiers)
+        if self.wants(message, first_byte):
+            take_past(self.session, message, first_byte, identifiers)
+
+    def wants(self, message: Message, first_byte: int) -> bool:
+        """Whether what comes directly is new."""
+        if message.group():
+            return True
+        origin = self._origins.of(message)
+        if first_byte & QOS_BITS and not self._has_met(origin[0]):
+            return False
+        return origin[0] not in self.nodes or self.first(origin)
 
     def relayed(self, message: Message, origin: Origin) -> None:
         if self.first(origin):

@@ -11,7 +11,7 @@ from collections import deque
 from typing import Final
 
 from emqtwist.core.cluster import frames as f
-from emqtwist.core.cluster.aftermath import Relayed
+from emqtwist.core.cluster.aftermath import Aftermath, Relayed
 from emqtwist.core.cluster.epochs import GIVEN, HERE, epoch_of, set_epoch
 from emqtwist.core.cluster.flushing import Flush
 from emqtwist.core.cluster.moved import NO_ORIGIN, Moved, Wire
@@ -21,7 +21,7 @@ from emqtwist.core.cluster.tables import Send
 from emqtwist.core.inflight import identifier_of
 from emqtwist.core.ledger import BEFORE_ALL, Row
 from emqtwist.core.link import Link
-from emqtwist.core.message import NEVER, QOS_BITS, Message
+from emqtwist.core.message import NEVER, NO_IDENTIFIERS, PUBLISH_BYTE, QOS_BITS, Message
 from emqtwist.core.move import Move
 from emqtwist.core.pending import Pending
 from emqtwist.core.records import STATE_RELEASED, Fetch
@@ -43,7 +43,8 @@ class Giving(Move):
 
     __slots__ = ("session", "peer", "epoch", "due", "over", "stale", "_sessions", "_origins", "_send", "_send_stored", "_memory",
                  "_next", "_sent", "_late", "_rows", "_cursor", "_doubtful", "_end", "_stale", "_wanted", "_old", "_read",
-                 "_place", "_last", "_under_way", "_level", "_flushed", "_asked", "_began", "_by_number", "_relays", "_flush")
+                 "_place", "_last", "_under_way", "_level", "_flushed", "_asked", "_began", "_by_number", "_relays", "_flush",
+                 "_before")
 
     def __init__(self, session: Session, sessions: Sessions, origins: Origins, send: Send, send_stored: Send) -> None:
         self.session = session
@@ -68,6 +69,7 @@ class Giving(Move):
         self._relays: set[str] = set()
         self._asked: Pending[bool] | None = None
         self._flush: Flush | None = None  # for what is still to come here
+        self._before = session.move if isinstance(session.move, Aftermath) else None
         session.move = self
 
     def start(self, peer: Peer, epoch: int, have: int, stored: Pending[bool]) -> None:
@@ -94,11 +96,18 @@ class Giving(Move):
     # What comes.
 
     def collect(self, message: Message, first_byte: int, identifiers: tuple[int, ...]) -> None:
+        if self._before is None or self._before.wants(message, first_byte):
+            self._add(message, first_byte, identifiers, NO_ORIGIN if message.group() else self._origins.of(message))
+
+    def relayed(self, message: Message, origin: Origin) -> None:
+        if self._before is None or self._before.first(origin):
+            self._add(message, PUBLISH_BYTE | message.qos << 1, NO_IDENTIFIERS, origin)
+
+    def _add(self, message: Message, first_byte: int, identifiers: tuple[int, ...], origin: Origin) -> None:
         if self._relays:
-            self._send_on(message, first_byte, NO_ORIGIN if message.group() else self._origins.of(message))
+            self._send_on(message, first_byte, origin)
             return
         session, ledger = self.session, self.session.ledger
-        origin = NO_ORIGIN if message.group() else self._origins.of(message)
         before = _taken(session) if ledger is None else ledger.next_seq
         session.wait((message, first_byte, identifiers, 0))
         if before == (_taken(session) if ledger is None else ledger.next_seq):
@@ -169,6 +178,10 @@ class Giving(Move):
         for row in late:
             self._send_on(row.delivery[0], row.delivery[1], row.origin)
 
+    def is_awaited(self, peer: Peer) -> bool:
+        """Whether another node than this has all, and is to have what is sent on too."""
+        return self.is_done() and self.peer is not peer
+
     def is_done(self) -> bool:
         """Whether the other node has all."""
         return bool(self._relays)
@@ -202,8 +215,10 @@ class Giving(Move):
             self._send_stored(peer, (f.LEVEL, self.session.client_id, self.epoch))
         elif self._flushed:
             self.over = True
-            late = () if self._flush is None else tuple(sorted(self._flush.late))
-            self._send_stored(peer, (f.END, self.session.client_id, self.epoch, late))
+            late = set() if self._flush is None else self._flush.late
+            if self._before is not None:
+                late = late | self._before.nodes  # they may still send where it was before, which sends on to here
+            self._send_stored(peer, (f.END, self.session.client_id, self.epoch, tuple(sorted(late))))
 
     def _take_piece(self) -> list[Wire]:
         rows: list[Wire] = []

@@ -115,3 +115,26 @@ def test_what_an_absent_node_has_for_the_old_node_is_awaited_though_the_new_one_
     for _ in range(40):
         net.advance(1)
     assert "alice" not in net["a"].broker.sessions.by_id
+
+
+def test_what_an_absent_node_has_is_sent_on_from_node_to_node_and_comes_once() -> None:
+    net = Net("a", "b", "c", "d")
+    alice = arrive(net, "a")
+    alice.subscribe("t/#", qos=2)
+    alice.drop()
+    without(net, "d")
+    publish(net, "d", b"1")
+    alice = arrive(net, "b")
+    net.join("b", "d")
+    publish(net, "d", b"2")
+    assert take_all(alice) == [b"2"]
+    alice = arrive(net, "c")
+    net.join("a", "d")
+    net.advance(0.1)
+    assert take_all(alice) == [b"1"]
+    net.join("c", "d")
+    publish(net, "d", b"3")
+    assert take_all(alice) == [b"3"]
+    for _ in range(70):
+        net.advance(1)
+    assert [node for node in "abcd" if "alice" in net[node].broker.sessions.by_id] == ["c"]
