@@ -22,19 +22,27 @@ class Aftermath(Move):
     """Knows the messages of some `nodes` that have come; `until` is when that ends, once they are there.
 
     What such a node forwarded before its answer in `met` it may have published before the session moved, when it was for others:
-    the session has had it, or gets it sent on.
+    the session has had it, or gets it sent on. It is `unsure` which nodes these are in a process that has begun since, before the
+    node that had the session says so.
     """
 
-    __slots__ = ("session", "nodes", "met", "until", "_origins", "_seen")
+    __slots__ = ("unsure", "session", "nodes", "met", "until", "_origins", "_seen")
 
     def __init__(self, session: Session, nodes: set[str], met: dict[str, Pending[bool]], origins: Origins,
                  seen: dict[Origin, None], now: float) -> None:
+        self.unsure = False
         self.session = session
         self.nodes = nodes
         self.met = met
         self.until = now + LASTS
         self._origins = origins
         self._seen = seen
+
+    def know(self, nodes: set[str], met: dict[str, Pending[bool]]) -> None:
+        """It is those nodes that may have messages for where the session was."""
+        self.unsure = False
+        self.nodes = nodes
+        self.met = met
 
     def collect(self, message: Message, first_byte: int, identifiers: tuple[int, ...]) -> None:
         if self.wants(message, first_byte):

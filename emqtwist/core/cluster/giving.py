@@ -178,6 +178,11 @@ class Giving(Move):
         for row in late:
             self._send_on(row.delivery[0], row.delivery[1], row.origin)
 
+    def tell_again(self) -> None:
+        """The other node may have crashed since it had all, and not know any more whose messages are sent on."""
+        if self._relays and self.peer is not None:
+            self._send_stored(self.peer, (f.END, self.session.client_id, self.epoch, tuple(sorted(self._relays))))
+
     def is_awaited(self, peer: Peer) -> bool:
         """Whether another node than this has all, and is to have what is sent on too."""
         return self.is_done() and self.peer is not peer

@@ -12,7 +12,7 @@ from emqtwist.core.cluster.frames import Frame
 from emqtwist.core.cluster.giving import end_given, keep_now
 from emqtwist.core.cluster.handover import Handover, leave_over
 from emqtwist.core.cluster.inbox import Inbox
-from emqtwist.core.cluster.origin import Origins
+from emqtwist.core.cluster.origin import Origin, Origins
 from emqtwist.core.cluster.part import Part
 from emqtwist.core.cluster.peer import Peer
 from emqtwist.core.cluster.registry import Registry
@@ -85,12 +85,21 @@ class Takeover(Part):
             if not epoch_of(session):
                 set_epoch(session, FIRST, HERE)
             self.registry.put(session)
-            if state_of(session) in (COMING, AWAITING):
-                set_epoch(session, epoch_of(session), COMING)
+            if state_of(session) == AWAITING:
+                self._await(session, set(self._peers), {}, {}).unsure = True
+            elif state_of(session) == COMING:
                 taking = self.claims.takings[session.client_id] = Taking(session, self._around, None)
                 taking.settle(list(session.subscriptions.values()))
 
+    def _await(self, session: Session, nodes: set[str], met: dict[str, Pending[bool]], seen: dict[Origin, None]) -> Aftermath:
+        aftermath = Aftermath(session, nodes, met, self._origins, seen, self._broker.turn.now)
+        session.move = self.aftermaths[session.client_id] = aftermath
+        return aftermath
+
     def opened(self, peer: Peer) -> None:
+        for giving in self.claims.givings.values():
+            if giving.peer is peer:
+                giving.tell_again()
         for taking in list(self.claims.takings.values()):
             if taking.peer is peer:
                 taking.find(peer)
@@ -135,6 +144,8 @@ class Takeover(Part):
         if self.aftermaths:
             there = self._around.connected()
             for client_id, aftermath in list(self.aftermaths.items()):
+                if aftermath.unsure:
+                    aftermath.nodes.update(self._peers)
                 if aftermath.session.move is not aftermath or aftermath.tick(now, there | {self._origins.node}):
                     del self.aftermaths[client_id]
                     aftermath.stop()
@@ -182,8 +193,14 @@ class Takeover(Part):
 
     def _end(self, peer: Peer, frame: Frame) -> None:
         taking = self._taking(peer, frame)
+        late = {name for name in frame[3] if isinstance(name, str)}
         if taking is not None:
-            taking.end({name for name in frame[3] if isinstance(name, str)})
+            taking.end(late)
+            return
+        aftermath = self.aftermaths.get(frame[1])
+        if aftermath is not None and aftermath.unsure and epoch_of(aftermath.session) == frame[2]:
+            met = {name: self.flushing.meet(other) for name, other in self._peers.items() if name in late}
+            aftermath.know(late, met)
 
     def _gone(self, peer: Peer, frame: Frame) -> None:
         taking = self._taking(peer, frame)
@@ -203,10 +220,8 @@ class Takeover(Part):
         nodes = {self._origins.node, *taking.there}
         absent = taking.absent()
         if absent:
-            session = taking.session
             met = {name: self.flushing.meet(peer) for name, peer in absent.items()}
-            session.move = Aftermath(session, set(absent), met, self._origins, taking.seen(), self._broker.turn.now)
-            self.aftermaths[client_id] = session.move
+            self._await(taking.session, set(absent), met, taking.seen())
         if taking.peer is not None:
             self._send_stored(taking.peer, (f.DONE, client_id, taking.epoch, tuple(nodes)))
         for peer, frame in taking.waiting.items():

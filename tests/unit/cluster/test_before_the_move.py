@@ -138,3 +138,22 @@ def test_what_an_absent_node_has_is_sent_on_from_node_to_node_and_comes_once() -
     for _ in range(70):
         net.advance(1)
     assert [node for node in "abcd" if "alice" in net[node].broker.sessions.by_id] == ["c"]
+
+
+def test_what_others_publish_while_the_new_node_is_down_is_awaited_there_only() -> None:
+    net = Net("a", "b", "c", "d")
+    alice = arrive(net, "a")
+    alice.subscribe("t/#", qos=2)
+    alice.drop()
+    without(net, "d")
+    arrive(net, "b").drop()
+    net.isolate("b")
+    publish(net, "c", b"1")
+    net["b"].crash()
+    for other in ("a", "c", "d"):
+        net["b"].cluster.peer(other)
+    net.join("b", "c")
+    again = arrive(net, "b")
+    net.join_all()
+    publish(net, "c", b"2")
+    assert take_all(again) == [b"1", b"2"]
