@@ -70,6 +70,10 @@ class Aftermath(Move):
         del self.met[node]
         return True
 
+    def seen(self) -> tuple[Origin, ...]:
+        """The messages of those nodes that have come."""
+        return tuple([origin for origin in self._seen if origin[0] in self.nodes])
+
     def first(self, origin: Origin) -> bool:
         """Whether no copy of this message has come yet."""
         if origin in self._seen:

@@ -181,7 +181,11 @@ class Giving(Move):
     def tell_again(self) -> None:
         """The other node may have crashed since it had all, and not know any more whose messages are sent on."""
         if self._relays and self.peer is not None:
-            self._send_stored(self.peer, (f.END, self.session.client_id, self.epoch, tuple(sorted(self._relays))))
+            self._send_stored(self.peer, (f.END, self.session.client_id, self.epoch, tuple(sorted(self._relays)), ()))
+
+    def awaited(self) -> set[str]:
+        """The nodes whose messages are sent on."""
+        return self._relays
 
     def is_awaited(self, peer: Peer) -> bool:
         """Whether another node than this has all, and is to have what is sent on too."""
@@ -221,9 +225,11 @@ class Giving(Move):
         elif self._flushed:
             self.over = True
             late = set() if self._flush is None else self._flush.late
+            seen: tuple[Origin, ...] = ()
             if self._before is not None:
                 late = late | self._before.nodes  # they may still send where it was before, which sends on to here
-            self._send_stored(peer, (f.END, self.session.client_id, self.epoch, tuple(sorted(late))))
+                seen = self._before.seen()
+            self._send_stored(peer, (f.END, self.session.client_id, self.epoch, tuple(sorted(late)), seen))
 
     def _take_piece(self) -> list[Wire]:
         rows: list[Wire] = []

@@ -171,13 +171,16 @@ class Takeover(Part):
         if self._taking(peer, frame) is not None:
             return
         claiming = self.claims.under_way.get(client_id)
+        believed: set[str] = set()
         if session is not None and state_of(session) == GIVEN:  # that is what has come to where it comes from now
+            giving = self.claims.givings.get(client_id)
+            believed = giving.awaited() if giving is not None else believed
             end_given(self._broker.sessions, session)
             session = self._broker.sessions.by_id.get(client_id)
         if session is not None or claiming is None or claiming.asked is not peer:
             self._send(peer, (f.GONE, client_id, frame[2], ""))  # nobody wants it any more
             return
-        taking = self.claims.takings[client_id] = begin(self._around, peer, frame)
+        taking = self.claims.takings[client_id] = begin(self._around, peer, frame, believed)
         self.registry.put(taking.session)
         self.claims.come(client_id)
 
@@ -195,7 +198,7 @@ class Takeover(Part):
         taking = self._taking(peer, frame)
         late = {name for name in frame[3] if isinstance(name, str)}
         if taking is not None:
-            taking.end(late)
+            taking.end(late, frame[4])
             return
         aftermath = self.aftermaths.get(frame[1])
         if aftermath is not None and aftermath.unsure and epoch_of(aftermath.session) == frame[2]:
@@ -220,7 +223,7 @@ class Takeover(Part):
         nodes = {self._origins.node, *taking.there}
         absent = taking.absent()
         if absent:
-            met = {name: self.flushing.meet(peer) for name, peer in absent.items()}
+            met = {name: self.flushing.meet(peer) for name, peer in absent.items() if name not in taking.believed}
             self._await(taking.session, set(absent), met, taking.seen())
         if taking.peer is not None:
             self._send_stored(taking.peer, (f.DONE, client_id, taking.epoch, tuple(nodes)))

@@ -68,11 +68,12 @@ class Taking(Move):
     """What comes from `peer`, None while that is not known; `lost_at` is since when it is away, NEVER while it is here.
 
     `waiting` are other nodes that ask for the session. `level`, `ended` are for what the other node says. `there` are nodes
-    that knew all the time where it subscribes.
+    that knew all the time where it subscribes. The session was here before, and of the nodes `believed` messages come here still
+    that come nowhere else.
     """
 
     __slots__ = ("session", "epoch", "peer", "lost_at", "waiting", "level", "ended", "stopped", "ending", "there", "_around",
-                 "_late", "_known", "_next")
+                 "_late", "_known", "_next", "believed")
 
     def __init__(self, session: Session, around: Surroundings, peer: Peer | None) -> None:
         self.session = session
@@ -87,6 +88,7 @@ class Taking(Move):
         self._around = around
         self._next = 1 if session.ledger is None else session.ledger.next_seq  # of the rows that come
         self.there: set[str] = set()
+        self.believed: set[str] = set()
         self._late: list[tuple[Origin, Delivery]] = []
         self._known: dict[Origin, None] = {}  # of rows that may come directly too
         session.move = self
@@ -112,9 +114,13 @@ class Taking(Move):
                 self.level = Pending()
                 self.ended.resume(False)
 
-    def end(self, late: set[str]) -> None:
-        """That was the last of it, but for what these nodes still have for the other node."""
+    def end(self, late: set[str], seen: tuple[object, ...]) -> None:
+        """That was the last of it, but for what these nodes still have for the other node; of that it has `seen` some."""
         self.there -= late
+        for origin in seen:
+            if not isinstance(origin, tuple) or len(origin) != 2 or type(origin[0]) is not str or type(origin[1]) is not int:
+                raise BadFrame("END: not the name of a message")
+            self._known[origin] = None
         if self.ended.decision is None and self.level.decision:
             self.ending = True
             self.ended.resume(True)
@@ -144,7 +150,7 @@ class Taking(Move):
 
     def collect(self, message: Message, first_byte: int, identifiers: tuple[int, ...]) -> None:
         origin = NO_ORIGIN if message.group() else self._around.origins.of(message)
-        if origin != NO_ORIGIN and first_byte & QOS_BITS and origin[0] not in self.there:
+        if origin != NO_ORIGIN and first_byte & QOS_BITS and origin[0] not in self.there and origin[0] not in self.believed:
             return  # it comes from the other node, or has come before the session moved
         self._late.append((origin, (message, first_byte, identifiers, 0)))
 
@@ -166,7 +172,7 @@ class Taking(Move):
     def forget(self) -> None:
         """It does not subscribe any more: all that came directly goes to the other node too."""
         self.ended = Pending(True if self.ending else None)
-        self._late.clear()
+        self._late = [late for late in self._late if late[0][0] in self.believed]
         self.there.clear()
 
     # Ends.
@@ -194,7 +200,7 @@ class Taking(Move):
 class Settling(Job):
     """A session that comes subscribes, a job of the server pool: whatever else its client wants of its subscriptions waits."""
 
-    __slots__ = ("_taking", "_around", "_held", "_left", "_last", "_flush")
+    __slots__ = ("_taking", "_around", "_held", "_left", "_last", "_flush", "_early")
 
     def __init__(self, taking: Taking, around: Surroundings, entered: list[Subscription]) -> None:
         Job.__init__(self, taking.session.client_id)
@@ -204,9 +210,19 @@ class Settling(Job):
         self._left: list[Subscription] = []  # what is still to be
         self._last = False  # nothing else will be
         self._flush: Flush | None = None  # the one that it waits for
+        self._early = bool(taking.believed)  # it is to subscribe at once
 
     def run(self) -> None:
-        self._leave()
+        if self._early:
+            self._left = self._plain()
+            self._enter()
+        else:
+            self._leave()
+
+    def _plain(self) -> list[Subscription]:
+        """What is to be entered first: what only this node has members or publishers of begins at the very end."""
+        held = self._taking.session.subscriptions.values()
+        return [each for each in held if not isinstance(each, Prefixed) and each.name() not in self._held]
 
     def _leave(self) -> None:
         """Be subscribed to nothing, and wait until the other node has sent what there is."""
@@ -237,11 +253,9 @@ class Settling(Job):
         return self._around.connected() - (self._flush.late if self._flush is not None else set())
 
     def _passed(self, link: Link, decision: bool) -> None:
-        """What only this node has members or publishers of begins at the very end."""
         if not self._taking.stopped:
             self._taking.there = self._answered() | {self._around.origins.node}
-            held = self._taking.session.subscriptions.values()
-            self._left = [each for each in held if not isinstance(each, Prefixed)]
+            self._left = self._plain()
             self._enter()
 
     def _enter(self) -> None:
@@ -253,6 +267,10 @@ class Settling(Job):
             if not write.over:
                 self.wait(write.when_over(), self._entered)
                 return
+        if self._early:
+            self._early = False
+            self.wait(self._taking.level, self._levelled)
+            return
         cluster = self._around.broker.cluster
         settled = None if cluster is None else cluster.settled()
         if settled is None:
@@ -294,7 +312,7 @@ class Settling(Job):
             self._enter()
 
 
-def begin(around: Surroundings, peer: Peer, frame: Frame) -> Taking:
+def begin(around: Surroundings, peer: Peer, frame: Frame, believed: set[str]) -> Taking:
     """A session as another node describes it; its client is away as yet."""
     _, client_id, epoch, expiry_interval, subscriptions, received = frame
     broker = around.broker
@@ -304,6 +322,7 @@ def begin(around: Surroundings, peer: Peer, frame: Frame) -> Taking:
     set_epoch(session, epoch, COMING)
     sessions.keep(session, AS_IT_WAS)
     taking = Taking(session, around, peer)
+    taking.believed = believed
     for one in subscriptions:
         _note_subscription(session, one)
     ledger = session.ledger

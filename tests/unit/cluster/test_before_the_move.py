@@ -157,3 +157,20 @@ def test_what_others_publish_while_the_new_node_is_down_is_awaited_there_only() 
     net.join_all()
     publish(net, "c", b"2")
     assert take_all(again) == [b"1", b"2"]
+
+
+def test_a_session_that_comes_back_still_gets_what_an_absent_node_has_for_it() -> None:
+    net = Net("a", "b", "c")
+    alice = arrive(net, "a")
+    alice.subscribe("t/#", qos=2)
+    alice.drop()
+    without(net, "c")
+    publish(net, "c", b"1")
+    arrive(net, "b").drop()
+    net.join("b", "c")
+    publish(net, "c", b"2")
+    again = arrive(net, "a")
+    publish(net, "c", b"3")
+    net.join("a", "c")
+    publish(net, "c", b"4")
+    assert sorted(take_all(again)) == [b"1", b"2", b"3", b"4"]
