@@ -116,7 +116,7 @@ class Taking(Move):
 
     def end(self, late: set[str], seen: tuple[object, ...]) -> None:
         """That was the last of it, but for what these nodes still have for the other node; of that it has `seen` some."""
-        self.there -= late
+        self.there -= late - {self._around.origins.node}
         for origin in seen:
             if not isinstance(origin, tuple) or len(origin) != 2 or type(origin[0]) is not str or type(origin[1]) is not int:
                 raise BadFrame("END: not the name of a message")

@@ -174,3 +174,22 @@ def test_a_session_that_comes_back_still_gets_what_an_absent_node_has_for_it() -
     net.join("a", "c")
     publish(net, "c", b"4")
     assert sorted(take_all(again)) == [b"1", b"2", b"3", b"4"]
+
+
+def test_what_is_published_at_the_new_node_itself_is_heard_though_some_of_its_messages_are_sent_on() -> None:
+    net = Net("a", "b", "c")
+    alice = arrive(net, "c")
+    alice.subscribe("t/#", qos=2)
+    alice.drop()
+    without(net, "a")
+    arrive(net, "b").drop()
+    net.join("a", "b")
+    net.halt_before(f.END)
+    again = arrive(net, "a")
+    assert net.halted == "b"
+    net.halt_before(f.FLUSHED)
+    net.stall("b", "a", False)
+    assert net.halted == "b"
+    publish(net, "a", b"1")
+    net.go_on()
+    assert take_all(again) == [b"1"]
