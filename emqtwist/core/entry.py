@@ -10,6 +10,7 @@ from emqtwist.core.link import Link
 from emqtwist.core.message import NEVER
 from emqtwist.core.mounting import seen
 from emqtwist.core.move import Claim
+from emqtwist.core.neighbours import Names
 from emqtwist.core.pool import Job
 from emqtwist.core.session import Session
 from emqtwist.core.sessions import End
@@ -161,6 +162,21 @@ class Entry(Job):
         self.answer_now()
 
     def answer_now(self) -> None:
+        """A new session that is to last is known at all nodes first: its client may come to any of them next."""
+        connection, cluster = self.connection, self.connection.broker.cluster
+        session = connection.session
+        lasts = self.error is None and not self.present and session is not None and session.expiry_interval > 0
+        announced = cluster.announced() if cluster is not None and lasts else None
+        if announced is None:
+            self._answer()
+        else:
+            connection.wait(announced, self._announced)
+
+    def _announced(self, link: Link, late: Names) -> None:
+        """Those who are late are cut off, and learn of it when they are back."""
+        self._answer()
+
+    def _answer(self) -> None:
         """Where a store keeps the session, the answer waits until that has it."""
         connection, journal = self.connection, self.connection.broker.journal
         if self.error is not None and connection.version == c.MQTT_5_0:

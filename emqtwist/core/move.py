@@ -1,6 +1,6 @@
 """What the core knows of a session that goes from one node to another, and of clients whose session is another node's."""
 from emqtwist.core.ledger import Row
-from emqtwist.core.message import Message
+from emqtwist.core.message import NO_IDENTIFIERS, PUBLISH_BYTE, Message
 
 
 class Move:
@@ -11,6 +11,10 @@ class Move:
     def collect(self, message: Message, first_byte: int, identifiers: tuple[int, ...]) -> None:
         """Take a message that comes for the session."""
         raise NotImplementedError
+
+    def relayed(self, message: Message, origin: tuple[str, int]) -> None:
+        """Take a message that came for it where it was, and was sent on; `origin` is its name in the cluster."""
+        self.collect(message, PUBLISH_BYTE | message.qos << 1, NO_IDENTIFIERS)
 
     def page(self, rows: list[Row], more: bool) -> bool:
         """Whether this page of the queue was wanted here, and not for the client."""

@@ -41,5 +41,9 @@ class Neighbours:
     def session_opened(self, session: Session, clean_start: bool) -> None:
         """A client has this session from now on, or has it again; with Clean Start, whatever it had elsewhere."""
 
+    def announced(self) -> Pending[Names] | None:
+        """Decided when all nodes know which sessions are here, but those that are named. None when they do."""
+        return None
+
     def session_ended(self, session: Session) -> None:
         """It is no more."""

@@ -8,8 +8,9 @@ from emqtwist.core.cluster.frames import Frame
 from emqtwist.core.cluster.inbox import To
 from emqtwist.core.cluster.origin import ForwardedMessage, Origin, Origins
 from emqtwist.core.cluster.peer import Peer
-from emqtwist.core.message import NO_IDENTIFIERS, PUBLISH_BYTE, Message
+from emqtwist.core.message import NO_IDENTIFIERS, PUBLISH_BYTE, QOS_BITS, Message
 from emqtwist.core.move import Move
+from emqtwist.core.pending import Pending
 from emqtwist.core.session import Session
 from emqtwist.core.sessions import Sessions
 
@@ -18,28 +19,60 @@ MOST: Final = 100_000  # messages that are remembered
 
 
 class Aftermath(Move):
-    """Knows the messages of some `nodes` that have come; `until` is when that ends, once they are there."""
+    """Knows the messages of some `nodes` that have come; `until` is when that ends, once they are there.
 
-    __slots__ = ("session", "nodes", "until", "_origins", "_seen")
+    What such a node forwarded before its answer in `met` it may have published before the session moved, when it was for others:
+    the session has had it, or gets it sent on. It is `unsure` which nodes these are in a process that has begun since, before the
+    node that had the session says so.
+    """
 
-    def __init__(self, session: Session, nodes: set[str], origins: Origins, seen: dict[Origin, None], now: float) -> None:
+    __slots__ = ("unsure", "session", "nodes", "met", "until", "_origins", "_seen")
+
+    def __init__(self, session: Session, nodes: set[str], met: dict[str, Pending[bool]], origins: Origins,
+                 seen: dict[Origin, None], now: float) -> None:
+        self.unsure = False
         self.session = session
         self.nodes = nodes
+        self.met = met
         self.until = now + LASTS
         self._origins = origins
         self._seen = seen
 
-    def collect(self, message: Message, first_byte: int, identifiers: tuple[int, ...]) -> None:
-        if not message.group():
-            origin = self._origins.of(message)
-            if origin[0] in self.nodes and not self.first(origin):
-                return
-        self._take(message, first_byte, identifiers)
+    def know(self, nodes: set[str], met: dict[str, Pending[bool]]) -> None:
+        """It is those nodes that may have messages for where the session was."""
+        self.unsure = False
+        self.nodes = nodes
+        self.met = met
 
-    def relayed(self, message: ForwardedMessage) -> None:
-        """One that was sent on."""
-        if self.first(message.origin):
-            self._take(message, PUBLISH_BYTE | message.qos << 1, NO_IDENTIFIERS)
+    def collect(self, message: Message, first_byte: int, identifiers: tuple[int, ...]) -> None:
+        if self.wants(message, first_byte):
+            take_past(self.session, message, first_byte, identifiers)
+
+    def wants(self, message: Message, first_byte: int) -> bool:
+        """Whether what comes directly is new."""
+        if message.group():
+            return True
+        origin = self._origins.of(message)
+        if first_byte & QOS_BITS and not self._has_met(origin[0]):
+            return False
+        return origin[0] not in self.nodes or self.first(origin)
+
+    def relayed(self, message: Message, origin: Origin) -> None:
+        if self.first(origin):
+            take_past(self.session, message, PUBLISH_BYTE | message.qos << 1, NO_IDENTIFIERS)
+
+    def _has_met(self, node: str) -> bool:
+        met = self.met.get(node)
+        if met is None:
+            return True
+        if met.decision is None:
+            return False
+        del self.met[node]
+        return True
+
+    def seen(self) -> tuple[Origin, ...]:
+        """The messages of those nodes that have come."""
+        return tuple([origin for origin in self._seen if origin[0] in self.nodes])
 
     def first(self, origin: Origin) -> bool:
         """Whether no copy of this message has come yet."""
@@ -61,13 +94,14 @@ class Aftermath(Move):
             self.session.move = None
             self.session.pump()
 
-    def _take(self, message: Message, first_byte: int, identifiers: tuple[int, ...]) -> None:
-        session = self.session
-        session.move = None
-        try:
-            session.deliver(message, first_byte, identifiers)
-        finally:
-            session.move = self
+
+def take_past(session: Session, message: Message, first_byte: int, identifiers: tuple[int, ...]) -> None:
+    """Deliver as if it were not moving."""
+    move, session.move = session.move, None
+    try:
+        session.deliver(message, first_byte, identifiers)
+    finally:
+        session.move = move
 
 
 class Relayed(Message):
@@ -104,7 +138,7 @@ class ToClient(To):
         number, _, node = frame[10].partition(b" ")
         if number.isdigit():
             message.origin = node.decode(errors="replace"), int(number)
-        if isinstance(move, Aftermath):
-            move.relayed(message)
+        if move is not None:
+            move.relayed(message, message.origin)
         else:
             session.deliver(message, PUBLISH_BYTE | message.qos << 1, NO_IDENTIFIERS)

@@ -24,9 +24,12 @@ def nobody(peer: Peer, frame: Frame) -> None:
 
 
 class Claiming:
-    """A client that waits. `asked` is who was asked for its session, `awaited` who would be, but is away; `told` was named."""
+    """A client that waits. `asked` is who was asked for its session, `awaited` who would be, but is away; `told` was named.
 
-    __slots__ = ("client_id", "pending", "began", "away_since", "asked", "awaited", "told", "without", "waiting")
+    Who was asked shortly before is in `visited`: when they name each other, they are asked again later.
+    """
+
+    __slots__ = ("client_id", "pending", "began", "away_since", "asked", "awaited", "told", "visited", "without", "waiting")
 
     def __init__(self, client_id: str, now: float) -> None:
         self.client_id = client_id
@@ -36,6 +39,7 @@ class Claiming:
         self.asked: Peer | None = None
         self.awaited: Peer | None = None
         self.told: Peer | None = None
+        self.visited: set[Peer] = set()
         self.without: set[str] = set()  # processes that have nothing of it
         self.waiting: dict[Peer, Frame] = {}  # other nodes that ask for it meanwhile
 
@@ -119,6 +123,9 @@ class Claims:
         claiming.told = self.peers.get(frame[3])
         if claiming.told is None:
             claiming.without.add(peer.incarnation)
+        elif claiming.told in claiming.visited:
+            claiming.told = None
+            return
         self.pursue(claiming)
 
     def lost(self, peer: Peer) -> None:
@@ -136,6 +143,7 @@ class Claims:
 
     def tick(self, now: float) -> None:
         for claiming in list(self.under_way.values()):
+            claiming.visited.clear()
             away = claiming.away_since
             if (away and now - away >= PATIENCE) or now - claiming.began >= MOST:
                 self._give_up(claiming)
@@ -181,6 +189,7 @@ class Claims:
         claiming.away_since = 0.0
         if claiming.asked is not holder and claiming.client_id not in self.takings:
             claiming.asked = holder
+            claiming.visited.add(holder)
             epoch = self._registry.highest(claiming.client_id) + 1
             self._send(holder, (f.TAKE, claiming.client_id, epoch, -1))
 

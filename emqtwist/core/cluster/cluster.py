@@ -215,6 +215,9 @@ class Cluster(Neighbours):
     def session_opened(self, session: Session, clean_start: bool) -> None:
         self.takeover.session_opened(session, clean_start)
 
+    def announced(self) -> Pending[Names] | None:
+        return self.takeover.registry.table.settled(self.broker.turn.now)
+
     def session_ended(self, session: Session) -> None:
         self.takeover.session_ended(session)
 

@@ -47,9 +47,14 @@ class Discarding(Conflicts):
     def meet(self, client_id: str, peer: Peer, value: int) -> None:
         session = self._broker.sessions.by_id.get(client_id)
         if not value:
+            giving = self._claims.givings.get(client_id)
             if session is None:
                 self._registry.drop(client_id)
+            elif giving is not None and giving.is_done() and giving.peer is peer:
+                giving.end()  # what it was sent on for has ended there
             return
+        if session is not None and state_of(session) == GIVEN:
+            return  # that is up to the node that it was given to
         mine = self._registry.table.entries.get(client_id, 0) >> 1
         if (mine, self._node) < (value >> 1, peer.name) or (session is not None and isinstance(session.move, Aftermath)):
             return
@@ -75,7 +80,9 @@ class Discarding(Conflicts):
         if session is None:
             self._registry.withdraw(client_id)
         elif giving is not None:
-            giving.end()
+            holders = [other for other, _ in self._registry.rows(client_id)]
+            if not giving.is_awaited(peer) or giving.peer not in holders:  # or it ends when the one there does
+                giving.end()
         elif state_of(session) == GIVEN:
             end_given(self._broker.sessions, session)
         else:

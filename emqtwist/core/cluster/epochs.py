@@ -10,6 +10,7 @@ from emqtwist.core.session import Session
 HERE: Final = 0
 GIVEN: Final = 1  # to another node, which may have had some of it
 COMING: Final = 2  # from another node, which still has some of it
+AWAITING: Final = 3  # it has come, but some nodes may still have messages for it that go to where it was
 
 IGNORANT: Final = 1  # the epoch of a session that began while not all nodes could be asked for an older one
 FIRST: Final = 2  # that of any other

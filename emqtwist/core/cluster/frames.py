@@ -105,7 +105,7 @@ KINDS: Final[dict[int, tuple[str, tuple[tuple[str, tuple[type, ...]], ...]]]] = 
     HAVE: ("HAVE", (*OF_SESSION, ("seq", NUMBER))),
     LEVEL: ("LEVEL", OF_SESSION),
     READY: ("READY", OF_SESSION),
-    END: ("END", OF_SESSION),
+    END: ("END", (*OF_SESSION, ("late", LIST), ("seen", LIST))),
     DONE: ("DONE", (*OF_SESSION, ("nodes", LIST))),
     GONE: ("GONE", (*OF_SESSION, ("node", TEXT))),
     DISCARD: ("DISCARD", OF_SESSION),

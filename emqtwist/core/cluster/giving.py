@@ -11,8 +11,9 @@ from collections import deque
 from typing import Final
 
 from emqtwist.core.cluster import frames as f
-from emqtwist.core.cluster.aftermath import Relayed
+from emqtwist.core.cluster.aftermath import Aftermath, Relayed
 from emqtwist.core.cluster.epochs import GIVEN, HERE, epoch_of, set_epoch
+from emqtwist.core.cluster.flushing import Flush
 from emqtwist.core.cluster.moved import NO_ORIGIN, Moved, Wire
 from emqtwist.core.cluster.origin import Origin, Origins
 from emqtwist.core.cluster.peer import KEPT, Peer
@@ -20,7 +21,7 @@ from emqtwist.core.cluster.tables import Send
 from emqtwist.core.inflight import identifier_of
 from emqtwist.core.ledger import BEFORE_ALL, Row
 from emqtwist.core.link import Link
-from emqtwist.core.message import NEVER, QOS_BITS, Message
+from emqtwist.core.message import NEVER, NO_IDENTIFIERS, PUBLISH_BYTE, QOS_BITS, Message
 from emqtwist.core.move import Move
 from emqtwist.core.pending import Pending
 from emqtwist.core.records import STATE_RELEASED, Fetch
@@ -42,7 +43,8 @@ class Giving(Move):
 
     __slots__ = ("session", "peer", "epoch", "due", "over", "stale", "_sessions", "_origins", "_send", "_send_stored", "_memory",
                  "_next", "_sent", "_late", "_rows", "_cursor", "_doubtful", "_end", "_stale", "_wanted", "_old", "_read",
-                 "_place", "_last", "_under_way", "_level", "_flushed", "_asked", "_began", "_by_number", "_relays")
+                 "_place", "_last", "_under_way", "_level", "_flushed", "_asked", "_began", "_by_number", "_relays", "_flush",
+                 "_before")
 
     def __init__(self, session: Session, sessions: Sessions, origins: Origins, send: Send, send_stored: Send) -> None:
         self.session = session
@@ -66,6 +68,8 @@ class Giving(Move):
         self._wanted = self._old = False
         self._relays: set[str] = set()
         self._asked: Pending[bool] | None = None
+        self._flush: Flush | None = None  # for what is still to come here
+        self._before = session.move if isinstance(session.move, Aftermath) else None
         session.move = self
 
     def start(self, peer: Peer, epoch: int, have: int, stored: Pending[bool]) -> None:
@@ -92,11 +96,18 @@ class Giving(Move):
     # What comes.
 
     def collect(self, message: Message, first_byte: int, identifiers: tuple[int, ...]) -> None:
+        if self._before is None or self._before.wants(message, first_byte):
+            self._add(message, first_byte, identifiers, NO_ORIGIN if message.group() else self._origins.of(message))
+
+    def relayed(self, message: Message, origin: Origin) -> None:
+        if self._before is None or self._before.first(origin):
+            self._add(message, PUBLISH_BYTE | message.qos << 1, NO_IDENTIFIERS, origin)
+
+    def _add(self, message: Message, first_byte: int, identifiers: tuple[int, ...], origin: Origin) -> None:
         if self._relays:
-            self._send_on(message, first_byte, NO_ORIGIN if message.group() else self._origins.of(message))
+            self._send_on(message, first_byte, origin)
             return
         session, ledger = self.session, self.session.ledger
-        origin = NO_ORIGIN if message.group() else self._origins.of(message)
         before = _taken(session) if ledger is None else ledger.next_seq
         session.wait((message, first_byte, identifiers, 0))
         if before == (_taken(session) if ledger is None else ledger.next_seq):
@@ -148,10 +159,11 @@ class Giving(Move):
             self._under_way.popleft()
         self._stir()
 
-    def await_flush(self, flushed: Pending[bool]) -> None:
-        """All nodes know where its subscriptions are; once this is decided, all is here that there will be."""
+    def await_flush(self, flush: Flush) -> None:
+        """All nodes know where its subscriptions are; once this is decided, all is here that there will be, but of the late."""
         if self._level and self._asked is None:
-            self._ask(flushed)
+            self._flush = flush
+            self._ask(flush.pending)
 
     def left_over(self) -> list[Moved]:
         """What came after the end."""
@@ -165,6 +177,19 @@ class Giving(Move):
         self._late.clear()
         for row in late:
             self._send_on(row.delivery[0], row.delivery[1], row.origin)
+
+    def tell_again(self) -> None:
+        """The other node may have crashed since it had all, and not know any more whose messages are sent on."""
+        if self._relays and self.peer is not None:
+            self._send_stored(self.peer, (f.END, self.session.client_id, self.epoch, tuple(sorted(self._relays)), ()))
+
+    def awaited(self) -> set[str]:
+        """The nodes whose messages are sent on."""
+        return self._relays
+
+    def is_awaited(self, peer: Peer) -> bool:
+        """Whether another node than this has all, and is to have what is sent on too."""
+        return self.is_done() and self.peer is not peer
 
     def is_done(self) -> bool:
         """Whether the other node has all."""
@@ -188,7 +213,7 @@ class Giving(Move):
                 self._finish(peer)
                 return
             self._under_way.append(rows[-1][0])
-            self._send(peer, (f.ROWS, self.session.client_id, self.epoch, tuple(rows)))
+            self._send_stored(peer, (f.ROWS, self.session.client_id, self.epoch, tuple(rows)))
             self._fetch()
 
     def _finish(self, peer: Peer) -> None:
@@ -196,10 +221,15 @@ class Giving(Move):
             return
         if not self._level:
             self._level = True
-            self._send(peer, (f.LEVEL, self.session.client_id, self.epoch))
+            self._send_stored(peer, (f.LEVEL, self.session.client_id, self.epoch))
         elif self._flushed:
             self.over = True
-            self._send(peer, (f.END, self.session.client_id, self.epoch))
+            late = set() if self._flush is None else self._flush.late
+            seen: tuple[Origin, ...] = ()
+            if self._before is not None:
+                late = late | self._before.nodes  # they may still send where it was before, which sends on to here
+                seen = self._before.seen()
+            self._send_stored(peer, (f.END, self.session.client_id, self.epoch, tuple(sorted(late)), seen))
 
     def _take_piece(self) -> list[Wire]:
         rows: list[Wire] = []
@@ -300,6 +330,14 @@ def keep_absent(sessions: Sessions, session: Session, due: float) -> None:
     sessions.expire_at(session, due)
     if session.ledger is not None:
         session.ledger.left(due)
+
+
+def keep_now(sessions: Sessions, session: Session) -> None:
+    """Have stored what is said of a session, whether its client is there or not."""
+    if session.opener is None:
+        keep_absent(sessions, session, sessions.hold(session))
+    else:
+        sessions.keep(session, AS_IT_WAS)
 
 
 def fence(sessions: Sessions, session: Session, origins: Origins, send: Send, send_stored: Send) -> Giving:

@@ -24,12 +24,17 @@ NOTHING_YET: Final = -1  # rows that the other node has
 
 
 class Handover:
-    """Serves nodes that take sessions."""
+    """Serves nodes that take sessions.
 
-    __slots__ = ("broker", "claims", "registry", "origins", "flushing", "send", "send_stored")
+    Of a session that had been given before this process began, it is not known to whom: who asks for it is in `asking`, until
+    all nodes are there.
+    """
+
+    __slots__ = ("asking", "broker", "claims", "registry", "origins", "flushing", "send", "send_stored")
 
     def __init__(self, broker: Broker, claims: Claims, registry: Registry, origins: Origins, flushing: Flushing, send: Send,
                  send_stored: Send) -> None:
+        self.asking: dict[tuple[str, Peer], Frame] = {}
         self.broker = broker
         self.claims = claims
         claims.take = self.take
@@ -56,10 +61,19 @@ class Handover:
         owner = self._owner(client_id, session, peer)
         if session is None or owner is not None:
             self.send(peer, (f.GONE, client_id, epoch, owner.name if owner is not None else ""))
+        elif state_of(session) == GIVEN and self._may_be_at_another(client_id, peer):
+            self.asking[client_id, peer] = frame
         elif state_of(session) == GIVEN:
             self.give(session, peer, epoch, have)
         else:
             self.broker.pools.sm.submit(Leaving(self, peer, frame))
+
+    def look(self) -> None:
+        """Some node may know more now."""
+        asking, self.asking = self.asking, {}
+        for (_, peer), frame in asking.items():
+            if peer.link is not None:
+                self.take(peer, frame)
 
     def has(self, peer: Peer, frame: Frame) -> None:
         giving = self._giving(peer, frame)
@@ -114,7 +128,7 @@ class Handover:
         if session is not None and state_of(session) != GIVEN:
             return None
         giving = self.claims.givings.get(client_id)
-        if giving is not None and giving.peer is not None and giving.peer is not peer and not giving.stale:
+        if giving is not None and giving.peer is not None and giving.peer is not peer and not self._has_nothing(giving):
             return giving.peer
         least = 0 if session is None else epoch_of(session)
         for other, value in self.registry.rows(client_id):
@@ -123,6 +137,18 @@ class Handover:
             if value & 1 and value >> 1 > least:
                 return other
         return None
+
+    def _has_nothing(self, giving: Giving) -> bool:
+        """Whether the node that takes a session was away, and is back without it."""
+        if not giving.stale or giving.peer is None or not self.registry.knows(giving.peer):
+            return False
+        return giving.peer not in [other for other, _ in self.registry.rows(giving.session.client_id)]
+
+    def _may_be_at_another(self, client_id: str, peer: Peer) -> bool:
+        """Whether a node that is not there may have some of a session that was given to nobody knows whom."""
+        if client_id in self.claims.givings or peer in [other for other, _ in self.registry.rows(client_id)]:
+            return False
+        return not self.claims.knows_all()
 
 
 class Leaving(Job):

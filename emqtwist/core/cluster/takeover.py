@@ -6,13 +6,13 @@ from emqtwist.core.cluster import frames as f
 from emqtwist.core.cluster.aftermath import Aftermath, ToClient
 from emqtwist.core.cluster.claims import Claims
 from emqtwist.core.cluster.discarding import Discarding
-from emqtwist.core.cluster.epochs import COMING, FIRST, GIVEN, HERE, IGNORANT, epoch_of, set_epoch, state_of
+from emqtwist.core.cluster.epochs import AWAITING, COMING, FIRST, GIVEN, HERE, IGNORANT, epoch_of, set_epoch, state_of
 from emqtwist.core.cluster.flushing import Flushing
 from emqtwist.core.cluster.frames import Frame
-from emqtwist.core.cluster.giving import end_given
+from emqtwist.core.cluster.giving import end_given, keep_now
 from emqtwist.core.cluster.handover import Handover, leave_over
 from emqtwist.core.cluster.inbox import Inbox
-from emqtwist.core.cluster.origin import Origins
+from emqtwist.core.cluster.origin import Origin, Origins
 from emqtwist.core.cluster.part import Part
 from emqtwist.core.cluster.peer import Peer
 from emqtwist.core.cluster.registry import Registry
@@ -85,11 +85,21 @@ class Takeover(Part):
             if not epoch_of(session):
                 set_epoch(session, FIRST, HERE)
             self.registry.put(session)
-            if state_of(session) == COMING:
+            if state_of(session) == AWAITING:
+                self._await(session, set(self._peers), {}, {}).unsure = True
+            elif state_of(session) == COMING:
                 taking = self.claims.takings[session.client_id] = Taking(session, self._around, None)
                 taking.settle(list(session.subscriptions.values()))
 
+    def _await(self, session: Session, nodes: set[str], met: dict[str, Pending[bool]], seen: dict[Origin, None]) -> Aftermath:
+        aftermath = Aftermath(session, nodes, met, self._origins, seen, self._broker.turn.now)
+        session.move = self.aftermaths[session.client_id] = aftermath
+        return aftermath
+
     def opened(self, peer: Peer) -> None:
+        for giving in self.claims.givings.values():
+            if giving.peer is peer:
+                giving.tell_again()
         for taking in list(self.claims.takings.values()):
             if taking.peer is peer:
                 taking.find(peer)
@@ -130,18 +140,28 @@ class Takeover(Part):
         """A client whose session cannot come wholly has to come again."""
         self.claims.look()
         self.claims.tick(now)
+        self.handover.look()
         if self.aftermaths:
             there = self._around.connected()
             for client_id, aftermath in list(self.aftermaths.items()):
+                if aftermath.unsure:
+                    aftermath.nodes.update(self._peers)
                 if aftermath.session.move is not aftermath or aftermath.tick(now, there | {self._origins.node}):
                     del self.aftermaths[client_id]
                     aftermath.stop()
+                    self._is_whole(aftermath.session)
                     self.discarding.meet_all_of(client_id)
         for taking in list(self.claims.takings.values()):
             session = taking.session
             if now - taking.lost_at >= PATIENCE and session.opener is not None:
                 name = "another node" if taking.peer is None else f"the node {taking.peer.name}"
                 session.opener.fail(ServerBusy(f"a part of the session is at {name}, which does not answer"))
+
+    def _is_whole(self, session: Session) -> None:
+        """Nothing more is to come for it from where it was."""
+        if self._broker.sessions.by_id.get(session.client_id) is session and state_of(session) == AWAITING:
+            set_epoch(session, epoch_of(session), HERE)
+            keep_now(self._broker.sessions, session)
 
     # What other nodes say.
 
@@ -151,13 +171,16 @@ class Takeover(Part):
         if self._taking(peer, frame) is not None:
             return
         claiming = self.claims.under_way.get(client_id)
+        believed: set[str] = set()
         if session is not None and state_of(session) == GIVEN:  # that is what has come to where it comes from now
+            giving = self.claims.givings.get(client_id)
+            believed = giving.awaited() if giving is not None else believed
             end_given(self._broker.sessions, session)
             session = self._broker.sessions.by_id.get(client_id)
         if session is not None or claiming is None or claiming.asked is not peer:
             self._send(peer, (f.GONE, client_id, frame[2], ""))  # nobody wants it any more
             return
-        taking = self.claims.takings[client_id] = begin(self._around, peer, frame)
+        taking = self.claims.takings[client_id] = begin(self._around, peer, frame, believed)
         self.registry.put(taking.session)
         self.claims.come(client_id)
 
@@ -173,8 +196,14 @@ class Takeover(Part):
 
     def _end(self, peer: Peer, frame: Frame) -> None:
         taking = self._taking(peer, frame)
+        late = {name for name in frame[3] if isinstance(name, str)}
         if taking is not None:
-            taking.end()
+            taking.end(late, frame[4])
+            return
+        aftermath = self.aftermaths.get(frame[1])
+        if aftermath is not None and aftermath.unsure and epoch_of(aftermath.session) == frame[2]:
+            met = {name: self.flushing.meet(other) for name, other in self._peers.items() if name in late}
+            aftermath.know(late, met)
 
     def _gone(self, peer: Peer, frame: Frame) -> None:
         taking = self._taking(peer, frame)
@@ -192,11 +221,10 @@ class Takeover(Part):
         client_id = taking.session.client_id
         self.claims.takings.pop(client_id, None)
         nodes = {self._origins.node, *taking.there}
-        absent = set(self._peers) - nodes
+        absent = taking.absent()
         if absent:
-            session = taking.session
-            session.move = Aftermath(session, absent, self._origins, taking.seen(), self._broker.turn.now)
-            self.aftermaths[client_id] = session.move
+            met = {name: self.flushing.meet(peer) for name, peer in absent.items() if name not in taking.believed}
+            self._await(taking.session, set(absent), met, taking.seen())
         if taking.peer is not None:
             self._send_stored(taking.peer, (f.DONE, client_id, taking.epoch, tuple(nodes)))
         for peer, frame in taking.waiting.items():

@@ -8,21 +8,23 @@ too.
 A process that crashes meanwhile finds the session as one that is coming: it asks for the rows that it does not have. When the
 other node is lost, the session subscribes no more, until that one is back.
 """
+from collections.abc import Callable
 from typing import Final
 
 from emqtwist.core.broker import Broker
 from emqtwist.core.cluster import frames as f
-from emqtwist.core.cluster.epochs import COMING, HERE, epoch_of, set_epoch
-from emqtwist.core.cluster.flushing import Flushing
+from emqtwist.core.cluster.aftermath import take_past
+from emqtwist.core.cluster.epochs import AWAITING, COMING, HERE, epoch_of, set_epoch
+from emqtwist.core.cluster.flushing import Flush, Flushing
 from emqtwist.core.cluster.frames import BadFrame, Frame
-from emqtwist.core.cluster.giving import AS_IT_WAS, keep_absent
+from emqtwist.core.cluster.giving import AS_IT_WAS, keep_now
 from emqtwist.core.cluster.moved import NO_ORIGIN, row_of
 from emqtwist.core.cluster.origin import Origin, Origins
 from emqtwist.core.cluster.peer import Peer
 from emqtwist.core.cluster.placing import place
 from emqtwist.core.cluster.tables import Names, Send
 from emqtwist.core.link import Link
-from emqtwist.core.message import NEVER, Delivery, Message
+from emqtwist.core.message import NEVER, NO_IDENTIFIERS, PUBLISH_BYTE, QOS_BITS, Delivery, Message
 from emqtwist.core.move import Move
 from emqtwist.core.pending import Pending
 from emqtwist.core.pool import Job
@@ -66,11 +68,12 @@ class Taking(Move):
     """What comes from `peer`, None while that is not known; `lost_at` is since when it is away, NEVER while it is here.
 
     `waiting` are other nodes that ask for the session. `level`, `ended` are for what the other node says. `there` are nodes
-    that knew all the time where it subscribes.
+    that knew all the time where it subscribes. The session was here before, and of the nodes `believed` messages come here still
+    that come nowhere else.
     """
 
     __slots__ = ("session", "epoch", "peer", "lost_at", "waiting", "level", "ended", "stopped", "ending", "there", "_around",
-                 "_late", "_known", "_next")
+                 "_late", "_known", "_next", "believed")
 
     def __init__(self, session: Session, around: Surroundings, peer: Peer | None) -> None:
         self.session = session
@@ -85,6 +88,7 @@ class Taking(Move):
         self._around = around
         self._next = 1 if session.ledger is None else session.ledger.next_seq  # of the rows that come
         self.there: set[str] = set()
+        self.believed: set[str] = set()
         self._late: list[tuple[Origin, Delivery]] = []
         self._known: dict[Origin, None] = {}  # of rows that may come directly too
         session.move = self
@@ -110,8 +114,13 @@ class Taking(Move):
                 self.level = Pending()
                 self.ended.resume(False)
 
-    def end(self) -> None:
-        """That was the last of it."""
+    def end(self, late: set[str], seen: tuple[object, ...]) -> None:
+        """That was the last of it, but for what these nodes still have for the other node; of that it has `seen` some."""
+        self.there -= late - {self._around.origins.node}
+        for origin in seen:
+            if not isinstance(origin, tuple) or len(origin) != 2 or type(origin[0]) is not str or type(origin[1]) is not int:
+                raise BadFrame("END: not the name of a message")
+            self._known[origin] = None
         if self.ended.decision is None and self.level.decision:
             self.ending = True
             self.ended.resume(True)
@@ -141,7 +150,20 @@ class Taking(Move):
 
     def collect(self, message: Message, first_byte: int, identifiers: tuple[int, ...]) -> None:
         origin = NO_ORIGIN if message.group() else self._around.origins.of(message)
+        if origin != NO_ORIGIN and first_byte & QOS_BITS and origin[0] not in self.there and origin[0] not in self.believed:
+            return  # it comes from the other node, or has come before the session moved
         self._late.append((origin, (message, first_byte, identifiers, 0)))
+
+    def relayed(self, message: Message, origin: Origin) -> None:
+        """The other node has this no more, nor any rows: this process has crashed after it had taken them all."""
+        if origin not in self._known:
+            self._known[origin] = None
+            take_past(self.session, message, PUBLISH_BYTE | message.qos << 1, NO_IDENTIFIERS)
+
+    def absent(self) -> dict[str, Peer]:
+        """The nodes that did not know all the time where it subscribes."""
+        nodes = {self._around.origins.node, *self.there}
+        return {name: peer for name, peer in self._around.peers.items() if name not in nodes}
 
     def seen(self) -> dict[Origin, None]:
         """The messages that have come, as far as they may come once more."""
@@ -150,7 +172,7 @@ class Taking(Move):
     def forget(self) -> None:
         """It does not subscribe any more: all that came directly goes to the other node too."""
         self.ended = Pending(True if self.ending else None)
-        self._late.clear()
+        self._late = [late for late in self._late if late[0][0] in self.believed]
         self.there.clear()
 
     # Ends.
@@ -166,11 +188,8 @@ class Taking(Move):
         """All is here: go on as any other session."""
         session, broker = self.session, self._around.broker
         self.stop()
-        set_epoch(session, self.epoch, HERE)
-        if session.opener is None:
-            keep_absent(broker.sessions, session, broker.sessions.hold(session))
-        else:
-            broker.sessions.keep(session, AS_IT_WAS)
+        set_epoch(session, self.epoch, AWAITING if self.absent() else HERE)
+        keep_now(broker.sessions, session)
         for origin, (message, first_byte, identifiers, _) in self._late:
             if origin == NO_ORIGIN or origin not in self._known:
                 session.deliver(message, first_byte, identifiers)
@@ -181,7 +200,7 @@ class Taking(Move):
 class Settling(Job):
     """A session that comes subscribes, a job of the server pool: whatever else its client wants of its subscriptions waits."""
 
-    __slots__ = ("_taking", "_around", "_held", "_left", "_last", "_again")
+    __slots__ = ("_taking", "_around", "_held", "_left", "_last", "_flush", "_early")
 
     def __init__(self, taking: Taking, around: Surroundings, entered: list[Subscription]) -> None:
         Job.__init__(self, taking.session.client_id)
@@ -190,10 +209,20 @@ class Settling(Job):
         self._held: dict[bytes, Subscription] = {each.name(): each for each in entered}  # what is entered
         self._left: list[Subscription] = []  # what is still to be
         self._last = False  # nothing else will be
-        self._again = taking.peer is None
+        self._flush: Flush | None = None  # the one that it waits for
+        self._early = bool(taking.believed)  # it is to subscribe at once
 
     def run(self) -> None:
-        self._leave()
+        if self._early:
+            self._left = self._plain()
+            self._enter()
+        else:
+            self._leave()
+
+    def _plain(self) -> list[Subscription]:
+        """What is to be entered first: what only this node has members or publishers of begins at the very end."""
+        held = self._taking.session.subscriptions.values()
+        return [each for each in held if not isinstance(each, Prefixed) and each.name() not in self._held]
 
     def _leave(self) -> None:
         """Be subscribed to nothing, and wait until the other node has sent what there is."""
@@ -211,20 +240,22 @@ class Settling(Job):
         self._leave()
 
     def _levelled(self, link: Link, decision: bool) -> None:
-        """What was sent here before the other node was lost has come that way too, and is let pass before it is waited for."""
-        if self._taking.stopped:
-            return
-        if self._again:
-            self.wait(self._around.flushing.flush(self._around.broker.turn.now), self._passed)
-        else:
-            self._again = True
-            self._passed(link, decision)
+        """What was sent here before, for others, has come from the other node too, and is let pass before it is waited for."""
+        if not self._taking.stopped:
+            self._ask(self._passed)
+
+    def _ask(self, take: Callable[[Link, bool], None]) -> None:
+        self._flush = self._around.flushing.flush(self._around.broker.turn.now)
+        self.wait(self._flush.pending, take)
+
+    def _answered(self) -> set[str]:
+        """The nodes from which all has come that was asked for."""
+        return self._around.connected() - (self._flush.late if self._flush is not None else set())
 
     def _passed(self, link: Link, decision: bool) -> None:
-        """What only this node has members or publishers of begins at the very end."""
         if not self._taking.stopped:
-            held = self._taking.session.subscriptions.values()
-            self._left = [each for each in held if not isinstance(each, Prefixed)]
+            self._taking.there = self._answered() | {self._around.origins.node}
+            self._left = self._plain()
             self._enter()
 
     def _enter(self) -> None:
@@ -236,6 +267,10 @@ class Settling(Job):
             if not write.over:
                 self.wait(write.when_over(), self._entered)
                 return
+        if self._early:
+            self._early = False
+            self.wait(self._taking.level, self._levelled)
+            return
         cluster = self._around.broker.cluster
         settled = None if cluster is None else cluster.settled()
         if settled is None:
@@ -254,7 +289,7 @@ class Settling(Job):
         if self._last:
             taking.close()
             return
-        taking.there = self._around.connected()
+        taking.there.difference_update(late)
         if taking.peer is not None and taking.ended.decision is None:
             self._around.send(taking.peer, (f.READY, taking.session.client_id, taking.epoch))
         self.wait(taking.ended, self._ended)
@@ -265,18 +300,19 @@ class Settling(Job):
         if not decision:
             self._leave()
             return
-        self.wait(self._around.flushing.flush(self._around.broker.turn.now), self._flushed)
+        self._ask(self._flushed)
 
     def _flushed(self, link: Link, decision: bool) -> None:
         """What was forwarded to both nodes has come from both."""
         if not self._taking.stopped:
+            self._taking.there &= self._answered() | {self._around.origins.node}
             held = self._taking.session.subscriptions.values()
             self._left = [each for each in held if each.name() not in self._held]
             self._last = True
             self._enter()
 
 
-def begin(around: Surroundings, peer: Peer, frame: Frame) -> Taking:
+def begin(around: Surroundings, peer: Peer, frame: Frame, believed: set[str]) -> Taking:
     """A session as another node describes it; its client is away as yet."""
     _, client_id, epoch, expiry_interval, subscriptions, received = frame
     broker = around.broker
@@ -286,6 +322,7 @@ def begin(around: Surroundings, peer: Peer, frame: Frame) -> Taking:
     set_epoch(session, epoch, COMING)
     sessions.keep(session, AS_IT_WAS)
     taking = Taking(session, around, peer)
+    taking.believed = believed
     for one in subscriptions:
         _note_subscription(session, one)
     ledger = session.ledger

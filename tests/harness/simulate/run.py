@@ -139,6 +139,8 @@ class Simulation:
                     found.append(f"{node.name} has messages for {session.client_id}")
             if node.store.rows:
                 found.append(f"{node.name} stores {len(node.store.rows)} rows")
+            claims = node.cluster.takeover.claims
+            found += [f"{client_id} is on its way at {node.name}" for client_id in (*claims.givings, *claims.takings)]
         return found
 
     def _epilogue(self, defects: list[LogEvent]) -> None:

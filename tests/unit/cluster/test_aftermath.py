@@ -7,7 +7,7 @@ from tests.peers import World
 def test_names_of_messages_are_remembered_for_a_while_also_when_all_nodes_are_back_at_once() -> None:
     world = World()
     world.connect("alice")
-    aftermath = Aftermath(world.session("alice"), {"c"}, Origins("b", "b-1"), {}, 10.0)
+    aftermath = Aftermath(world.session("alice"), {"c"}, {}, Origins("b", "b-1"), {}, 10.0)
     assert not aftermath.tick(10.1, {"b", "c"})
     assert not aftermath.tick(20.0, {"b"})
     assert not aftermath.tick(20.0 + LASTS - 0.1, {"b", "c"})

@@ -42,3 +42,25 @@ def test_a_session_that_may_be_at_a_node_that_stays_away_is_not_replaced() -> No
     peer = ask(net, "alice")
     net.advance(2.5)
     assert peer.one(Connack).reason_code == 0x88
+
+
+def test_a_new_session_is_known_at_all_nodes_before_its_client_is_answered() -> None:
+    net = Net("a", "b")
+    net.stall("a", "b")
+    peer = net["a"].peer()
+    peer.send(Connect(5, "alice", False, 0, None, None, None, False, properties(session_expiry_interval=1000)))
+    assert peer.received() == []
+    net.stall("a", "b", False)
+    assert not peer.one(Connack).session_present
+    peer = net["b"].connect("alice", clean_start=False, session_expiry_interval=1000)
+    assert peer.connack is not None
+    assert peer.connack.session_present
+
+
+def test_a_node_that_does_not_hear_of_a_new_session_is_not_waited_for_longer_than_for_a_subscription() -> None:
+    net = Net("a", "b")
+    net.stall("a", "b")
+    peer = net["a"].peer()
+    peer.send(Connect(5, "alice", False, 0, None, None, None, False, properties(session_expiry_interval=1000)))
+    net.advance(0.6)
+    assert not peer.one(Connack).session_present
