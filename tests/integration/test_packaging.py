@@ -116,7 +116,7 @@ def test_the_metadata_name_version_pythons_and_packages(wheel: Path) -> None:
     assert described.version == __version__
     assert described.metadata["Requires-Python"] == ">=3.11"
     assert {Requirement(text).name for text in described.requires or [] if "extra" not in text} == {
-        "twisted", "autobahn", "cryptography", "zope.interface", "scramp"}
+        "twisted", "autobahn", "cryptography", "zope.interface", "scramp", "msgpack"}
     assert {"bcrypt", "compile", "dev", "test"} <= set(described.metadata.get_all("Provides-Extra", []))
 
 
