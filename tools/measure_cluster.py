@@ -52,6 +52,7 @@ class Node:
     def until(self, words):
         while not any(words in line for line in self.said):
             self.said.append(self.process.stdout.readline())
+            assert self.said[-1], "".join(self.said)  # it has ended
 
     def ctl(self, *words):
         return subprocess.run([BIN / "emqtwist_ctl", "--config", self.configuration, *words], cwd=self.folder, text=True,
@@ -230,7 +231,7 @@ def converge(routes=100_000):
             body = b"".join([b"\0\x0froute/%09d\1" % number for number in range(begin, begin + 100)])
             length = len(body) + 2
             client.sendall(b"\x82" + bytes([length % 128 | 0x80, length // 128]) + b"\0\1" + body)
-            left = 105
+            left = 104
             while left > 0:
                 left -= len(client.recv(1 << 16))
     meet(fill, "routes", routes)

@@ -60,7 +60,7 @@ class Peer(Subscriber):
         if first_byte & QOS_BITS:
             number = self._sending.origins.number(message)  # now: all who get a message are asked one after the other
             self.outbox.put(message, first_byte, (identifiers[0] if identifiers else 0, number))
-        elif self.link is None or self.link.congested or not self.outbox.ready:
+        elif self.link is None or self.link.congested:
             self._circle.drop(self.name, message, causes.NODE_AWAY)
         else:
             self._sending.send(self.link, 0, 0, (message, first_byte, identifiers, 0), None)

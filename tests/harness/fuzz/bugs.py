@@ -6,7 +6,7 @@ from tests.harness.planting import Bug
 UNKNOWN_PROPERTY: Final = Bug("an unknown property is a defect", "mqtt.properties:decode_properties",
                               "_BY_IDENTIFIER.get(data[pos])", "_BY_IDENTIFIER[data[pos]]")
 LEAK: Final = Bug("a megabyte for each connection", "core.connection:Connection.end",
-                  "self.state = CLOSED", "self.state = CLOSED; CLASSES[len(CLASSES) + 100] = b'x' * 1_000_000")
+                  "self.state = CLOSED", "self.state = CLOSED; SHORT[len(SHORT) + 100] = b'x' * 1_000_000")
 STAYS_OPEN: Final = Bug("a broken packet is ignored", "core.receive:_broken", "connection.fail(error)", "pass")
 TAKES_OTHERS_ALONG: Final = Bug(
     "one client's error ends another's connection", "core.connection:Connection.fail",

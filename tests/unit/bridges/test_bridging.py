@@ -512,11 +512,14 @@ def test_what_cannot_be_read_of_the_store_is_no_bridge(text: str) -> None:
     assert terms_of(text) is None
 
 
+FIELDS = ("name", "node", "address", "topic_filter", "prefix", "suffix", "qos", "max_length", "max_bytes", "on_full", "by_hand")
+
+
 def test_the_store_has_all_of_a_bridge() -> None:
     terms = BridgeTerms("name", "b@x", "host:1", "t/ü".encode(), b"p", b"s", 1, 5, 6, "refuse", True)
     read = terms_of(terms.text())
     assert read is not None
-    assert [getattr(read, name) for name in BridgeTerms.__slots__] == [
+    assert [getattr(read, name) for name in FIELDS] == [
         "name", "b@x", "host:1", "t/ü".encode(), b"p", b"s", 1, 5, 6, "refuse", True]
 
 

@@ -190,6 +190,19 @@ def test_a_full_outbox_refuses_what_it_would_have_to_keep() -> None:
     assert [puback.reason_code for puback in bob.all(Puback)] == [0, 0, 0, 0x97]
 
 
+def test_qos_0_needs_no_number_and_so_does_not_wait_until_it_is_known_what_was_taken() -> None:
+    net = Net("a", "b")
+    net.cut("a", "b")
+    net["a"].stored = False
+    net["a"].connect("carol").publish("r", b"x", retain=True)  # before this is stored nothing is said of what was taken
+    net.join("a", "b")
+    alice = net["a"].connect("alice")
+    alice.subscribe("t")
+    net["b"].connect("bob").publish("t", b"x")
+    assert not net["b"].cluster.peer("a").outbox.ready
+    assert alice.payloads() == [b"x"]
+
+
 def test_qos_0_for_a_node_that_is_away_is_dropped_and_counted() -> None:
     net = Net("a", "b")
     net["a"].connect("alice").subscribe("t")
