@@ -20,8 +20,6 @@ OVERTAKES: Final = Bug("a message overtakes those that wait for a node", "core.c
                        "(backlog is not None and len(backlog))", "False")
 LOST_ROUTES: Final = Bug("routes of persistent sessions are forgotten in a restart", "core.cluster.cluster:Cluster.recover",
                          "self.routes.recover(outboxes[number], name)", "pass")
-NO_EPOCHS: Final = Bug("epoch check dropped", "core.cluster.discarding:Discarding.meet",
-                       "(mine, self._node) < (value >> 1, peer.name) or ", "")
 
 LOST: Final = "(G1|G7): .* lacks|G11: "
 CLUSTER_BUGS: Final = [  # and what is found
