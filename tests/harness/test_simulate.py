@@ -8,7 +8,7 @@ from tests.harness.planting import Bug
 from tests.harness.simulate import bugs
 from tests.harness.simulate.__main__ import main
 from tests.harness.simulate.run import Simulation, simulate
-from tests.harness.simulate.world import Found, World, timeline
+from tests.harness.simulate.world import Found, Loads, World, timeline
 
 
 @pytest.mark.parametrize("first", range(0, 32, 8))
@@ -17,6 +17,12 @@ def test_a_cluster_keeps_its_promises_whatever_fails(first: int) -> None:
     owed = sum(len(mail.sure) for run in runs for mail in run.reference.letters if mail.qos)
     assert owed > 500  # messages to somebody who had to get them
     assert sum(node.starts - 1 for run in runs for node in run.nodes.values()) > 3  # crashes
+
+
+@pytest.mark.parametrize("first", range(0, 32, 8))
+def test_sessions_that_go_from_node_to_node_are_whole(first: int) -> None:
+    for seed in range(first, first + 8):
+        simulate(seed, Loads(takeover=True))
 
 
 @pytest.mark.sweep
