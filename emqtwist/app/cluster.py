@@ -69,6 +69,7 @@ class Node:
         self.cluster = Cluster(broker, name, incarnation, _token, pack, rules_of(section, config))
         self.cluster.takeover.claims.fresh = section.orphan == "fresh"
         self.nodes = Nodes(self.cluster, place_of(section, name, section.bind), __version__, time.time, discovery)
+        self.nodes.members.autoclean = section.autoclean
         terms = Terms(cluster=section.name, node=name, incarnation=incarnation, address=self.nodes.members.address,
                       cookie=section.cookie, window=section.window, heartbeat=section.heartbeat, timeout=section.timeout)
         self.links = Links(terms, self.cluster, self.nodes.members, dialling(reactor, tls), begin, reactor, _draw, random.random)

@@ -97,6 +97,10 @@ class ClusterSection:
         meaning="What a client gets with Clean Start 0 whose session is at a node that is away, after two seconds. `refuse`: "
                 "0x88 with the name of that node, before MQTT 5.0 return code 3. `fresh`: a new session; the old one ends when "
                 "its node is back, with what waits in it.")
+    autoclean: float = row(
+        "off", DURATION, words={"off": 0.0}, minimum="10s", test=EFFECTS,
+        meaning="After how long a node that is down is made to leave, as by `emqtwist_ctl cluster force-leave`: what waits for "
+                "it is dropped. Only where more than half of the nodes are connected. `off`: never.")
     heartbeat: float = row(
         "1s", DURATION, minimum="100ms", maximum="1m", test=EFFECTS,
         meaning="The longest that a node says nothing on a link.")

@@ -17,7 +17,7 @@ from emqtwist.core.cluster.frames import Frame
 from emqtwist.core.cluster.part import Part
 from emqtwist.core.cluster.peer import Peer
 from emqtwist.core.cluster.roll import LEFT, UP, Member, Roll, members_of
-from emqtwist.core.cluster.troubles import DOWN, NAME, REMOVED, Troubles
+from emqtwist.core.cluster.troubles import CLEANED, DOWN, NAME, REMOVED, Troubles
 from emqtwist.core.link import nobody
 from emqtwist.core.pending import Pending
 from emqtwist.core.records import Snapshot
@@ -31,11 +31,11 @@ class Membership(Part):
     """Of the node of `cluster`, which others find at `address`. Call `start` before the first link opens.
 
     Who dials asks for `addresses`, anew when `changed` is called, and says who was found where (`dialled`, before the link opens)
-    or why nobody was (`failed`).
+    or why nobody was (`failed`). `autoclean`: after so many seconds a node that is down is made to leave; 0: never.
     """
 
-    __slots__ = ("cluster", "node", "address", "roll", "troubles", "discovery", "changed", "joinings", "leaving", "_going",
-                 "_told", "_welcome", "_readdressed")
+    __slots__ = ("cluster", "node", "address", "roll", "troubles", "discovery", "changed", "autoclean", "joinings", "leaving",
+                 "_going", "_told", "_welcome", "_readdressed")
 
     def __init__(self, cluster: Cluster, address: str, discovery: Discovery) -> None:
         self.cluster = cluster
@@ -45,6 +45,7 @@ class Membership(Part):
         self.troubles = Troubles(cluster.broker.alarms)
         self.discovery = discovery
         self.changed: Callable[[], None] = nobody
+        self.autoclean = 0.0
         self.joinings = Joinings()
         self.leaving: Leaving | None = None
         self._going: dict[str, Going] = {}
@@ -323,6 +324,10 @@ class Membership(Part):
             going.said = True
             self.cluster.send(peer, (f.GOODBYE,))
 
+    def _is_majority(self) -> bool:
+        """Whether more than half of the nodes are here: two parts of a network are not to remove each other."""
+        return 2 * len(self.running()) > len(self.roll.up())
+
     # Rows.
 
     def _say(self, state: str, stamp: int) -> None:
@@ -348,7 +353,11 @@ class Membership(Part):
     def _miss(self, name: str, peer: Peer, now: float) -> None:
         """A node that is not connected: it is down, or not one of ours."""
         if self.roll.is_up(name):
-            if now - peer.since >= GRACE:
+            away = now - peer.since
+            if away >= GRACE:
                 self.troubles.note(DOWN, name, "there is no link to it", now, True)
+            if self.autoclean and away >= self.autoclean and self._is_majority():
+                self.troubles.note(CLEANED, name, f"there was no link to it for {away:.0f} s", now)
+                self.force_leave(name)
         elif name in self.roll.members or not len(peer.outbox):
             self.cluster.forget(name)

@@ -8,6 +8,7 @@ DOWN: Final = "down"
 CLOCK: Final = "clock"
 NAME: Final = "name"
 REMOVED: Final = "removed"
+CLEANED: Final = "cleaned"
 
 MOST: Final = 3000  # troubles at a time
 LASTS: Final = 60.0  # seconds after which one that nobody noted again is over
@@ -18,6 +19,7 @@ TITLES: Final[dict[str, tuple[str, str]]] = {  # with the severity
     CLOCK: (WARNING, "the clock of a node is wrong, or that of this one"),
     NAME: (ERROR, "two nodes have the same name"),
     REMOVED: (WARNING, "this node was made to leave the cluster"),
+    CLEANED: (WARNING, "a node was down for so long that it was made to leave"),
 }
 
 

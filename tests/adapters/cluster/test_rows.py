@@ -51,6 +51,11 @@ def test_cluster_orphan(value: str, fresh: bool) -> None:
     assert node(f"orphan = {value}").cluster.takeover.claims.fresh is fresh
 
 
+@pytest.mark.parametrize(("value", "seconds"), [("off", 0.0), ("5m", 300.0)])
+def test_cluster_autoclean(value: str, seconds: float) -> None:
+    assert node(f"autoclean = {value}").nodes.members.autoclean == seconds
+
+
 def test_cluster_heartbeat() -> None:
     assert node("heartbeat = 2s").links.terms.heartbeat == 2.0
 

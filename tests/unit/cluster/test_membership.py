@@ -554,6 +554,35 @@ def test_a_node_that_is_down_and_made_to_leave_is_no_alarm() -> None:
     assert town.alarms("a") == []
 
 
+def test_a_node_that_is_down_for_too_long_is_made_to_leave_by_who_sees_more_than_half() -> None:
+    town = Town("a", "b", "c")
+    town.join("b", "a")
+    town.join("c", "a")
+    for name in "ab":
+        town.citizen(name).members.autoclean = 300.0
+    town.stop("c")
+    town.advance(299)
+    assert town.up("a") == town.up("b") == ["a", "b", "c"]
+    town.advance(2)
+    assert town.up("a") == town.up("b") == ["a", "b"]
+    assert town.alarms("a") == ["cluster_cleaned/c"]
+    town.advance(60)
+    assert town.alarms("a") == []
+    town.away.clear()
+    town.advance()
+    assert town.alarms("c") == ["cluster_removed/c"]
+
+
+def test_of_two_halves_none_makes_the_other_leave() -> None:
+    town = Town("a", "b")
+    town.join("a", "b")
+    town.citizen("a").members.autoclean = 300.0
+    town.stop("b")
+    town.advance(1000)
+    assert town.up("a") == ["a", "b"]
+    assert town.alarms("a") == ["cluster_down/b"]
+
+
 def test_seeds_are_joined_as_soon_as_they_answer() -> None:
     town = Town("a", "b", "c", seeds=("a:1", "b:1", "c:1", "nobody:1"))
     town.wall("a", "b", "c")

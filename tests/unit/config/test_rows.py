@@ -86,15 +86,15 @@ def test_a_row_without_a_live_mark_waits_for_a_restart() -> None:
     assert sorted(dotted for dotted, row in ROWS.items() if not row.live) == [
         "bridge.address", "bridge.ca", "bridge.certificate", "bridge.cookie", "bridge.max_queue_bytes", "bridge.max_queue_len",
         "bridge.node", "bridge.on_full", "bridge.ping_down_interval", "bridge.prefix", "bridge.private_key", "bridge.qos",
-        "bridge.suffix", "bridge.topic", "cluster.address", "cluster.bind", "cluster.ca", "cluster.certificate",
-        "cluster.cookie", "cluster.discovery", "cluster.heartbeat", "cluster.name", "cluster.orphan", "cluster.outbox_bytes",
-        "cluster.outbox_length", "cluster.outbox_stored", "cluster.private_key", "cluster.seeds", "cluster.timeout",
-        "cluster.window", "ctl.bind", "ctl.certificate", "ctl.private_key", "ctl.secret", "ctl.socket", "listener.ssl.backlog",
-        "listener.ssl.bind", "listener.tcp.backlog", "listener.tcp.bind", "listener.unix.backlog", "listener.unix.bind",
-        "listener.ws.backlog", "listener.ws.bind", "listener.wss.backlog", "listener.wss.bind", "log.file", "log.file_count",
-        "log.file_size", "log.format", "log.syslog", "log.syslog_facility", "log.syslog_prefix", "mqtt.allow_anonymous",
-        "mqtt.pubsub.route_cache", "node.data_dir", "node.io", "node.name", "node.plugins", "store.durability",
-        "store.max_size", "store.sync_interval", "store.type"]
+        "bridge.suffix", "bridge.topic", "cluster.address", "cluster.autoclean", "cluster.bind", "cluster.ca",
+        "cluster.certificate", "cluster.cookie", "cluster.discovery", "cluster.heartbeat", "cluster.name", "cluster.orphan",
+        "cluster.outbox_bytes", "cluster.outbox_length", "cluster.outbox_stored", "cluster.private_key", "cluster.seeds",
+        "cluster.timeout", "cluster.window", "ctl.bind", "ctl.certificate", "ctl.private_key", "ctl.secret", "ctl.socket",
+        "listener.ssl.backlog", "listener.ssl.bind", "listener.tcp.backlog", "listener.tcp.bind", "listener.unix.backlog",
+        "listener.unix.bind", "listener.ws.backlog", "listener.ws.bind", "listener.wss.backlog", "listener.wss.bind",
+        "log.file", "log.file_count", "log.file_size", "log.format", "log.syslog", "log.syslog_facility", "log.syslog_prefix",
+        "mqtt.allow_anonymous", "mqtt.pubsub.route_cache", "node.data_dir", "node.io", "node.name", "node.plugins",
+        "store.durability", "store.max_size", "store.sync_interval", "store.type"]
 
 
 def test_the_reference_is_generated_from_the_rows(checkout: Path) -> None:
