@@ -7,8 +7,9 @@ from twisted.internet.task import Clock
 from twisted.python.failure import Failure
 
 from emqtwist.config import Address, SslListener
-from emqtwist.net.tls.credentials import Credentials, Loaded
+from emqtwist.net.tls.credentials import Credentials
 from emqtwist.net.tls.layer import TlsFactory
+from emqtwist.net.tls.loaded import Loaded
 from tests.authorities import Pair
 from tests.handshakes import TlsCaller, client_context
 

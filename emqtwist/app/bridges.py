@@ -1,11 +1,11 @@
 """From the configuration to bridges."""
-import os
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from secrets import token_bytes, token_hex
 from typing import Any, Final
 
-from emqtwist.app.cluster import Node, tls_of
+from emqtwist.app.cluster import Node
+from emqtwist.app.secured import CLUSTER, label_of, tls_of
 from emqtwist.cluster.bridging import ROLE, Crossing, Welcoming
 from emqtwist.cluster.crossings import Crossings
 from emqtwist.cluster.dialer import Endpoint
@@ -13,40 +13,23 @@ from emqtwist.cluster.endpoints import dialling
 from emqtwist.cluster.packing import pack
 from emqtwist.cluster.proving import SIZE
 from emqtwist.cluster.terms import Terms
-from emqtwist.cluster.tls import options_of
-from emqtwist.config import Config, ConfigError, Problem
+from emqtwist.cluster.tls import LinkFiles
+from emqtwist.config import Config
 from emqtwist.config.sections.bridge import BridgeSection
 from emqtwist.core.bridges.bridge import Bridge
 from emqtwist.core.bridges.bridges import Bridges
 from emqtwist.core.bridges.terms import BridgeTerms
 from emqtwist.core.broker import Broker
-from emqtwist.net.tls.files import BadFile
+from emqtwist.net.tls.credentials import Credentials
 from emqtwist.net.turns import Turns
 
 PORT: Final = 4370  # where nodes are dialled if nobody says where
 PAUSE: Final = 1.0  # seconds between two attempts to reach a node, where nobody says how many
 
 
-def located(section: BridgeSection, folder: str) -> BridgeSection:
-    """`section` with the paths that start at `folder` made absolute."""
-    files = (path and os.path.join(folder, path) for path in (section.certificate, section.private_key, section.ca))
-    certificate, private_key, ca = files
-    return replace(section, certificate=certificate, private_key=private_key, ca=ca)
-
-
 def terms_of(section: BridgeSection) -> BridgeTerms:
     return BridgeTerms(section.name, section.node, section.address, section.topic.encode(), section.prefix.encode(),
                        section.suffix.encode(), section.qos, section.max_queue_len, section.max_queue_bytes, section.on_full)
-
-
-def bridge_tls_of(section: BridgeSection) -> Any:
-    """What TLS needs, None where it has no files of its own; ConfigError for a bad one."""
-    if not section.certificate:
-        return None
-    try:
-        return options_of(section.certificate, section.private_key, section.ca)
-    except BadFile as error:
-        raise ConfigError([Problem(str(error), section=f"bridge.{section.name}", key=error.key)]) from None
 
 
 def place_of(terms: BridgeTerms) -> str:
@@ -58,14 +41,15 @@ def place_of(terms: BridgeTerms) -> str:
 class Ways:
     """Makes the way of each bridge, out of what its section says, and where it has none, that of the cluster."""
 
-    def __init__(self, config: Config, incarnation: str, begin: Callable[[], None], reactor: Any) -> None:
+    def __init__(self, config: Config, incarnation: str, begin: Callable[[], None], reactor: Any,
+                 credentials: Mapping[str, Credentials[LinkFiles]]) -> None:
         cluster = config.cluster
         self._terms = Terms(cluster=cluster.name, node=config.node.name, incarnation=incarnation, cookie=cluster.cookie,
                             window=cluster.window, heartbeat=cluster.heartbeat, timeout=cluster.timeout, role=ROLE)
         self._sections = {section.name: section for section in config.bridge}
-        own = {section.name: bridge_tls_of(section) for section in config.bridge}
-        common = tls_of(cluster)
-        self._endpoints: dict[str, Endpoint] = {name: dialling(reactor, tls or common) for name, tls in own.items()}
+        common = tls_of(credentials, CLUSTER)
+        self._endpoints: dict[str, Endpoint] = {
+            name: dialling(reactor, tls_of(credentials, label_of(name)) or common) for name in self._sections}
         self._endpoint = dialling(reactor, common)
         self._begin = begin
         self._reactor = reactor
@@ -82,10 +66,11 @@ class Ways:
                         self._begin, _draw, self._reactor)
 
 
-def make_crossings(config: Config, broker: Broker, turns: Turns, reactor: Any, node: Node | None) -> Crossings:
+def make_crossings(config: Config, broker: Broker, turns: Turns, reactor: Any, node: Node | None,
+                   credentials: Mapping[str, Credentials[LinkFiles]]) -> Crossings:
     """All bridges of a broker; those of others are taken where it is a node."""
     incarnation = token_hex(8) if node is None else node.links.terms.incarnation
-    ways = Ways(config, incarnation, turns.begin, reactor)
+    ways = Ways(config, incarnation, turns.begin, reactor, credentials)
     bridges = ways.bridges = Bridges(broker, config.node.name, incarnation, _token, pack,
                                      [terms_of(section) for section in config.bridge])
     crossings = Crossings(bridges, ways.make, turns, reactor)

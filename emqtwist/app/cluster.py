@@ -1,5 +1,4 @@
 """From the configuration to a node among others."""
-import os
 import random
 import time
 from collections.abc import Callable
@@ -13,8 +12,8 @@ from emqtwist.cluster.links import Links
 from emqtwist.cluster.packing import pack
 from emqtwist.cluster.proving import SIZE
 from emqtwist.cluster.terms import Terms
-from emqtwist.cluster.tls import options_of
-from emqtwist.config import Address, Config, ConfigError, Problem
+from emqtwist.cluster.tls import LinkTls
+from emqtwist.config import Address, Config
 from emqtwist.config.sections.cluster import ClusterSection
 from emqtwist.core.broker import Broker
 from emqtwist.core.cluster.cluster import Cluster
@@ -22,24 +21,6 @@ from emqtwist.core.cluster.discovery import Discovery, Static
 from emqtwist.core.cluster.nodes import Nodes
 from emqtwist.core.records import Snapshot
 from emqtwist.core.settings import QueueSettings
-from emqtwist.net.tls.files import BadFile
-
-
-def located(section: ClusterSection, folder: str) -> ClusterSection:
-    """`section` with the paths that start at `folder` made absolute."""
-    files = (path and os.path.join(folder, path) for path in (section.certificate, section.private_key, section.ca))
-    certificate, private_key, ca = files
-    return replace(section, certificate=certificate, private_key=private_key, ca=ca)
-
-
-def tls_of(section: ClusterSection) -> Any:
-    """What TLS needs, None without; ConfigError for a bad file."""
-    if not section.certificate:
-        return None
-    try:
-        return options_of(section.certificate, section.private_key, section.ca)
-    except BadFile as error:
-        raise ConfigError([Problem(str(error), section="cluster", key=error.key)]) from None
 
 
 def rules_of(section: ClusterSection, config: Config) -> QueueSettings:
@@ -60,10 +41,9 @@ def place_of(section: ClusterSection, node: str, bind: Address) -> str:
 class Node:
     """This broker among others: `nodes` is what it knows of them, `links` are those that there are, `port` where they connect."""
 
-    def __init__(self, config: Config, broker: Broker, begin: Callable[[], None], reactor: Any) -> None:
+    def __init__(self, config: Config, broker: Broker, begin: Callable[[], None], reactor: Any, tls: LinkTls | None) -> None:
         section, name = config.cluster, config.node.name
         assert section.bind is not None
-        tls = tls_of(section)
         incarnation = token_hex(8)
         discovery = Static(section.seeds) if section.discovery == "static" else Discovery()
         self.cluster = Cluster(broker, name, incarnation, _token, pack, rules_of(section, config))

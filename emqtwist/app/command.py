@@ -18,13 +18,12 @@ from twisted.python.usage import Options as UsageOptions
 from twisted.python.usage import UsageError
 
 from emqtwist.app import authentication, authorization
-from emqtwist.app.bridges import bridge_tls_of
-from emqtwist.app.cluster import tls_of
 from emqtwist.app.control import Control
 from emqtwist.app.credentials import loaded_of
 from emqtwist.app.methods import located, methods_of
 from emqtwist.app.plugins import find, names_of
 from emqtwist.app.rules import acl_of, note_mistakes
+from emqtwist.app.secured import link_files_of
 from emqtwist.app.service import BrokerService
 from emqtwist.app.store import guarantees, probe
 from emqtwist.config import Address, Config, ConfigError, ListenerSection, TcpListener, live_changes, load
@@ -60,9 +59,7 @@ class Options(UsageOptions):
             acl_of(self.configuration)
             methods_of(self.configuration)  # now, so that a bad file is told as all else is
             loaded_of(self.configuration)
-            tls_of(self.configuration.cluster)
-            for section in self.configuration.bridge:
-                bridge_tls_of(section)
+            link_files_of(self.configuration)
             authentication.check(self.configuration)
             authorization.check(self.configuration)
             for name in names_of(self.configuration):

@@ -5,8 +5,8 @@ from typing import Final, TypeVar
 
 from emqtwist.config import Config, ConfigError, Problem
 from emqtwist.config.sections.tls import TlsRows
-from emqtwist.net.tls.credentials import Loaded
 from emqtwist.net.tls.files import BadFile
+from emqtwist.net.tls.loaded import Loaded
 
 R = TypeVar("R", bound=TlsRows)
 

@@ -9,11 +9,12 @@ from emqtwist.net.listeners import Listener
 from emqtwist.net.protocol import MQTTFactory
 from emqtwist.net.tls.credentials import Credentials
 from emqtwist.net.tls.layer import TlsFactory
+from emqtwist.net.tls.loaded import Loaded
 from emqtwist.net.turns import Turns
 
 
 def listener_of(section: AnyListener, config: Config, turns: Turns, reactor: Any, sockets: SocketSet | None,
-                credentials: Credentials | None) -> Listener:
+                credentials: Credentials[Loaded] | None) -> Listener:
     """Not bound yet. `credentials` are for those with TLS."""
     no_delay = section.nodelay if isinstance(section, PortListener) else None
     factory = MQTTFactory(turns, reactor, Door(section.label, terms_of(section)), no_delay, config.mqtt.client.max_unsent)

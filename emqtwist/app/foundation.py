@@ -16,6 +16,7 @@ from emqtwist.app.doors import listener_of
 from emqtwist.app.methods import methods_of
 from emqtwist.app.modules import make_modules
 from emqtwist.app.rules import acl_of
+from emqtwist.app.secured import CLUSTER, link_files_of, tls_of
 from emqtwist.app.settings import settings_of
 from emqtwist.app.store import make_store
 from emqtwist.config import AnyListener, Config, validate
@@ -80,11 +81,14 @@ class Foundation:
         self.rules = acl_of(config)
         self.broker.acl = self.law()
         self.turns = Turns(self.broker, reactor, now)
-        self.node = None if config.cluster.bind is None else Node(config, self.broker, self.turns.begin, reactor)
+        self.link_credentials = {label: Credentials(loaded) for label, loaded in link_files_of(config).items()}
+        self.node = None
+        if config.cluster.bind is not None:
+            self.node = Node(config, self.broker, self.turns.begin, reactor, tls_of(self.link_credentials, CLUSTER))
         self._note_time()
         self.nodes: Nodes | None = None if self.node is None else self.node.nodes
         self.problems: Callable[[], Sequence[Problem]] = tuple if self.node is None else self.node.links.problems.all
-        self.bridges = make_crossings(config, self.broker, self.turns, reactor, self.node)
+        self.bridges = make_crossings(config, self.broker, self.turns, reactor, self.node, self.link_credentials)
         batched = config.node.io == "engine" and can_batch(reactor)
         self.sockets = SocketSet(reactor, self.turns) if batched else None
         self.systopics = SysTopics(self.turns, config.mqtt.broker, config.node.name, now)
@@ -103,7 +107,8 @@ class Foundation:
         self.overload = Overload(config.overload, self.broker, self.turns.begin, now, self._hold)
         self.monitor.reports.beat = self.overload.beat
         self.credentials = {label: Credentials(loaded) for label, loaded in loaded_of(config).items()}
-        self.certificates = Certificates(self.credentials, config.sysmon, self.broker, self.turns.begin, time.time)
+        self.certificates = Certificates({**self.credentials, **self.link_credentials}, config.sysmon, self.broker,
+                                         self.turns.begin, time.time)
         self.listeners = Listeners((section.label, self._listener(section)) for section in config.listener.all())
 
     def law(self) -> Acl | None:

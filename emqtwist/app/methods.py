@@ -3,7 +3,7 @@ import os
 from dataclasses import replace
 from secrets import token_urlsafe
 
-from emqtwist.app import bridges, cluster, credentials
+from emqtwist.app import credentials, secured
 from emqtwist.config import Config
 from emqtwist.core.access import Method
 
@@ -20,8 +20,8 @@ def located(config: Config, folder: str) -> Config:
     wss = tuple(credentials.located(section, folder) for section in config.listener.wss)
     return replace(
         config,
-        cluster=cluster.located(config.cluster, folder),
-        bridge=tuple(bridges.located(section, folder) for section in config.bridge),
+        cluster=secured.located(config.cluster, folder),
+        bridge=tuple(secured.located(section, folder) for section in config.bridge),
         mqtt=replace(mqtt, acl_file=at(mqtt.acl_file)),
         auth=replace(auth, scram=replace(auth.scram, file=at(auth.scram.file)), file=replace(auth.file, path=at(auth.file.path)),
                      clientid=replace(auth.clientid, path=at(auth.clientid.path)),

@@ -18,6 +18,7 @@ from emqtwist.app.foundation import Foundation
 from emqtwist.app.methods import methods_of
 from emqtwist.app.plugins import Plugins, names_of
 from emqtwist.app.rules import read_again
+from emqtwist.app.secured import link_files_of
 from emqtwist.app.settings import settings_of
 from emqtwist.app.tree import tree
 from emqtwist.config import Config, apply_live
@@ -225,7 +226,7 @@ class BrokerService(Foundation, MultiService):
         Reads the files again that it names. Raises ConfigError for a bad one, and then nothing has changed.
         """
         changed = apply_live(self.config, config)
-        methods, loaded = methods_of(changed), loaded_of(changed)
+        methods, loaded, link_files = methods_of(changed), loaded_of(changed), link_files_of(changed)
         authentication = Authentication(changed, self.access, self.hashing, self.pool, self.broker.users)
         authorizers = Authorizers(changed, self.authorization, self.pool, self.reactor)
         self.turns.begin()
@@ -245,6 +246,8 @@ class BrokerService(Foundation, MultiService):
         self.certificates.section = self.config.sysmon
         for label, files in loaded.items():
             self.credentials[label].use(files)
+        for label, links in link_files.items():
+            self.link_credentials[label].use(links)
         for section in self.config.listener.all():
             configure(self.listeners[section.label], section, self.config)
 

@@ -8,7 +8,7 @@ from twisted.internet.interfaces import IStreamClientEndpoint
 from twisted.internet.protocol import Factory
 from twisted.logger import Logger
 
-from emqtwist.cluster.tls import Dialling
+from emqtwist.cluster.tls import LinkTls
 from emqtwist.config import Address
 from emqtwist.config.sections.cluster import is_place
 from emqtwist.net.address import describe
@@ -16,16 +16,14 @@ from emqtwist.net.address import describe
 PATIENCE: Final = 5.0  # seconds for one way to a host
 
 
-def dialling(reactor: Any, tls: Any) -> Callable[[str], IStreamClientEndpoint]:
-    """What connects to `host:port`; ValueError where an address is none. `tls` are options as of `cluster.tls`, or None."""
-    creator = None if tls is None else Dialling(tls)
-
+def dialling(reactor: Any, tls: LinkTls | None) -> Callable[[str], IStreamClientEndpoint]:
+    """What connects to `host:port`; ValueError where an address is none."""
     def endpoint(address: str) -> IStreamClientEndpoint:
         if not is_place(address):
             raise ValueError("not a host and a port")
         host, _, port = address.rpartition(":")
         plain = HostnameEndpoint(reactor, host.strip("[]"), int(port), PATIENCE)
-        return plain if creator is None else wrapClientTLS(creator, plain)
+        return plain if tls is None else wrapClientTLS(tls, plain)
 
     return endpoint
 
@@ -35,7 +33,7 @@ class NodePort:
 
     log = Logger()
 
-    def __init__(self, address: Address, factory: Factory, reactor: Any, tls: Any) -> None:
+    def __init__(self, address: Address, factory: Factory, reactor: Any, tls: LinkTls | None) -> None:
         self.watch: Callable[[], object] | None = None
         self._address = address
         self._factory = factory

@@ -2,7 +2,7 @@
 from typing import Final
 
 from emqtwist.cluster import refusals as r
-from emqtwist.core.cluster.troubles import CLOCK, DOWN, NAME, REMOVED
+from emqtwist.core.cluster.troubles import CLEANED, CLOCK, DOWN, NAME, REMOVED
 
 TABLE: Final = "table"
 VERSION: Final = "version"
@@ -15,6 +15,7 @@ ADVICE: Final[dict[str, str]] = {
     CLOCK: "have the clocks of both machines set by NTP",
     NAME: "give one of them another node.name, and start it again",
     REMOVED: "`cluster join` brings it back",
+    CLEANED: "`cluster join` there brings it back",
     TABLE: "it is mended by itself; if it lasts, `supervisor restart cluster` there has all told anew",
     VERSION: "update the older one when you can",
     ROLL: "it is mended when the two are linked",

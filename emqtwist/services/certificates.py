@@ -1,8 +1,8 @@
-"""The certificates of listeners: loaded again when their files change, and told of before they expire."""
+"""Certificates of listeners and of links with other nodes: loaded again when their files change, told of before they expire."""
 import time
 from collections.abc import Callable, Mapping
 from math import inf
-from typing import Final
+from typing import Any, Final
 
 from twisted.internet.interfaces import IReactorTime
 from twisted.logger import Logger
@@ -22,11 +22,14 @@ EXPIRED: Final = "tls_expired"
 
 
 class Certificates:
-    """Those of all listeners with TLS, by the listener's label. `wall` gives Unix seconds, `begin` tells the broker the time."""
+    """By label: that of a listener, `cluster`, or `bridge.<name>`.
+
+    `wall` gives Unix seconds, `begin` tells the broker the time.
+    """
 
     log = Logger()
 
-    def __init__(self, credentials: Mapping[str, Credentials], section: SysmonSection, broker: Broker,
+    def __init__(self, credentials: Mapping[str, Credentials[Any]], section: SysmonSection, broker: Broker,
                  begin: Callable[[], None], wall: Callable[[], float]) -> None:
         self.credentials = credentials
         self.section = section
@@ -43,21 +46,21 @@ class Certificates:
         self.tell()
 
     def reload(self, label: str) -> str:
-        """Load the files of a listener again; what is wrong with them, empty when nothing is."""
+        """Load the files of this label again; what is wrong with them, empty when nothing is."""
         self._begin()
         credentials = self.credentials[label]
         credentials.reload()
         problem = credentials.problem
         if problem:
-            self.log.error("{listener} keeps the certificates that it has: {problem}", listener=label, problem=problem)
+            self.log.error("{label} keeps the certificates that it has: {problem}", label=label, problem=problem)
             self._alarms.clear(f"{FILES}/{label}")  # the next one says what is wrong now
         else:
-            self.log.info("{listener} has loaded its certificates", listener=label)
+            self.log.info("{label} has loaded its certificates", label=label)
         self._tell_files(label, problem)
         return problem
 
     def _tell_files(self, label: str, problem: str) -> None:
-        self._set(FILES, label, ERROR, bool(problem), "the new certificates of a listener are of no use",
+        self._set(FILES, label, ERROR, bool(problem), "new certificates are of no use",
                   f"it keeps those that it has: {problem}")
 
     def tell(self) -> None:
@@ -68,12 +71,12 @@ class Certificates:
             loaded = credentials.loaded
             self._tell_files(label, credentials.problem)  # a reload of the configuration may have brought good ones
             if not loaded.expiries:  # it goes by keys, which do not expire
-                self._stats.levels.pop(f"listeners/{label}/certificate_days", None)
+                self._stats.levels.pop(f"certificates/{label}/days", None)
                 for kind in (EXPIRING, EXPIRED):
                     self._alarms.clear(f"{kind}/{label}")
                 continue
             path, end = min(loaded.expiries, key=at)
-            self._stats.levels[f"listeners/{label}/certificate_days"] = int((end - now) // DAY)
+            self._stats.levels[f"certificates/{label}/days"] = int((end - now) // DAY)
             self._set(EXPIRING, label, WARNING, now < end < now + self.section.certificate_expiry,
                       "a certificate expires soon", f"{path} is good until {date(end)}")
             path, end = min(loaded.expiries + loaded.lists, key=at)

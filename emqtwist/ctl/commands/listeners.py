@@ -77,9 +77,11 @@ async def stop(context: Context, words: Words) -> list[Line]:
 
 
 def reload_certificates(context: Context, words: Words) -> list[Line]:
-    """Of one listener, or of all with TLS. Who is connected stays."""
+    """Of one listener, of the cluster or a bridge, or of all with TLS. Who is connected stays."""
     certificates = context.service.certificates
-    labels = [_found(context, words).name] if words else list(certificates.credentials)
+    labels = words if words and words[0] in certificates.credentials else list(certificates.credentials)
+    if words and labels is not words:
+        labels = [_found(context, words).name]
     if not set(labels) <= set(certificates.credentials):
         raise Refused(f"{labels[0]} has no certificates")
     problems = {label: certificates.reload(label) for label in labels}
@@ -101,5 +103,5 @@ def add(registry: Registry) -> None:
         registry.add_waiting(f"listeners {verb}", "<Name>", meaning, waiting, prints)
         registry.add_waiting(f"listeners {verb}", "<Type> <Port/IP:Port>", f"{meaning}, as emqttd names it", waiting, prints)
     prints = "`<Name> has loaded its certificates`, a line each, or what is wrong with a file"
-    registry.add("listeners reload-certs", "", "Read the files of all listeners with TLS again", reload_certificates, prints)
-    registry.add("listeners reload-certs", "<Name>", "Read those of one again", reload_certificates, prints)
+    registry.add("listeners reload-certs", "", "Read the files of all listeners and links with TLS again", reload_certificates, prints)
+    registry.add("listeners reload-certs", "<Name>", "Read those of one again; also `cluster` or `bridge.<name>`", reload_certificates, prints)

@@ -1,145 +1,61 @@
-"""What a TLS listener shows of itself, and whom it believes: made of files, and made again when these have changed."""
+"""Certificates with their keys, made of files, and made again when these have changed."""
 import os
-import ssl
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from datetime import datetime
 from math import inf
-from platform import python_version
-from ssl import (
-    CERT_NONE,
-    CERT_OPTIONAL,
-    CERT_REQUIRED,
-    OP_NO_RENEGOTIATION,
-    OP_NO_TICKET,
-    PROTOCOL_TLS_SERVER,
-    VERIFY_CRL_CHECK_LEAF,
-    SSLContext,
-    SSLObject,
-    TLSVersion,
-)
-from typing import Any, Final, cast
+from typing import Generic, Protocol, Self, TypeVar
 
-from emqtwist.config.sections.tls import TlsRows
-from emqtwist.net.tls.files import BadFile, check_key, read_certificates, read_keys, read_revoked, server_names
-from emqtwist.net.tls.words import reason_of
-
-VERSIONS: Final = {"1.2": TLSVersion.TLSv1_2, "1.3": TLSVersion.TLSv1_3}
-HAS_PSK: Final = bool(getattr(ssl, "HAS_PSK", False))
-PSK_CIPHERS: Final = "PSK:!eNULL:!SHA1:!kRSAPSK"
-VERIFY: Final = {"none": CERT_NONE, "optional": CERT_OPTIONAL, "require": CERT_REQUIRED}
+from emqtwist.net.tls.files import BadFile
 
 Stamps = tuple[object, ...]
 
 
-class Loaded:
-    """The files of a section as they are now; raises BadFile.
+class Files(Protocol):
+    """What was made of some files. `stamps` are of these as they were when they began to be read.
 
-    `context` is what connections begin with. `expiries` are pairs of the path of certificates and the Unix seconds until which
-    they are good, `lists` the same for lists of revoked ones. `protocols` are what may be asked for by ALPN.
+    `expiries` are pairs of the path of certificates and the Unix seconds until which they are good, `lists` the same for lists of
+    revoked ones.
     """
 
-    def __init__(self, section: TlsRows, protocols: tuple[str, ...]) -> None:
-        self.section = section
-        self.stamps = stamps_of(section)  # first: what changes while it is read counts as changed
-        self.expiries: list[tuple[str, float]] = []
-        self.lists: list[tuple[str, float]] = []
-        self.protocols = protocols
-        self.identity: str | None = None  # that a client has said last to have the key of; whoever shakes hands takes it
-        self._by_name: dict[str, SSLContext] = {}
-        self._keys = read_keys("psk_file", section.psk_file) if section.psk_file else {}
-        if section.cacertfile:
-            read_certificates("cacertfile", section.cacertfile)
-        if section.crlfile:
-            self.lists = [(section.crlfile, first([each.next_update_utc for each in read_revoked("crlfile", section.crlfile)]))]
-        contexts = [self._context(*files) for files in zip(section.certfile, section.keyfile, strict=True)] or [self._bare()]
-        self.context = contexts[0]
-        if len(contexts) > 1:
-            self.context.sni_callback = self._choose
+    stamps: Stamps
+    expiries: list[tuple[str, float]]
+    lists: list[tuple[str, float]]
 
-    def _context(self, certfile: str, keyfile: str) -> SSLContext:
-        """That of one certificate; its names are noted."""
-        section = self.section
-        chain = read_certificates("certfile", certfile)
-        check_key("keyfile", keyfile, chain[0], certfile)
-        context = self._bare()
-        try:
-            context.load_cert_chain(certfile, keyfile, "")  # the empty password: nobody is asked for one
-        except OSError as error:
-            raise BadFile("certfile", f"{certfile} with {keyfile}: {reason_of(error)}") from None
-        self.expiries.append((certfile, first([each.not_valid_after_utc for each in chain])))
-        for name in server_names(chain[0]):
-            self._by_name.setdefault(name, context)
-        if section.verify != "none":
-            self._verify(context)
-        return context
+    def paths(self) -> Iterable[str]:
+        """Where they are."""
 
-    def _bare(self) -> SSLContext:
-        """One without a certificate."""
-        context = SSLContext(PROTOCOL_TLS_SERVER)
-        context.minimum_version = VERSIONS[self.section.min_version]
-        context.options |= OP_NO_RENEGOTIATION
-        if self._keys:
-            self._share_keys(context)
-        if self.section.ciphers:
-            context.set_ciphers(self.section.ciphers)
-        context.set_alpn_protocols(list(self.protocols))
-        return context
-
-    def _share_keys(self, context: SSLContext) -> None:
-        if not HAS_PSK:
-            raise BadFile("psk_file", f"pre-shared keys need Python 3.13, this is {python_version()}")
-        context.num_tickets = 0  # who comes with a ticket is not asked for its identity
-        context.options |= OP_NO_TICKET
-        context.set_ciphers(PSK_CIPHERS)
-        cast(Any, context).set_psk_server_callback(self._key_of)
-
-    def _key_of(self, identity: str | None) -> bytes:
-        """Called within a handshake; no key, and there is none."""
-        self.identity = identity
-        return self._keys.get(identity or "", b"")
-
-    def _verify(self, context: SSLContext) -> None:
-        section = self.section
-        context.verify_mode = VERIFY[section.verify]
-        _take(context, "cacertfile", section.cacertfile)
-        if section.crlfile:
-            _take(context, "crlfile", section.crlfile)
-            context.verify_flags |= VERIFY_CRL_CHECK_LEAF
-
-    def _choose(self, tls: SSLObject, name: str | None, context: SSLContext) -> None:
-        """Take the certificate for the name that the client asks for; the first one when there is none."""
-        if name is not None:
-            asked = name.lower()
-            found = self._by_name.get(asked) or self._by_name.get("*." + asked.partition(".")[2])
-            if found is not None:
-                tls.context = found
+    def again(self) -> Self:
+        """The same of the files as they are now; BadFile."""
 
 
-class Credentials:
-    """What a listener has loaded, as it was when it was last good: a bad file changes nothing.
+F = TypeVar("F", bound=Files)
+
+
+class Credentials(Generic[F]):
+    """What was loaded, as it was when it was last good: a bad file changes nothing.
 
     `problem` is what is wrong with the files as they are, empty when nothing is known to be.
     """
 
-    def __init__(self, loaded: Loaded) -> None:
+    def __init__(self, loaded: F) -> None:
         self.loaded = loaded
         self.problem = ""
         self._tried = self._seen = loaded.stamps
 
     def have_changed(self) -> bool:
         """Whether there is something new to load. It has to be the same twice, as files are written one after the other."""
-        before, self._seen = self._seen, stamps_of(self.loaded.section)
+        before, self._seen = self._seen, stamps_of(self.loaded.paths())
         return self._seen == before != self._tried
 
     def reload(self) -> None:
         """Load the files as they are now, if they are good."""
-        self._tried = stamps_of(self.loaded.section)
+        self._tried = stamps_of(self.loaded.paths())
         try:
-            self.use(Loaded(self.loaded.section, self.loaded.protocols))
+            self.use(self.loaded.again())
         except BadFile as error:
             self.problem = str(error)
 
-    def use(self, loaded: Loaded) -> None:
+    def use(self, loaded: F) -> None:
         """For who connects from now on."""
         self.loaded = loaded
         self.problem = ""
@@ -151,10 +67,9 @@ def first(moments: Sequence[datetime | None]) -> float:
     return min([inf if moment is None else moment.timestamp() for moment in moments])
 
 
-def stamps_of(section: TlsRows) -> Stamps:
+def stamps_of(paths: Iterable[str]) -> Stamps:
     """What is different when one of the files is another."""
-    return tuple(_stamp(path) for path in
-                 (*section.certfile, *section.keyfile, section.cacertfile, section.crlfile, section.psk_file) if path)
+    return tuple([_stamp(path) for path in paths])
 
 
 def _stamp(path: str) -> Stamps:
@@ -163,10 +78,3 @@ def _stamp(path: str) -> Stamps:
     except OSError:
         return ()
     return found.st_ino, found.st_mtime_ns, found.st_size
-
-
-def _take(context: SSLContext, key: str, path: str) -> None:
-    try:
-        context.load_verify_locations(path)
-    except OSError as error:
-        raise BadFile(key, f"{path}: {reason_of(error)}") from None

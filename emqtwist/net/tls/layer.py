@@ -21,7 +21,8 @@ from emqtwist.core.causes import HANDSHAKE_FAILED, HANDSHAKE_TIMEOUT
 from emqtwist.core.door import Certificate
 from emqtwist.net.address import peer_of
 from emqtwist.net.patience import Patience
-from emqtwist.net.tls.credentials import Credentials, Loaded
+from emqtwist.net.tls.credentials import Credentials
+from emqtwist.net.tls.loaded import Loaded
 from emqtwist.net.tls.subject import shown_by
 from emqtwist.net.tls.words import reason_of
 
@@ -243,7 +244,7 @@ class TlsFactory(ServerFactory):
 
     noisy = False
 
-    def __init__(self, wrapped: ServerFactory, credentials: Credentials, seconds: float, clock: IReactorTime) -> None:
+    def __init__(self, wrapped: ServerFactory, credentials: Credentials[Loaded], seconds: float, clock: IReactorTime) -> None:
         self.credentials = credentials
         self.protocols: dict[TlsLayer, None] = {}
         self.refuse: Callable[[str, str, str], object] = unheard

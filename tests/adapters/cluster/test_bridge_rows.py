@@ -3,7 +3,7 @@ import pytest
 from twisted.internet.testing import MemoryReactorClock
 
 from emqtwist import BrokerService
-from emqtwist.app.bridges import located
+from emqtwist.app.secured import located
 from emqtwist.cluster.bridging import Crossing
 from emqtwist.config import ConfigError, parse
 from emqtwist.config.sections.bridge import BridgeSection

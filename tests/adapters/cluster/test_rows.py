@@ -6,7 +6,8 @@ import pytest
 from twisted.internet.testing import MemoryReactorClock
 
 from emqtwist import BrokerService
-from emqtwist.app.cluster import Node, located, place_of
+from emqtwist.app.cluster import Node, place_of
+from emqtwist.app.secured import located
 from emqtwist.config import Address, Config, parse
 
 NEEDED = "[node]\nname = a@node.example\n[cluster]\nbind = 127.0.0.1:4370\ncookie = a cookie for tests\n"

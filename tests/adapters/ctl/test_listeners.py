@@ -81,6 +81,28 @@ def test_a_port_that_another_has_taken_meanwhile_is_told_and_tried_for(logged_fa
     logged_failures[:] = [failure for failure in logged_failures if not failure.check(CannotListenError)]
 
 
+def test_certificates_of_links_are_loaded_again_and_told_of_before_they_expire(tmp_path: Path) -> None:
+    authority = Authority(tmp_path)
+    pairs = [authority.issue(name, number=number, days=days) for number, (name, days) in enumerate({"a": 90, "b": 2}.items())]
+    files = [{"certificate": pair.certfile, "private_key": pair.keyfile, "ca": authority.file} for pair in pairs]
+    desk = Desk(A, "cluster.bind = 127.0.0.1:0", *(f"cluster.{key} = {path}" for key, path in files[0].items()),
+                "bridge.north.node = b@127.0.0.1", "bridge.north.topic = t",
+                *(f"bridge.north.{key} = {path}" for key, path in files[1].items()))
+    kept = desk.service.link_credentials
+    before = {label: credentials.loaded for label, credentials in kept.items()}
+    assert desk.lines("listeners", "reload-certs", "bridge.north") == ["bridge.north has loaded its certificates"]
+    assert [kept[label].loaded is before[label] for label in ("cluster", "bridge.north")] == [True, False]
+    assert desk.lines("listeners", "reload-certs") == [f"{label} has loaded its certificates" for label in kept]
+    desk.service.certificates.tell()
+    assert "tls_expiring/bridge.north" in desk.service.broker.alarms.active
+    assert desk.service.broker.stats.gauges()["certificates/cluster/days"] == 89
+    desk.service.reconfigure(desk.service.config)
+    assert kept["cluster"].loaded is not before["cluster"]
+    Path(pairs[0].keyfile).write_text("")
+    problem = f"{pairs[0].keyfile} holds no private key in PEM form, or a broken one"
+    assert str(desk.error("listeners", "reload-certs", "cluster")) == f"cluster keeps the certificates that it has: {problem}"
+
+
 def test_certificates_are_loaded_again_of_all_listeners_or_of_one(tmp_path: Path) -> None:
     authority = Authority(tmp_path)
     pairs = {name: authority.server(name) for name in "ab"}

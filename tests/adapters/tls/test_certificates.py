@@ -12,7 +12,7 @@ from emqtwist.config import Config, SysmonSection
 from emqtwist.core.broker import Broker
 from emqtwist.core.link import Turn
 from emqtwist.core.observer import Observer
-from emqtwist.net.tls.credentials import Loaded
+from emqtwist.net.tls.loaded import Loaded
 from emqtwist.services.certificates import DAY, INTERVAL, Certificates, Looking
 from tests.authorities import Authority, Pair
 from tests.halls import Hall
@@ -160,7 +160,7 @@ def test_loading_again_is_done_at_once_when_asked_for(first: Authority, second: 
 
 def test_how_many_days_a_certificate_is_good_for_is_told(first: Authority) -> None:
     watch = Watch(first.server(days=40.5))
-    name = f"listeners/{LABEL}/certificate_days"
+    name = f"certificates/{LABEL}/days"
     assert watch.broker.stats.gauges()[name] == 40
     watch.later = 3 * DAY
     watch.look()
@@ -176,7 +176,7 @@ def test_a_list_of_revoked_certificates_that_is_outdated_is_told(first: Authorit
     watch.later = DAY
     watch.look()
     assert "revoked.pem was good until " in watch.alarms[f"tls_expired/{LABEL}"]
-    assert watch.broker.stats.gauges()[f"listeners/{LABEL}/certificate_days"] == 39
+    assert watch.broker.stats.gauges()[f"certificates/{LABEL}/days"] == 39
 
 
 def test_sysmon_certificate_expiry(first: Authority, second: Authority) -> None:

@@ -7,8 +7,8 @@ import pytest
 from cryptography import x509
 
 from emqtwist.core.causes import HANDSHAKE_FAILED
-from emqtwist.net.tls.credentials import Loaded
 from emqtwist.net.tls.files import BadFile
+from emqtwist.net.tls.loaded import Loaded
 from tests.authorities import Authority, Pair
 from tests.halls import Hall, section_of
 from tests.handshakes import TlsCaller, client_context

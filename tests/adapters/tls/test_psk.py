@@ -11,9 +11,9 @@ from emqtwist.core.broker import Broker
 from emqtwist.core.causes import HANDSHAKE_FAILED
 from emqtwist.core.link import Turn
 from emqtwist.core.observer import Observer
-from emqtwist.net.tls import credentials
-from emqtwist.net.tls.credentials import HAS_PSK, Loaded
+from emqtwist.net.tls import loaded
 from emqtwist.net.tls.files import BadFile, read_keys
+from emqtwist.net.tls.loaded import HAS_PSK, Loaded
 from emqtwist.net.tls.subject import shown_by
 from emqtwist.services.certificates import Certificates
 from tests.authorities import Pair
@@ -81,7 +81,7 @@ def test_a_file_that_is_no_text_is_refused(tmp_path: Path) -> None:
 
 
 def test_a_python_without_such_keys_says_which_one_is_needed(keys: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(credentials, "HAS_PSK", False)
+    monkeypatch.setattr(loaded, "HAS_PSK", False)
     with pytest.raises(BadFile, match=r"pre-shared keys need Python 3\.13, this is 3\."):
         Loaded(section_of(psk_file=str(keys)), ())
 
@@ -212,7 +212,7 @@ def test_keys_do_not_expire(server: Pair, keys: Path) -> None:
     certificates = Certificates({"ssl.a": hall.credentials}, SysmonSection(), broker, lambda: None, lambda: 1e11)
     certificates.tell()
     assert set(broker.alarms.active) == {"tls_expired/ssl.a"}
-    assert "listeners/ssl.a/certificate_days" in broker.stats.levels
+    assert "certificates/ssl.a/days" in broker.stats.levels
     hall.credentials.use(Loaded(section_of(psk_file=str(keys)), ()))
     certificates.tell()
     assert broker.alarms.active == {}

@@ -31,7 +31,7 @@ class Cluster:
                                                   before=hall.within(name))
             stack.callback(node.end)
         for name, node in self.nodes.items():
-            node.until_linked(*[other for each, other in self.nodes.items() if each > name])
+            node.until_linked(*[other for each, other in self.nodes.items() if each != name])
         sockets = {name: node.folder / "mqtt.sock" for name, node in self.nodes.items()}
         self.subscribers = {name: Subscriber(where, f"subscriber-{name}") for name, where in sockets.items()}
         for subscriber in self.subscribers.values():

@@ -2,6 +2,7 @@
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
+from shutil import copyfile
 
 import pytest
 
@@ -23,7 +24,9 @@ def ended(*nodes: RunningNode) -> Iterator[None]:
 
 
 def crosses(source: RunningNode, target: RunningNode) -> None:
-    """A message of each QoS comes from one node to the other."""
+    """A message of each QoS comes from one node to the other, once each knows that they are linked."""
+    source.until_linked(target)
+    target.until_linked(source)
     with target.client("reader") as reader, source.client("writer") as writer:
         assert reader.subscribe(b"t", 2) == [2]
         for qos in (0, 1, 2):
@@ -36,7 +39,6 @@ def test_cluster_bind(tmp_path: Path) -> None:
     with ended(a):
         b = RunningNode(tmp_path, "b", a)
         with ended(b):
-            a.until_linked(b)
             crosses(a, b)
             crosses(b, a)
             assert "'a@127.0.0.1','b@127.0.0.1'" in b.ask("cluster", "status")
@@ -60,7 +62,6 @@ def test_cluster_discovery(tmp_path: Path) -> None:
         with ended(b):
             assert "linked" not in "\n".join(a.broker.program.output + b.broker.program.output)
             b.ask("cluster", "join", a.place)
-            b.until_linked(a)
             crosses(a, b)
 
 
@@ -68,7 +69,7 @@ def test_what_waits_for_a_node_that_was_killed_comes_when_it_is_back(tmp_path: P
     a = RunningNode(tmp_path, "a")
     with ended(a):
         b = RunningNode(tmp_path, "b", a)
-        a.until_linked(b)
+        b.until_linked(a)
         with RawClient(b.broker.port) as away:
             connect(away, "away")
             away.send(Subscribe(1, [(b"t", 2)]))
@@ -110,7 +111,6 @@ def test_cluster_certificate(tmp_path: Path, cookie: str) -> None:
     with ended(a):
         b = RunningNode(tmp_path, "b", a, lines=cookie + secured(authority.issue("other", number=1), authority))
         with ended(b):
-            a.until_linked(b)
             crosses(a, b)
 
 
@@ -124,6 +124,23 @@ def test_cluster_ca(tmp_path: Path) -> None:
             a.until_said("no link with 127.0.0.1: certificate")
             b.until_said(f"no link with {a.place}: certificate")
             plain.until_said(f"no link with {a.place}: ")
+
+
+def test_certificates_that_are_renewed_hold_for_new_links_and_end_none(tmp_path: Path) -> None:
+    ours, theirs = Authority(tmp_path), Authority(tmp_path, "another")
+    pair, renewed = ours.issue("one"), theirs.issue("renewed", number=1)
+    a = RunningNode(tmp_path, "a", lines=secured(pair, ours))
+    with ended(a):
+        before = RunningNode(tmp_path, "b", a, lines=secured(ours.issue("other", number=2), ours))
+        with ended(before):
+            a.until_linked(before)
+            for old, new in ((pair.certfile, renewed.certfile), (pair.keyfile, renewed.keyfile), (ours.file, theirs.file)):
+                copyfile(new, old)
+            assert a.ask("listeners", "reload-certs", "cluster") == "cluster has loaded its certificates\n"
+            after = RunningNode(tmp_path, "c", a, lines=secured(theirs.issue("third", number=3), theirs))
+            with ended(after):
+                a.until_linked(after)
+                crosses(a, before)
 
 
 @pytest.mark.parametrize(("key", "told"), [("ca", "ca"), ("private_key", "private_key"), ("certificate", "certificate")])

@@ -34,8 +34,9 @@ from emqtwist.net.entrance import Entrance
 from emqtwist.net.guard import Guard
 from emqtwist.net.listeners import Listener
 from emqtwist.net.protocol import MQTTFactory
-from emqtwist.net.tls.credentials import Credentials, Loaded
+from emqtwist.net.tls.credentials import Credentials
 from emqtwist.net.tls.layer import TlsFactory
+from emqtwist.net.tls.loaded import Loaded
 from emqtwist.net.turns import Turns
 from emqtwist.net.websocket.factory import WebSocketFactory
 from emqtwist.net.websocket.protocol import WebSocket
