@@ -103,5 +103,6 @@ def add(registry: Registry) -> None:
         registry.add_waiting(f"listeners {verb}", "<Name>", meaning, waiting, prints)
         registry.add_waiting(f"listeners {verb}", "<Type> <Port/IP:Port>", f"{meaning}, as emqttd names it", waiting, prints)
     prints = "`<Name> has loaded its certificates`, a line each, or what is wrong with a file"
-    registry.add("listeners reload-certs", "", "Read the files of all listeners and links with TLS again", reload_certificates, prints)
-    registry.add("listeners reload-certs", "<Name>", "Read those of one again; also `cluster` or `bridge.<name>`", reload_certificates, prints)
+    for usage, meaning in (("", "Read the files of all listeners and links with TLS again"),
+                           ("<Name>", "Read those of one again, which may be `cluster` or `bridge.<name>`")):
+        registry.add("listeners reload-certs", usage, meaning, reload_certificates, prints)
