@@ -20,7 +20,7 @@ from emqtwist.mqtt.errors import MQTTError, QuotaExceeded
 from emqtwist.net.address import peer_of
 from emqtwist.net.batching import LARGE_PIECE, Stream
 from emqtwist.net.patience import Patience
-from emqtwist.net.turns import Turns
+from emqtwist.net.turns import SHORT, Turns
 
 LOOK = 1.0  # seconds after which a client that is held back is looked at again: its rate may have changed
 BREATH = 1.0  # seconds that a publisher is not read while the broker is overloaded
@@ -176,7 +176,9 @@ class MQTTProtocol(Protocol):
                     connection.tap.sent(connection, pieces)
                 if connection.congested:
                     self._bound(size)
-                if count == 1:
+                if size <= SHORT and not connection.closing:
+                    self.factory.turns.writes.append((self.transport, b"".join(pieces)))
+                elif count == 1:
                     self.transport.write(pieces[0])
                 elif size < LARGE_PIECE * count:
                     self.transport.write(b"".join(pieces))

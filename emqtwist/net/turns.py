@@ -1,18 +1,29 @@
 """The turns of a Broker in a reactor: one flush for all that was produced since the last."""
 from collections.abc import Callable
-from typing import Any, Protocol, cast
+from typing import Any, Final, Protocol, cast
 
 from twisted.internet.interfaces import IReactorTime
 from twisted.logger import Logger
 
 from emqtwist.core.broker import Broker
 
+# Bytes of a write that waits until those of other links are put together, too. The system's part of short ones takes longer
+# than ours, and in turns each puts the other out of the caches of the processor; long ones would only take up memory.
+SHORT: Final = 512
+
+
+class Transport(Protocol):
+    """Where bytes go."""
+
+    def write(self, data: bytes) -> None: ...
+    def abortConnection(self) -> None: ...
+
 
 class Owner(Protocol):
     """What holds the transport of a Link; it is the Link's `owner`."""
 
     def flush(self) -> None:
-        """Write what the Link has to send; close the transport when the Link is closing."""
+        """Write what the Link has to send, or put it among the `Turns.writes`; close the transport when the Link is closing."""
 
     def proceed(self) -> None:
         """What the Link waited for is decided: go on."""
@@ -22,7 +33,7 @@ class Turns:
     """Begins turns with `begin`, and flushes once after the first bytes appear, however many chunks make the turn.
 
     Where whoever reads says when a batch begins and ends (`open`, `close`), that is at the end of the batch; else the reactor
-    is asked for a call. `reading` is true within a batch: its time is set.
+    is asked for a call. `reading` is true within a batch: its time is set. `writes` are short ones, for the end of a flush.
     """
 
     log = Logger()
@@ -34,6 +45,7 @@ class Turns:
         self._now = now
         self._scheduled = False
         self.reading = False
+        self.writes: list[tuple[Transport, bytes]] = []
         self._turn.wake = self._wake
 
     def begin(self) -> None:
@@ -66,6 +78,13 @@ class Turns:
             owner: Any = link.owner  # an Owner; without a cast, which costs a call for each message
             if owner is not None:
                 owner.flush()
+        writes, self.writes = self.writes, []
+        for transport, data in writes:
+            try:
+                transport.write(data)
+            except Exception:
+                self.log.failure("defect while writing to {transport}", transport=transport)
+                transport.abortConnection()
 
     def _wake(self) -> None:
         if not self._scheduled:

@@ -25,7 +25,7 @@ from emqtwist.mqtt.packets import (
     Will,
 )
 from emqtwist.net.protocol import LINGER, MQTTFactory
-from emqtwist.net.turns import Turns
+from emqtwist.net.turns import SHORT, Turns
 from tests.peers import Witness
 from tests.wires import Caller
 
@@ -120,6 +120,21 @@ def test_a_packet_may_come_in_pieces() -> None:
         alice.protocol.dataReceived(bytes((byte,)))
     hall.clock.advance(0)
     assert alice.one(Connack).reason_code == c.SUCCESS
+
+
+@pytest.mark.parametrize(("size", "left"), [(SHORT // 2, [0, 0]), (2 * SHORT, [1, 0])])
+def test_short_writes_wait_until_all_is_put_together_and_long_ones_do_not(size: int, left: list[int]) -> None:
+    hall = Hall()
+    callers = [hall.connect(name) for name in ("alice", "bob")]
+    for caller in callers:
+        caller.send(Subscribe(1, [(b"a", 0)]))
+        caller.received()
+    found: list[int] = []
+    for caller in callers:
+        caller.wire.write = lambda data: found.append(  # type: ignore[method-assign]
+            len([each for each in callers if each.protocol.connection.out]))
+    hall.publish(bytes(size), qos=0)
+    assert found == left
 
 
 def test_messages_published_within_are_flushed_without_any_read() -> None:

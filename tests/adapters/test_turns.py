@@ -145,6 +145,34 @@ def test_a_link_without_owner_is_passed_over() -> None:
     assert spout.flushed == [b"b"]
 
 
+def test_short_writes_come_when_all_is_put_together(logged_failures: list[Failure]) -> None:
+    desk = Desk()
+    done: list[object] = []
+
+    class Wire:
+        def write(self, data: bytes) -> None:
+            done.append(data)
+            if data == b"b":
+                raise ZeroDivisionError
+
+        def abortConnection(self) -> None:
+            done.append("aborted")
+
+    class Brief(Spout):
+        def flush(self) -> None:
+            super().flush()
+            done.append("put together")
+            desk.turns.writes.append((Wire(), self.flushed[-1]))
+
+    for data in (b"a", b"b", b"c"):
+        Brief(desk.broker.turn).link.send(data)
+    desk.clock.advance(0)
+    assert done == ["put together"] * 3 + [b"a", b"b", "aborted", b"c"]
+    assert logged_failures.pop().check(ZeroDivisionError)
+    desk.turns.flush()
+    assert len(done) == 7
+
+
 def test_a_defect_in_a_replay_holds_up_no_bytes(logged_failures: list[Failure]) -> None:
     desk = Desk()
     spout = Spout(desk.broker.turn)

@@ -9,7 +9,7 @@ from twisted.internet.tcp import Port as StockPort
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
-from emqtwist.net.batching.sockets import READ, SocketSet
+from emqtwist.net.batching.sockets import READ, Read, SocketSet
 from emqtwist.net.batching.stream import Stream
 
 ACCEPTS = 64  # connections that one batch takes from a port
@@ -45,7 +45,7 @@ class Port(StockPort):
         self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, no_delay)
         self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, keep_alive)
 
-    def ready(self, events: int) -> int:
+    def ready(self, events: int, read: Read) -> int:
         """Accept what waits, up to a bound: the rest is still ready for the next batch."""
         for _ in range(ACCEPTS):
             try:

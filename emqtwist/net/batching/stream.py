@@ -26,7 +26,7 @@ from twisted.python.failure import Failure
 from zope.interface import implementer
 
 from emqtwist.core.door import Certificate
-from emqtwist.net.batching.sockets import READ, WRITE, SocketSet
+from emqtwist.net.batching.sockets import READ, WRITE, Read, SocketSet
 from emqtwist.net.proxy import Proxied
 
 Address = IPv4Address | IPv6Address
@@ -78,8 +78,8 @@ class Stream:
 
     # What the set calls.
 
-    def ready(self, events: int) -> int:
-        """Send what waits if the socket can take it; read what has come. How many bytes came."""
+    def ready(self, events: int, read: Read) -> int:
+        """Send what waits if the socket can take it; put what has come into `read`. How many bytes came."""
         if events != READ or not self._watched & READ:
             if self._watched & WRITE and events != READ:  # HUP and ERR too: sending finds out what they mean
                 self._send_waiting()
@@ -93,7 +93,7 @@ class Stream:
             self.connectionLost(Failure(ConnectionLost()))
             return 0
         if data:
-            self.protocol.dataReceived(data)
+            read.append((self, data))
         else:
             self._read_ended()
         return len(data)

@@ -22,6 +22,36 @@ def test_all_that_is_ready_is_read_between_the_begin_and_the_end_of_a_batch(room
     assert sorted(room.log.events[1:-1]) == ["a got 1", "b got 1", "c got 1"]
 
 
+def test_what_was_read_of_a_connection_that_another_then_closed_reaches_nobody(room: Room) -> None:
+    class Closing(Recorder):
+        def dataReceived(self, data: bytes) -> None:
+            super().dataReceived(data)
+            for other, _ in pairs:
+                if other is not self:
+                    other.stream.loseConnection()
+
+    pairs = [room.connect(protocol=Closing(name, room.log)) for name in "ab"]
+    for _, far in pairs:
+        far.send(b"x")
+    room.reactor.turn()
+    assert sorted(protocol.data for protocol, _ in pairs) == [b"", b"x"]
+    assert sorted(protocol.ended for protocol, _ in pairs) == ["", "ConnectionDone"]
+
+
+def test_all_sockets_are_read_before_the_first_is_served(room: Room) -> None:
+    class Answering(Recorder):
+        def dataReceived(self, data: bytes) -> None:
+            super().dataReceived(data)
+            for _, far in pairs:
+                far.send(b"more")
+
+    pairs = [room.connect(protocol=Answering(name, room.log)) for name in "ab"]
+    for _, far in pairs:
+        far.send(b"x")
+    room.reactor.turn()
+    assert [protocol.data for protocol, _ in pairs] == [b"x", b"x"]  # and not what the first one has brought about
+
+
 def test_one_reader_serves_all_and_leaves_the_reactor_with_the_last(room: Room) -> None:
     assert room.reactor.readers == []
     one, other = room.connect()[0], room.connect()[0]
