@@ -10,6 +10,8 @@ from random import Random
 
 TICKS = 10_000  # in a second
 FAULT = "!"  # how a line of the log about a fault begins
+OPTIONS = {"takeover": "persistent clients come back at any node", "retained": "messages are retained, and deleted",
+           "shared": "clients share subscriptions"}  # of the command: a field of Loads each
 
 
 class Found(AssertionError):
@@ -22,15 +24,18 @@ class Found(AssertionError):
 
 @dataclass(frozen=True)
 class Loads:
-    """What clients do, and what fails."""
+    """What clients do, and what fails; see OPTIONS."""
 
-    takeover: bool = False  # persistent clients come back at any node
+    takeover: bool = False
+    retained: bool = False
+    shared: bool = False
     crashes: bool = True
     partitions: bool = True
 
     def told(self) -> str:
         """How the command is told that this is not what it does by itself."""
-        return ' ARGS="--takeover"' if self.takeover else ""
+        options = " ".join(f"--{name}" for name in OPTIONS if getattr(self, name))
+        return f' ARGS="{options}"' if options else ""
 
 
 class Call:
