@@ -1,7 +1,7 @@
 """Groups: clients at all nodes share subscriptions, come, go and leave, and each message goes to one of them.
 
-A group has either persistent members, of whom one never leaves it, or any. Those of the first lose nothing that was accepted.
-What was given to one whose session ends, or whose node crashes, may be gone with it.
+One member never leaves, and its session is persistent. Where all others have such sessions too nothing is lost that was accepted;
+else what was given to one whose session ends, or whose node crashes, may be gone with it.
 
 - At QoS 1 a message may come again once something was lost behind its PUBLISH: a client, a link, a node.
 - What was sent at QoS 2, nobody else is sent; but if a node crashes with the session of who got it, and without having stored
@@ -51,7 +51,7 @@ class Groups(Knowing):
         for at, node in enumerate(nodes):
             roams = play.loads.takeover and random.random() < 0.7
             play.client(self, f"keeper{at}", node, roams=roams, subscribes=True, filters=(KEPT,), stays=not at)
-        play.client(self, "mixer", random.choice(nodes), subscribes=True, filters=(MIXED,))
+        play.client(self, "mixer", random.choice(nodes), subscribes=True, filters=(MIXED,), stays=True)
         for at in range(2):
             play.client(self, f"temp{at}", random.choice(nodes), persistent=False, roams=True, subscribes=True, filters=(MIXED,))
             play.client(self, f"giver{at}", random.choice(nodes), publishes=True)
@@ -59,7 +59,7 @@ class Groups(Knowing):
 
     def _owed_to(self, mail: Owed, node: "Node") -> list[str]:
         return [name for name in self.filters if any(
-            reader.client.persistent and name in reader.held and self._knows(node, reader, reader.held[name])
+            reader.client.stays and name in reader.held and self._knows(node, reader, reader.held[name])
             for reader in self.readers.values())]
 
     def _has(self, name: str, mail: Owed) -> bool:

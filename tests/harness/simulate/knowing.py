@@ -54,7 +54,7 @@ class Reader:
 
 
 class Owed(Mail):
-    """`owed`: to whom it is owed; `sure`: to whom it was, for as long as they have the same session. `nodes`: where it was sent."""
+    """`owed`: to whom it is owed; `sure`: to whom it was, as long as they have the same session; `nodes`: where it was sent."""
 
     def __init__(self, number: int, sender: str, topic: str, qos: int, calm: bool) -> None:
         super().__init__(number, sender, topic, b"%06d" % number + FILL, qos, False, calm)

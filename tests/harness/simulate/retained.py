@@ -23,9 +23,7 @@ NOTHING: Final[Mark] = (-1, "", False)  # earlier than all
 
 
 class Write(Mail):
-    """A message to be retained; without a payload it deletes. `marks` are what it was given, each time that it was sent; `node` is
-    where that was last.
-    """
+    """A message to be retained; without a payload it deletes. `marks` are what it was given each time, lastly at `node`."""
 
     def __init__(self, number: int, sender: str, topic: str, qos: int, calm: bool, deletes: bool) -> None:
         super().__init__(number, sender, topic, b"" if deletes else b"%06d" % number + FILL, qos, True, calm)
