@@ -3,8 +3,9 @@
 Every node announces how many members of a group it has, under the name of the group, and the others have seats for them. The
 node that a message was published at chooses, and sends it to the node of the member, which gives it to one who is here. Where
 nobody is here any more, that node hands it on: to one it knows of elsewhere, else to one of its own who is away, else back. The
-message says which nodes had nobody, so that it comes to none of them twice but on its way back, to be handed on to others. With the mark that it was taken goes, in one commit,
-the row that it becomes: whatever crashes, one node has the message, which an answer on its way back could not promise.
+message says which nodes had nobody, so that it comes to none of them twice but on its way back, to be handed on to others. With
+the mark that it was taken goes, in one commit, the row that it becomes: whatever crashes, one node has the message, which an
+answer on its way back could not promise.
 
 When a node is lost, others get what it had not acknowledged, but for what it was sent at QoS 2.
 """

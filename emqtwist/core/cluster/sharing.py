@@ -26,8 +26,9 @@ NOT_TOLD: Final = -1
 class Sharing(Part):
     """The groups of the node `node`, as far as other nodes have to do with them.
 
-    `_known` are the nodes that were connected, by name. `_seated` maps nodes to the groups that they have seats in, `_busy` are those who were given messages and have told nothing
-    since. `_served` are the groups that nodes sent messages for lately, with the load that each node was told.
+    `_known` are the nodes that were connected, by name. `_seated` maps nodes to the groups that they have seats in, `_busy` are
+    those who were given messages and have told nothing since. `_served` are the groups that nodes sent messages for lately, with
+    the load that each node was told.
     """
 
     __slots__ = ("node", "groups", "circle", "_send", "_known", "_seated", "_busy", "_served", "_looked")

@@ -68,4 +68,13 @@ SHARED_BUGS: Final = [
     (TO_ABSENT, "G8: nobody of "),
 ]
 
-ALL: Final = [(Loads(), CLUSTER_BUGS), (Loads(retained=True), RETAINED_BUGS), (Loads(shared=True), SHARED_BUGS)]
+NOT_CONFIRMED: Final = Bug("what is taken of a stream is not confirmed", "cluster.protocol:LinkProtocol.confirm",
+                           "self.stream.receiving.tell()", "pass")
+DIALS_ONCE: Final = Bug("a node whose link is gone is not dialled again", "cluster.dialer:Dialer.ended",
+                        "attempt.protocol = None", "pass")
+LINK_BUGS: Final = [
+    (NOT_CONFIRMED, LOST),
+    (DIALS_ONCE, LOST),
+]
+
+ALL: Final = [(Loads(), [*CLUSTER_BUGS, *LINK_BUGS]), (Loads(retained=True), RETAINED_BUGS), (Loads(shared=True), SHARED_BUGS)]

@@ -4,8 +4,8 @@ One member never leaves, and its session is persistent. Where all others have su
 else what was given to one whose session ends, or whose node crashes, may be gone with it.
 
 - At QoS 1 a message may come again once something was lost behind its PUBLISH: a client, a link, a node.
-- What was sent at QoS 2, nobody else is sent; but if a node crashes with the session of who got it, and without having stored
-  that the publisher had sent it, that one sends it again, and somebody gets it.
+- What was sent at QoS 2, nobody else is sent; but if the node of who got it crashes, and its session with it, before it is stored
+  there that it came, it comes again.
 - When all is well, who is away gets nothing while another is connected.
 """
 from dataclasses import dataclass
@@ -27,11 +27,16 @@ MIXED: Final = "$share/mixed/$s/+"
 
 @dataclass
 class Taken:
-    """Who got a message of a group last, at which QoS, and whether its session is persistent."""
+    """Who got a message of a group last, at which QoS, and in which process of its node."""
 
-    client_id: str
+    client: "SimClient"
     qos: int
-    is_kept: bool
+    node: "Node"
+    start: int
+
+    def is_gone(self) -> bool:
+        """Whether its session has gone with its node."""
+        return not self.client.persistent and not (self.node.alive and self.node.starts == self.start)
 
 
 class Groups(Knowing):
@@ -91,15 +96,15 @@ class Groups(Knowing):
         mail.owed.pop(group, None)
         taken = self.taken[group].get(mail.number)
         if taken is not None and not self._may_repeat(mail, taken, client):
-            raise Found(f"G8: {name} gets {mail.name} at {arrival.qos}, which {taken.client_id} got at {taken.qos}", name,
-                        mail.name, taken.client_id)
-        self.taken[group][mail.number] = Taken(name, arrival.qos, client.persistent)
+            raise Found(f"G8: {name} gets {mail.name} at {arrival.qos}, which {taken.client.client_id} got at {taken.qos}", name,
+                        mail.name, taken.client.client_id)
+        self.taken[group][mail.number] = Taken(client, arrival.qos, client.node, client.node.starts)
 
     def _may_repeat(self, mail: Owed, taken: Taken, client: "SimClient") -> bool:
         began = self._began[mail.number]
-        if taken.qos == 0 and taken.client_id == client.client_id and client.persistent and self._crash >= began:
+        if taken.qos == 0 and taken.client is client and client.persistent and self._crash >= began:
             return True  # it waited for this one, and its node did not store that it was sent
-        if len(set(mail.nodes)) > 1 and not taken.is_kept:
+        if taken.is_gone():
             return True
         if mail.qos != 1 and taken.qos != 1:
             return False

@@ -17,6 +17,7 @@ from tests.harness.simulate.retained import Retained
 from tests.harness.simulate.world import Found, Loads, World, timeline
 
 LINES: Final = ("mqtt.session.max_inflight = 5", "mqtt.mqueue.max_memory = 2KB")
+NAMES: Final = ("a@x", "b@x", "c@x", "d@x")
 PATIENCE: Final = 120.0  # seconds in which all has to settle
 QUIET: Final = 3.0  # seconds that nothing may be under way
 BEGINNING: Final = 4.0  # seconds before anything goes wrong
@@ -44,10 +45,12 @@ class Simulation:
         self.world = World(seed)
         random = self.world.random
         self.seconds = seconds or random.choice((10.0, 20.0, 30.0))
-        names = "abcd"[:random.choice((2, 3, 3, 4))]
+        names = NAMES[:random.choice((2, 3, 3, 4))]
+        window = random.choice((1024, 8000, 60_000))
         self.nodes = {name: Node(self.world, name, [other for other in names if other != name],
-                                 random.choice((0.002, 0.02, 0.2)), *LINES) for name in names}
-        self.network = Network(self.world, self.nodes, random.choice((800, 8000, 60_000)), random.choice((0.001, 0.02, 0.3)))
+                                 random.choice((0.002, 0.02, 0.2)), window, *LINES) for name in names}
+        self.network = Network(self.world, self.nodes, random.choice((0.001, 0.02, 0.3)), random.choice((50_000, 1_000_000)),
+                               random.choice((8000, 65_000)))
         self.reference = Reference(self.world)
         self.accounts: list[Account] = [self.reference]
         if loads.retained:
@@ -169,6 +172,8 @@ class Simulation:
 
     def _check_nodes(self) -> None:
         for node in self.nodes.values():
+            if node.links.blames:
+                raise Found(f"{node.name} blames others: {node.links.blames}", "link")
             store = node.store
             if store.messages or store.received:
                 raise Found(f"{node.name} stores messages that nobody waits for: {store.messages} {store.received}", node.name)

@@ -39,16 +39,22 @@ class Loads:
 
 
 class Call:
-    """Something that is to happen at `at`; as Twisted has it, it can be cancelled."""
+    """Something that is to happen at `at`; as Twisted has it, it can be cancelled, and is over then, or when it has happened."""
 
     def __init__(self, at: float, function: Callable[..., object], arguments: tuple[object, ...]) -> None:
         self.at = at
         self.function = function
         self.arguments = arguments
-        self.cancelled = False
+        self.is_over = False
 
     def cancel(self) -> None:
-        self.cancelled = True
+        self.is_over = True
+
+    def active(self) -> bool:
+        return not self.is_over
+
+    def getTime(self) -> float:
+        return self.at
 
 
 class World:
@@ -76,7 +82,8 @@ class World:
         while self._queue and self._queue[0][0] <= end:
             self._ticks, _, _, call = heappop(self._queue)
             self.now = self._ticks / TICKS
-            if not call.cancelled:
+            if not call.is_over:
+                call.is_over = True
                 call.function(*call.arguments)
         self._ticks = end
         self.now = end / TICKS
