@@ -39,7 +39,7 @@ class Hearing:
 
 
 class SimLinks(Links):
-    """Those of `node`; `blames` has what it says that others do, and none does."""
+    """Those of `node`, whose `blames` has what it says that others do, and none does."""
 
     def __init__(self, network: "Network", node: "Node", window: int) -> None:
         random = node.sim.random
@@ -47,7 +47,6 @@ class SimLinks(Links):
         super().__init__(terms, cast(Cluster, Hearing(node.cluster, node)), node.membership,
                          lambda address: network.endpoint(node, address), node.turns.begin, cast(Any, node.reactor),
                          lambda: random.randbytes(SIZE), random.random)
-        self.blames: list[Refused] = []
         self._network = network
         self._node = node
 
@@ -63,7 +62,7 @@ class SimLinks(Links):
             what = "no link to" if protocol.peer is None else "the link is gone to"
             self._node.sim.say(self._node.name, f"{what} {protocol.node}: {refused.cause}")
         if refused.cause not in MAY_BE and refused.detail != BROKEN:
-            self.blames.append(refused)
+            self._node.blames.append(refused)
         super().ended(protocol, refused)
 
 

@@ -10,6 +10,7 @@ from zope.interface import implementer
 
 from emqtwist.cluster.links import TICK
 from emqtwist.cluster.packing import pack
+from emqtwist.cluster.refusals import Refused
 from emqtwist.core.cluster.cluster import Cluster
 from emqtwist.core.cluster.discovery import Static
 from emqtwist.core.cluster.membership import Membership
@@ -164,6 +165,7 @@ class Node(JournalWorld):
         self.skew = 0.0
         self.alive = self.off = False
         self.failure: Failure | None = None
+        self.blames: list[Refused] = []
         super().__init__(*lines, stored=False)
 
     def begin(self, network: "Network") -> None:

@@ -172,8 +172,8 @@ class Simulation:
 
     def _check_nodes(self) -> None:
         for node in self.nodes.values():
-            if node.links.blames:
-                raise Found(f"{node.name} blames others: {node.links.blames}", "link")
+            if node.blames:
+                raise Found(f"{node.name} blames others: {node.blames}", "link")
             store = node.store
             if store.messages or store.received:
                 raise Found(f"{node.name} stores messages that nobody waits for: {store.messages} {store.received}", node.name)
