@@ -53,7 +53,7 @@ RETAINED_BUGS: Final = [
     (EARLY_RETAINED, "G6: "),
 ]
 
-TO_TWO: Final = Bug("what one node may have is given to another", "core.cluster.outbox:Outbox._give_away",
+TO_TWO: Final = Bug("what was sent at QoS 2 is given to another", "core.groups:Groups._give_away",
                     "delivery[1] & QOS_BITS == QOS_1_BITS and give(delivery)", "give(delivery)")
 TWICE: Final = Bug("a message of a group stays with the node that it was handed on by", "core.cluster.groups:WideGroup._hand_on",
                    "return True", "return False")

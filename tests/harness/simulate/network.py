@@ -16,7 +16,7 @@ class Pair:
 
 
 class Network:
-    """`delay` is how long something is on its way at most, as a rule; `speed` in bytes a second; `room` is what a kernel takes."""
+    """`delay` is how long something is on its way at most, as a rule; `speed` in bytes a second; `room` what a kernel takes."""
 
     def __init__(self, world: World, nodes: dict[str, Node], delay: float, speed: float, room: int) -> None:
         self.world = world
