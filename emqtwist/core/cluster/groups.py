@@ -3,8 +3,9 @@
 Every node announces how many members of a group it has, under the name of the group, and the others have seats for them. The
 node that a message was published at chooses, and sends it to the node of the member, which gives it to one who is here. Where
 nobody is here any more, that node hands it on: to one it knows of elsewhere, else to one of its own who is away, else back. The
-message says which nodes had nobody, so that it comes to none of them twice. With the mark that it was taken goes, in one commit,
-the row that it becomes: whatever crashes, one node has the message, which an answer on its way back could not promise.
+message says which nodes had nobody, so that it comes to none of them twice but on its way back, to be handed on to others. With
+the mark that it was taken goes, in one commit, the row that it becomes: whatever crashes, one node has the message, which an
+answer on its way back could not promise.
 
 When a node is lost, others get what it had not acknowledged, but for what it was sent at QoS 2.
 """
@@ -46,8 +47,22 @@ class Trail:
 
     def behind(self, node: str, anybody: bool) -> bytes:
         """What goes on from `node`, as one name."""
-        passed = [name.encode() for name in self.passed_by(anybody)]
-        return MARK.join([self.name, ANYBODY if anybody else HERE, *passed, node.encode()])
+        passed = self.passed_by(anybody)
+        return self._to(anybody, passed if node in passed else [*passed, node])
+
+    def from_nobody(self, node: str) -> bytes:
+        """What goes back from `node`, which knows nobody: what comes before it in `passed` is no node to go back to."""
+        return self._to(True, ["", node])
+
+    def back(self, node: str, sender: str) -> str:
+        """Where to go from `node` if it knows nobody: to who may know another than it chose. Empty where there is none."""
+        if node not in self.passed:
+            return "" if self.passed == ["", sender] else sender
+        place = self.passed.index(node)
+        return self.passed[place - 1] if place else ""
+
+    def _to(self, anybody: bool, passed: list[str]) -> bytes:
+        return MARK.join([self.name, ANYBODY if anybody else HERE, *[name.encode() for name in passed]])
 
 
 def trail_of(name: bytes) -> Trail:

@@ -26,17 +26,19 @@ NOT_TOLD: Final = -1
 class Sharing(Part):
     """The groups of the node `node`, as far as other nodes have to do with them.
 
-    `_seated` maps nodes to the groups that they have seats in, `_busy` are those who were given messages and have told nothing
-    since. `_served` are the groups that nodes sent messages for lately, with the load that each node was told.
+    `_known` are the nodes that were connected, by name. `_seated` maps nodes to the groups that they have seats in, `_busy` are
+    those who were given messages and have told nothing since. `_served` are the groups that nodes sent messages for lately, with
+    the load that each node was told.
     """
 
-    __slots__ = ("node", "groups", "circle", "_send", "_seated", "_busy", "_served", "_looked")
+    __slots__ = ("node", "groups", "circle", "_send", "_known", "_seated", "_busy", "_served", "_looked")
 
     def __init__(self, node: str, broker: Broker, routes: Routes, inbox: Inbox, send: Send) -> None:
         self.node = node
         self.groups = broker.subscriptions.groups
         self.circle = broker.circle
         self._send = send
+        self._known: dict[str, Peer] = {}
         self._seated: dict[Peer, dict[bytes, WideGroup]] = {}
         self._busy: Busy = {}
         self._served: dict[tuple[Peer, bytes], int] = {}
@@ -47,6 +49,7 @@ class Sharing(Part):
 
     def opened(self, peer: Peer) -> None:
         """What it told before counts until it tells anew; who is chosen wrongly meanwhile hands on what comes."""
+        self._known[peer.name] = peer
         self._fill(peer)
         for served in self._served:
             if served[0] is peer:
@@ -58,6 +61,7 @@ class Sharing(Part):
         peer.outbox.give_away(self._to_one_here)
 
     def left(self, peer: Peer) -> None:
+        self._known.pop(peer.name, None)
         peer.outbox.give_away(self._to_anyone)
 
     def tick(self, now: float) -> None:
@@ -91,10 +95,14 @@ class Sharing(Part):
             self._served[peer, trail.name] = NOT_TOLD
             if group.take(message, trail):
                 return
-        if trail.anybody:
+        if not trail.anybody:
+            hand_on(peer, message, trail.from_nobody(self.node))
+            return
+        back = self._known.get(trail.back(self.node, peer.name))
+        if back is None:
             lose(message, self.circle)
         else:
-            hand_on(peer, message, trail.behind(self.node, True))
+            hand_on(back, message, trail.behind(self.node, True))
 
     def loaded(self, peer: Peer, frame: Frame) -> None:
         """How many messages are on their way to the members of a group at a node."""

@@ -2,6 +2,7 @@
 from typing import Final
 
 from tests.harness.planting import Bug
+from tests.harness.simulate.world import Loads
 
 NO_BARRIER: Final = Bug("a message leaves before its row is stored", "core.ledger:Ledger.send", "if not number and", "if True or")
 EARLY_TOOK: Final = Bug("a message is acknowledged to its node before it is stored", "core.cluster.inbox:Inbox.proceed",
@@ -33,3 +34,47 @@ CLUSTER_BUGS: Final = [  # and what is found
     (OVERTAKES, f"{LOST}|G3|[0-9]"),  # a KeyError of the store, too
     (LOST_ROUTES, LOST),
 ]
+
+OLDER_WINS: Final = Bug("an older message takes the place of a newer one", "core.cluster.retained:Replicas._is_news",
+                        "topic.startswith(OWN) or self.marks.holds(topic, mark)", "topic.startswith(OWN)")
+FORGOTTEN: Final = Bug("that a message was deleted is not remembered", "core.cluster.retained:Replicas._bury",
+                       "self._note(topic, mark)", "self.marks.remove(topic)")
+NOT_COMPARED: Final = Bug("nodes that meet do not compare", "core.cluster.retained:Replicas.digests",
+                          "comparing.begin(self.marks.differing(digests_of(frame)))", "pass")
+NOT_AFTER: Final = Bug("a stamp need not be later than what it takes the place of", "core.cluster.clock:Clock.stamp",
+                       "self.last if self.last > after else after + 1 + self._begin", "self.last")
+EARLY_RETAINED: Final = Bug("that a message is deleted is not stored", "core.cluster.retained:Replicas._bury",
+                            "if self._broker.journal is not None:", "if False:")
+RETAINED_BUGS: Final = [
+    (OLDER_WINS, "G6: .* goes back"),
+    (FORGOTTEN, "G6: "),
+    (NOT_COMPARED, "G6: .* not the same"),
+    (NOT_AFTER, "G6: .* not the newest"),
+    (EARLY_RETAINED, "G6: "),
+]
+
+TO_TWO: Final = Bug("what was sent at QoS 2 is given to another", "core.groups:Groups._give_away",
+                    "delivery[1] & QOS_BITS == QOS_1_BITS and give(delivery)", "give(delivery)")
+TWICE: Final = Bug("a message of a group stays with the node that it was handed on by", "core.cluster.groups:WideGroup._hand_on",
+                   "return True", "return False")
+DROPPED: Final = Bug("what a lost node had not acknowledged is given to nobody", "core.cluster.outbox:Outbox._give_away",
+                     "== QOS_1_BITS and give(delivery)", "== QOS_1_BITS")
+TO_ABSENT: Final = Bug("who is away is preferred", "core.group:Group.deliver", "self.here if self.here.order else self.away",
+                       "self.away if self.away.order else self.here")
+SHARED_BUGS: Final = [
+    (TO_TWO, "G8: .* which .* got at 2"),
+    (TWICE, "G8: .* which .* got"),
+    (DROPPED, "G8: nobody of "),
+    (TO_ABSENT, "G8: nobody of "),
+]
+
+NOT_CONFIRMED: Final = Bug("what is taken of a stream is not confirmed", "cluster.protocol:LinkProtocol.confirm",
+                           "self.stream.receiving.tell()", "pass")
+DIALS_ONCE: Final = Bug("a node whose link is gone is not dialled again", "cluster.dialer:Dialer.ended",
+                        "attempt.protocol = None", "pass")
+LINK_BUGS: Final = [
+    (NOT_CONFIRMED, LOST),
+    (DIALS_ONCE, LOST),
+]
+
+ALL: Final = [(Loads(), [*CLUSTER_BUGS, *LINK_BUGS]), (Loads(retained=True), RETAINED_BUGS), (Loads(shared=True), SHARED_BUGS)]

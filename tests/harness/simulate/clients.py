@@ -2,14 +2,12 @@
 from typing import Final
 
 from emqtwist.mqtt.packets import Connack, Connect, Packet, Publish, Suback, Unsuback
+from tests.harness.simulate.account import Account, Mail
 from tests.harness.simulate.node import Node, SimPeer
-from tests.harness.simulate.reference import Mail, Reference
 from tests.harness.simulate.world import World
 from tests.peers import Peer, properties
 from tests.properties.journal.clients import Client
 
-TOPICS: Final = ("t/0", "t/1", "t/2")
-FILTERS: Final = (*TOPICS, "t/+", "#")
 EXPIRY: Final = 500_000  # seconds: longer than any clock on the wall steps
 PATIENCE: Final = 2.0  # seconds for a CONNACK
 MOST_OUTGOING: Final = 8
@@ -18,11 +16,13 @@ MOST_OUTGOING: Final = 8
 class SimClient(Client):
     """`persistent`: its session outlives its connections; `roams`: it connects at any node, else always at `home`.
 
-    `publishes` and `subscribes` say what it does besides. While `calm` is set it stays connected, and begins nothing.
+    `publishes` and `subscribes` say what it does besides, to what its account or `filters` say; one that `stays` never
+    unsubscribes. While `calm` is set it stays connected, and begins nothing; while it `rests` it does not connect.
     """
 
-    def __init__(self, world: World, nodes: dict[str, Node], reference: Reference, client_id: str, home: Node, version: int,
-                 persistent: bool = True, roams: bool = False, publishes: bool = False, subscribes: bool = False) -> None:
+    def __init__(self, world: World, nodes: dict[str, Node], account: Account, client_id: str, home: Node, version: int,
+                 persistent: bool = True, roams: bool = False, publishes: bool = False, subscribes: bool = False,
+                 filters: tuple[str, ...] = (), stays: bool = False) -> None:
         super().__init__(home, client_id, version, EXPIRY)
         self.sim = world
         self.node = home
@@ -30,12 +30,15 @@ class SimClient(Client):
         self.roams = roams
         self.publishes = publishes
         self.subscribes = subscribes
+        self.filters = filters or account.filters
+        self.stays = stays
         self.calm = False
+        self.rests = False
         self._nodes = nodes
-        self._reference = reference
+        self.account = account
         self._looks = False
         self._life = 0  # of the connection
-        reference.joins(self)
+        account.joins(self)
 
     # What it does by itself.
 
@@ -48,7 +51,7 @@ class SimClient(Client):
         self.sim.later(self.sim.between(0.02, 2.0), self._step)
         chance = self.sim.random.random()
         if not self.here:
-            if self.peer is None and (chance < 0.5 or self.calm):
+            if self.peer is None and (chance < 0.5 or self.calm) and not self.rests:
                 self.enter()
         elif self.calm:
             pass
@@ -60,17 +63,17 @@ class SimClient(Client):
             self.disconnect()
         elif self.publishes and chance < 0.8:
             for _ in range(self.sim.random.choice((1, 1, 1, 2, 5))):
-                self.send_one(self.sim.random.choice(TOPICS), self.sim.random.choice((0, 1, 1, 2, 2)))
+                self.send_one(self.sim.random.choice(self.account.topics), self.sim.random.choice((0, 1, 1, 2, 2)))
         elif self.subscribes:
             self._change_mind(chance)
 
     def _change_mind(self, chance: float) -> None:
-        topic_filter = self.sim.random.choice(FILTERS)
+        topic_filter = self.sim.random.choice(self.filters)
         if chance < 0.5:
             self.listen(topic_filter)
-        elif chance < 0.6 and topic_filter in self.subscribed:
+        elif chance < 0.6 and topic_filter in self.subscribed and not self.stays:
             self.sim.say(self.client_id, f"unsubscribes from {topic_filter}")
-            self._reference.ends(self, topic_filter)
+            self.account.ends(self, topic_filter)
             self.unsubscribe(topic_filter)
 
     def listen(self, topic_filter: str) -> None:
@@ -78,14 +81,13 @@ class SimClient(Client):
         if self.here and topic_filter not in self.subscribed and not self._asks(topic_filter):
             qos = self.sim.random.choice((1, 2, 2) if self.persistent else (0, 1, 2))
             self.sim.say(self.client_id, f"subscribes to {topic_filter} at {qos}")
-            self._reference.asks(self, topic_filter)
+            self.account.asks(self, topic_filter)
             self.subscribe(topic_filter, qos)
 
     def send_one(self, topic: str, qos: int, calm: bool = False) -> None:
         """Publish something, unless too much is under way."""
         if self.here and len(self.outgoing) < MOST_OUTGOING:
-            mail = self._reference.mail(self.client_id, topic, qos, calm)
-            self.publish(mail)
+            self.publish(self.account.mail(self.client_id, topic, qos, calm))
 
     # Its connection.
 
@@ -97,7 +99,7 @@ class SimClient(Client):
             return
         self.drop()
         self.world = self.node
-        self._reference.enters(self, self.node)
+        self.account.enters(self, self.node)
         if not self.persistent:
             self.outgoing.clear()
             self.known.clear()
@@ -119,10 +121,11 @@ class SimClient(Client):
             self.sim.say(self.client_id, "is not connected any more")
         super().forget()
         self._life += 1
+        self.account.leaves(self)
         if not self.persistent:
             self.subscribed.clear()
             self.unsubscribed.clear()
-            self._reference.ends_session(self)
+            self.account.ends_session(self)
 
     def stir(self) -> None:
         """Something has come: it looks soon."""
@@ -147,8 +150,9 @@ class SimClient(Client):
         assert isinstance(letter, Mail)
         assert isinstance(peer, SimPeer)
         self.sim.say(self.client_id, f"publishes {letter.name} to {letter.topic} at {letter.qos}{', again' if dup else ''}")
-        self._reference.sends(self, letter)
+        self.account.sends(self, letter)
         peer.publish(letter.topic, letter.payload, letter.qos, letter.retain, dup=dup, packet_id=packet_id)
+        self.account.sent(self, letter)
 
     def _take(self, peer: Peer, packet: Packet) -> None:
         if isinstance(packet, Connack) and packet.reason_code:
@@ -158,26 +162,29 @@ class SimClient(Client):
         asked = self.asked.get(packet.packet_id) if isinstance(packet, (Suback, Unsuback)) else None
         if isinstance(packet, Connack):
             self.sim.say(self.client_id, f"is connected, {'present' if packet.session_present else 'no session'}")
-            self._reference.connected(self, packet.session_present)
+            self.account.connected(self, packet.session_present)
         super()._take(peer, packet)
         for letter in self.accepted[accepted:]:
             assert isinstance(letter, Mail)
             self.sim.say(self.client_id, f"is told that {letter.name} is accepted")
-            self._reference.accepts(letter)
+            self.account.accepts(letter)
         if asked is not None and isinstance(packet, Suback):
             self.sim.say(self.client_id, f"is subscribed to {asked[0]}: {packet.reason_codes[0]}")
-            self._reference.subscribed(self, asked[0], packet.reason_codes[0])
+            self.account.subscribed(self, asked[0], packet.reason_codes[0])
         elif asked is not None:
             self.sim.say(self.client_id, f"is unsubscribed from {asked[0]}")
-            self._reference.unsubscribed(self, asked[0])
+            self.account.unsubscribed(self, asked[0])
 
     def _arrive(self, packet: Publish) -> None:
+        if packet.retain and (packet.qos < 2 or packet.packet_id not in self.known):
+            self.sim.say(self.client_id, f"finds {packet.payload[:6].decode()} on {packet.topic_name.decode()}")
+            self.account.retained(self, packet)
         before = len(self.arrived)
         super()._arrive(packet)
         for arrival in self.arrived[before:]:
             self.sim.say(self.client_id, f"gets {arrival.payload[:6].decode()} at {arrival.qos}{', again' if packet.dup else ''}")
-            self._reference.arrives(self, arrival)
+            self.account.arrives(self, arrival)
 
     def idle(self) -> bool:
-        """Whether it is connected and nothing is under way."""
-        return self.here and not (self.outgoing or self.asked or self.owed or self.known)
+        """Whether it is connected, if it is to be, and nothing is under way."""
+        return self.rests or self.here and not (self.outgoing or self.asked or self.owed or self.known)

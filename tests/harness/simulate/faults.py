@@ -2,9 +2,9 @@
 from collections.abc import Callable
 from functools import partial
 
+from tests.harness.simulate.account import Account
 from tests.harness.simulate.network import Network, Way
 from tests.harness.simulate.node import Node
-from tests.harness.simulate.reference import Reference
 from tests.harness.simulate.world import Loads, World
 
 MOST_STEP = 7200.0  # seconds by which a clock on the wall may jump
@@ -13,11 +13,12 @@ MOST_STEP = 7200.0  # seconds by which a clock on the wall may jump
 class Faults:
     """`rate`: how many a second, on average."""
 
-    def __init__(self, world: World, network: Network, reference: Reference, loads: Loads, rate: float) -> None:
+    def __init__(self, world: World, network: Network, accounts: list[Account], loads: Loads,
+                 rate: float) -> None:
         self.world = world
         self.rate = rate
         self._network = network
-        self._reference = reference
+        self._accounts = accounts
         self._nodes = network.nodes
         self._blocked: list[list[Way]] = []
         self._active = False
@@ -72,7 +73,8 @@ class Faults:
         if self._active and node.alive:
             node.stop()
             self._network.crashed(node)
-            self._reference.crashed(node)
+            for account in self._accounts:
+                account.crashed(node)
             self.world.later(self.world.between(0.05, 12.0), self._restart, node)
 
     def _restart(self, node: Node) -> None:

@@ -8,23 +8,30 @@ from twisted.internet.interfaces import IReactorTime
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
+from emqtwist.cluster.links import TICK
+from emqtwist.cluster.packing import pack
+from emqtwist.cluster.refusals import Refused
 from emqtwist.core.cluster.cluster import Cluster
+from emqtwist.core.cluster.discovery import Static
+from emqtwist.core.cluster.membership import Membership
 from emqtwist.core.records import Fetch, Record, Snapshot
 from emqtwist.interfaces import IStore
 from emqtwist.net.turns import Turns
 from emqtwist.services.keeper import Keeper, Work
 from emqtwist.storage.memory import MemoryStore
-from tests.clusters import pack
+from tests.harness.simulate.links import SimLinks
+from tests.harness.simulate.wires import End
 from tests.harness.simulate.world import Call, World
 from tests.peers import Peer, strict
 from tests.properties.journal.clients import JournalWorld
-from tests.stores import START, WALL
+from tests.stores import START, WALL, now
 
 if TYPE_CHECKING:
     from tests.harness.simulate.clients import SimClient
+    from tests.harness.simulate.network import Network
 
-TICK = 0.1  # seconds between two looks at what is due in the cluster
-LOOKS = 10  # of these between two at what is due in the broker
+LOOKS = 10  # ticks of the links between two looks at what is due in the broker
+OFF = 0.3  # of all crashes are of the host
 
 
 class SimReactor:
@@ -143,20 +150,27 @@ class SimPeer(Peer):
 class Node(JournalWorld):
     """`starts` counts its processes; `skew` is by how much its clock on the wall is ahead; `alive` while a process runs.
 
-    `slowest`: seconds that its disk takes at most, as a rule. `on_tick` is called ten times a second.
+    `slowest`: seconds that its disk takes at most, as a rule; `window`: of its links, in bytes. It is `off` while its host is.
     """
 
-    def __init__(self, world: World, name: str, others: list[str], slowest: float, *lines: str) -> None:
+    network: "Network"
+
+    def __init__(self, world: World, name: str, others: list[str], slowest: float, window: int, *lines: str) -> None:
         self.sim = world
         self.others = others
         self.slowest = slowest
+        self.window = window
         self.name = name
         self.starts = 0
         self.skew = 0.0
-        self.alive = False
+        self.alive = self.off = False
         self.failure: Failure | None = None
-        self.on_tick: Callable[[Node], None] = lambda node: None
+        self.blames: list[Refused] = []
         super().__init__(*lines, stored=False)
+
+    def begin(self, network: "Network") -> None:
+        """It is in a network from here on."""
+        self.network = network
         self._start()
 
     def prepare(self) -> None:
@@ -171,6 +185,7 @@ class Node(JournalWorld):
         self.keeper = Keeper(self.broker, self.journal, self.disk, Work(), clock, self.turns.begin, self.seconds, self.clock)
         self.cluster = Cluster(self.broker, self.name, f"{self.name}.{self.starts}", self._random, pack,
                                self.broker.settings.queue)
+        self.membership = Membership(self.cluster, self.name, Static(self.others))
 
     def seconds(self) -> float:
         """Monotonic time of this process."""
@@ -188,8 +203,9 @@ class Node(JournalWorld):
         return SimPeer(self, loopback)
 
     def stop(self) -> None:
-        """The process ends at once: what is not written is lost."""
-        self.sim.fault(f"{self.name} crashes")
+        """The process ends at once, sometimes with its host: what is not written is lost."""
+        self.off = self.sim.random.random() < OFF
+        self.sim.fault(f"{self.name} crashes{', its host too' if self.off else ''}")
         self.alive = False
         self.reactor.ended = True
         self.disk.crash()
@@ -202,13 +218,18 @@ class Node(JournalWorld):
     def restart(self) -> None:
         """Another process begins, with what the store has."""
         self.sim.fault(f"{self.name} starts")
+        self.off = False
         self._begin(self.clock())
         self._start()
 
     def _start(self) -> None:
         self.alive = True
-        for name in self.others:
-            self.cluster.peer(name)  # as the members of a cluster are known from the store
+        snapshot = now(self.store.start())
+        assert snapshot is not None
+        self.membership.recover(snapshot)
+        self.membership.start()
+        self.links = SimLinks(self.network, self, self.window)
+        self.links.start()
         self.keeper.startService()
         self.keeper.ended.addErrback(self._died)
         self._ticks = 0
@@ -221,8 +242,12 @@ class Node(JournalWorld):
         if self._ticks % LOOKS == 0:
             self.broker.tick()
             self.keeper.tick()
-        self.cluster.tick(self.turn.now)
-        self.on_tick(self)
+        self.links.tick()
+
+    def end_to(self, name: str) -> End | None:
+        """This end of the link to another node."""
+        protocol = self.links.up.get(name) if self.alive else None
+        return None if protocol is None else cast(End, protocol.transport)
 
     def _died(self, failure: Failure) -> None:
         self.failure = failure

@@ -1,23 +1,27 @@
 """One seed, from an empty cluster through load and faults to the peace in which all is checked; twice, and both logs compared."""
 from hashlib import sha256
-from typing import Final
+from typing import Any, Final
 
 from twisted.logger import ILogObserver, LogEvent, globalLogPublisher
 from zope.interface import implementer
 
-from tests.harness.simulate.clients import FILTERS, TOPICS, SimClient
+from tests.harness.simulate.account import Account
+from tests.harness.simulate.clients import SimClient
 from tests.harness.simulate.faults import Faults
+from tests.harness.simulate.groups import Groups
+from tests.harness.simulate.knowing import CALM
 from tests.harness.simulate.network import Network
 from tests.harness.simulate.node import Node
-from tests.harness.simulate.reference import CALM, Reference
+from tests.harness.simulate.reference import Reference
+from tests.harness.simulate.retained import Retained
 from tests.harness.simulate.world import Found, Loads, World, timeline
 
 LINES: Final = ("mqtt.session.max_inflight = 5", "mqtt.mqueue.max_memory = 2KB")
+NAMES: Final = ("a@x", "b@x", "c@x", "d@x")
 PATIENCE: Final = 120.0  # seconds in which all has to settle
 QUIET: Final = 3.0  # seconds that nothing may be under way
 BEGINNING: Final = 4.0  # seconds before anything goes wrong
 DEFAULT: Final = Loads()
-ALL: Final = Loads(takeover=True)
 
 
 @implementer(ILogObserver)
@@ -41,34 +45,35 @@ class Simulation:
         self.world = World(seed)
         random = self.world.random
         self.seconds = seconds or random.choice((10.0, 20.0, 30.0))
-        names = "abcd"[:random.choice((2, 3, 3, 4))]
+        names = NAMES[:random.choice((2, 3, 3, 4))]
+        window = random.choice((1024, 8000, 60_000))
         self.nodes = {name: Node(self.world, name, [other for other in names if other != name],
-                                 random.choice((0.002, 0.02, 0.2)), *LINES) for name in names}
-        self.network = Network(self.world, self.nodes, random.choice((800, 8000, 60_000)), random.choice((0.001, 0.02, 0.3)))
+                                 random.choice((0.002, 0.02, 0.2)), window, *LINES) for name in names}
+        self.network = Network(self.world, self.nodes, random.choice((0.001, 0.02, 0.3)), random.choice((50_000, 1_000_000)),
+                               random.choice((8000, 65_000)))
         self.reference = Reference(self.world)
-        self.reference.network = self.network
-        self.faults = Faults(self.world, self.network, self.reference, loads, random.choice((0.0, 0.3, 1.0, 1.0)))
-        self.clients = self._clients()
+        self.accounts: list[Account] = [self.reference]
+        if loads.retained:
+            self.accounts.append(Retained(self.world))
+        if loads.shared:
+            self.accounts.append(Groups(self.world))
+        self.faults = Faults(self.world, self.network, self.accounts, loads, random.choice((0.0, 0.3, 1.0, 1.0)))
+        self.clients: list[SimClient] = []
+        self._defects: list[LogEvent] = []
+        for account in self.accounts:
+            account.network = self.network
+            account.people(self)
 
-    def _clients(self) -> list[SimClient]:
-        clients: list[SimClient] = []
-        readers = self.world.random.random() < 0.7  # without them little is kept
-        for at, node in enumerate(self.nodes.values()):
-            version = self.world.random.choice((4, 5))
-            roams = self.loads.takeover and self.world.random.random() < 0.7
-            clients.append(self._client(f"writer{at}", node, version, persistent=True, roams=roams, publishes=True))
-            if readers:
-                clients.append(self._client(f"reader{at}", node, version, persistent=True, roams=roams, subscribes=True))
-        for at in range(2):
-            node, version = self.nodes[self.world.random.choice(list(self.nodes))], self.world.random.choice((4, 5))
-            clients += [
-                self._client(f"sender{at}", node, version, persistent=False, roams=True, publishes=True),
-                self._client(f"guest{at}", node, version, persistent=False, roams=True, subscribes=True),
-            ]
-        return clients
+    def client(self, account: Account, client_id: str, node: Node, version: int = 0, **does: Any) -> SimClient:
+        """One more."""
+        version = version or self.world.random.choice((4, 5))
+        client = SimClient(self.world, self.nodes, account, client_id, node, version, **does)
+        self.clients.append(client)
+        return client
 
-    def _client(self, client_id: str, node: Node, version: int, **does: bool) -> SimClient:
-        return SimClient(self.world, self.nodes, self.reference, client_id, node, version, **does)
+    def of(self, account: Account) -> list[SimClient]:
+        """The clients of an account."""
+        return [client for client in self.clients if client.account is account]
 
     def told(self) -> str:
         """What there was, in a line."""
@@ -79,48 +84,55 @@ class Simulation:
 
     def run(self) -> None:
         """Found, or whatever else was raised, when something does not hold."""
-        defects: list[LogEvent] = []
-
-        look = Look(defects)
+        look = Look(self._defects)
         globalLogPublisher.addObserver(look)
         try:
-            self._run(defects)
+            self._run()
         finally:
             globalLogPublisher.removeObserver(look)
 
-    def _run(self, defects: list[LogEvent]) -> None:
+    def _run(self) -> None:
         for client in self.clients:
             client.begin()
-        self._pass(BEGINNING, defects)
+        self._pass(BEGINNING)
         self.faults.begin()
-        self._pass(self.seconds, defects)
+        self._pass(self.seconds)
         self.faults.heal()
         for client in self.clients:
             client.calm = True
-        self._settle(defects)
-        self._epilogue(defects)
-        self.reference.check()
+        self.settle()
+        self._epilogue()
+        for account in self.accounts:
+            account.epilogue(self)
+        for account in self.accounts:
+            account.check()
         self._check_nodes()
 
-    def _pass(self, seconds: float, defects: list[LogEvent]) -> None:
+    def _pass(self, seconds: float) -> None:
         end = self.world.now + seconds
         while self.world.now < end:
             self.world.run(0.5)
-            self.reference.look()
+            for account in self.accounts:
+                account.look()
             for node in self.nodes.values():
                 if node.failure is not None:
                     node.failure.raiseException()
-            if defects:
-                defects[0]["log_failure"].raiseException()
+            if self._defects:
+                self._defects[0]["log_failure"].raiseException()
 
-    def _settle(self, defects: list[LogEvent]) -> None:
+    def calm(self) -> None:
+        """Let all nodes come to know all."""
+        self._pass(CALM + 1.0)
+
+    def settle(self) -> None:
         """G11: all that waits goes, sooner or later."""
         end, quiet = self.world.now + PATIENCE, 0.0
         while quiet < QUIET:
             if self.world.now > end:
-                self.reference.check()
+                for account in self.accounts:
+                    account.check()
                 raise Found("G11: it never settles: " + "; ".join(self._busy()), *self._words())
-            self._pass(0.5, defects)
+            self._pass(0.5)
             quiet = 0.0 if self._busy() else quiet + 0.5
 
     def _words(self) -> list[str]:
@@ -129,7 +141,7 @@ class Simulation:
     def _busy(self) -> list[str]:
         """What is under way still."""
         found = [f"{client.client_id} is busy" for client in self.clients if not client.idle()]
-        found += [f"{name} lacks {mail.name}" for mail, name in self.reference.lacking()]
+        found += [words for account in self.accounts for words in account.busy()]
         for node in self.nodes.values():
             for peer in node.cluster.peers.values():
                 if peer.link is None or len(peer.outbox):
@@ -143,23 +155,25 @@ class Simulation:
             found += [f"{client_id} is on its way at {node.name}" for client_id in (*claims.givings, *claims.takings)]
         return found
 
-    def _epilogue(self, defects: list[LogEvent]) -> None:
+    def _epilogue(self) -> None:
         """In peace everybody gets all that is sent, also at QoS 0."""
         for client in self.clients:
             if client.subscribes and not client.subscribed:
-                client.listen(self.world.random.choice(FILTERS))
-        self._pass(CALM + 1.0, defects)
+                client.listen(self.world.random.choice(client.filters))
+        self.calm()
         for qos in range(3):
             for client in self.clients:
                 if client.publishes:
-                    client.send_one(self.world.random.choice(TOPICS), qos, calm=True)
-            self._pass(0.5, defects)
-        self._settle(defects)
+                    client.send_one(self.world.random.choice(client.account.topics), qos, calm=True)
+            self._pass(0.5)
+        self.settle()
 
     # What is left.
 
     def _check_nodes(self) -> None:
         for node in self.nodes.values():
+            if node.blames:
+                raise Found(f"{node.name} blames others: {node.blames}", "link")
             store = node.store
             if store.messages or store.received:
                 raise Found(f"{node.name} stores messages that nobody waits for: {store.messages} {store.received}", node.name)

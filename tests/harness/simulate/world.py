@@ -10,6 +10,8 @@ from random import Random
 
 TICKS = 10_000  # in a second
 FAULT = "!"  # how a line of the log about a fault begins
+OPTIONS = {"takeover": "persistent clients come back at any node", "retained": "messages are retained, and deleted",
+           "shared": "clients share subscriptions"}  # of the command: a field of Loads each
 
 
 class Found(AssertionError):
@@ -22,28 +24,37 @@ class Found(AssertionError):
 
 @dataclass(frozen=True)
 class Loads:
-    """What clients do, and what fails."""
+    """What clients do, and what fails; see OPTIONS."""
 
-    takeover: bool = False  # persistent clients come back at any node
+    takeover: bool = False
+    retained: bool = False
+    shared: bool = False
     crashes: bool = True
     partitions: bool = True
 
     def told(self) -> str:
         """How the command is told that this is not what it does by itself."""
-        return ' ARGS="--takeover"' if self.takeover else ""
+        options = " ".join(f"--{name}" for name in OPTIONS if getattr(self, name))
+        return f' ARGS="{options}"' if options else ""
 
 
 class Call:
-    """Something that is to happen at `at`; as Twisted has it, it can be cancelled."""
+    """Something that is to happen at `at`; as Twisted has it, it can be cancelled, and is over then, or when it has happened."""
 
     def __init__(self, at: float, function: Callable[..., object], arguments: tuple[object, ...]) -> None:
         self.at = at
         self.function = function
         self.arguments = arguments
-        self.cancelled = False
+        self.is_over = False
 
     def cancel(self) -> None:
-        self.cancelled = True
+        self.is_over = True
+
+    def active(self) -> bool:
+        return not self.is_over
+
+    def getTime(self) -> float:
+        return self.at
 
 
 class World:
@@ -71,7 +82,8 @@ class World:
         while self._queue and self._queue[0][0] <= end:
             self._ticks, _, _, call = heappop(self._queue)
             self.now = self._ticks / TICKS
-            if not call.cancelled:
+            if not call.is_over:
+                call.is_over = True
                 call.function(*call.arguments)
         self._ticks = end
         self.now = end / TICKS

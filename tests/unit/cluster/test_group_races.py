@@ -2,7 +2,7 @@
 import pytest
 
 from emqtwist.core import causes
-from emqtwist.core.cluster.groups import trail_of
+from emqtwist.core.cluster.groups import Trail, trail_of
 from emqtwist.mqtt.packets import Publish, Subscribe
 from tests.clusters import Net
 from tests.peers import Peer
@@ -18,11 +18,11 @@ def member(net: Net, node: str, **options: object) -> Peer:
     return peer
 
 
-def on_its_way(net: Net, qos: int) -> Peer:
-    """A message from a to b, where the only member is; the member."""
+def on_its_way(net: Net, qos: int, source: str = "a") -> Peer:
+    """A message from there to b, where the only member is who is here; the member."""
     there = member(net, "b")
-    net.stall("a", "b")
-    net["a"].connect("publisher").publish("t/1", b"x", qos=qos)
+    net.stall(source, "b")
+    net[source].connect("publisher").publish("t/1", b"x", qos=qos)
     assert there.received() == []
     return there
 
@@ -140,6 +140,23 @@ def test_it_comes_to_no_node_twice_that_had_nobody() -> None:
     assert net["b"].broker.metrics.forwarded_sent + net["c"].broker.metrics.forwarded_sent <= 4
 
 
+def test_where_nobody_knows_anybody_it_goes_back_and_to_another_who_is_away() -> None:
+    """c has nobody any more and does not know a; b, which sent it there, does."""
+    net = Net("a", "b", "c", "p", lines=("mqtt.shared_subscription_strategy = round_robin_per_group",))
+    net.cut("a", "c")
+    for node in ("a", "c"):
+        member(net, node, **LASTING[5]).drop()
+    there = on_its_way(net, 1, "p")
+    net["p"].connect("another").publish("t/1", b"y", qos=1)
+    there.unsubscribe(GROUP)
+    net.stall("c", "b")
+    net["c"].connect("member-c", **LASTING[5]).unsubscribe(GROUP)
+    net.stall("p", "b", False)
+    net.stall("c", "b", False)
+    assert net["a"].session("member-a").queued() == 2
+    assert drops(net, "a", "b", "c", "p") == [{}, {}, {}, {}]
+
+
 @pytest.mark.parametrize("stored", [False, True])
 def test_a_node_that_crashes_while_it_hands_on_keeps_the_message_or_has_not_taken_it(stored: bool) -> None:
     net = Net("a", "b", "c")
@@ -224,3 +241,14 @@ def test_a_trail_is_read_as_it_was_written(passed: list[str], anybody: bool) -> 
     trail = trail_of(name)
     assert (trail.name, trail.anybody, trail.passed) == (b"$share/g/t", anybody and passed != [], passed)
     assert trail_of(trail.behind("d", True)).passed == ([*passed, "d"] if trail.anybody else ["d"])
+
+
+@pytest.mark.parametrize(("passed", "node", "sender", "back"), [
+    (["b"], "c", "b", "b"),  # b may know another
+    (["", "b"], "a", "b", ""),  # b knew nobody
+    (["", "b", "a"], "c", "a", "a"),
+    (["p", "b", "c"], "b", "c", "p"),  # who has sent it to b
+    (["p", "b", "c"], "p", "b", ""),
+])
+def test_a_trail_leads_back(passed: list[str], node: str, sender: str, back: str) -> None:
+    assert Trail(b"$share/g/t", True, passed).back(node, sender) == back
