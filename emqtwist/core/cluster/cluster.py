@@ -63,7 +63,8 @@ class Cluster(Neighbours):
         self.routes = Routes(broker.router, self.send, self.send_stored)
         self.inbox = Inbox(broker, self.send, self.send_stored)
         self.replicas = Replicas(broker, self.clock, node, pack, self.send_stored)
-        self.takeover = Takeover(broker, node, self.peers, self.origins, self.inbox, self.send, self.send_stored)
+        self.takeover = Takeover(broker, node, self.peers, self.peer, self.origins, self.inbox, self.routes.table,
+                                 self.send, self.send_stored)
         sessions = self.takeover.registry
         sharing = Sharing(node, broker, self.routes, self.inbox, self.send)
         self.authored: dict[int, Authored] = {ROUTES: self.routes.table, SESSIONS: sessions.table}
@@ -238,6 +239,7 @@ class Cluster(Neighbours):
             ledger = peer.outbox.ledger
             if ledger is not None and ledger.number == number and journal is not None:
                 peer.outbox.bring_back(rows_of(rows, journal.offset), more)
+                peer.stir()
 
     def _recover_outbox(self, record: Record, outboxes: dict[int, Peer]) -> None:
         identity, _, name = record[1].partition(" ")
@@ -274,10 +276,12 @@ class Cluster(Neighbours):
         table = self.authored.get(frame[1])
         if table is not None:
             table.applied(peer, frame[2])
+            self.takeover.heard(peer)
 
     def _mark(self, peer: Peer, frame: Frame) -> None:
         if frame[1] == peer.outbox.identity:
             peer.outbox.begin(frame[2], frame[3])
+            peer.stir()
 
     def _took(self, peer: Peer, frame: Frame) -> None:
         if frame[1] == peer.outbox.identity:

@@ -49,6 +49,10 @@ class Registry:
         mirror = self.mirrors.get(peer.name)
         return mirror is not None and mirror.number >= 0
 
+    def may_have(self, peer: Peer, client_id: str) -> bool:
+        """Whether a node has a row of a client, by all that is known of it."""
+        return not self.has_heard(peer) or peer in [other for other, _ in self.rows(client_id)]
+
     # What there is.
 
     def rows(self, client_id: str) -> list[Row]:

@@ -134,6 +134,11 @@ class Authored:
             peer.stir()
         self._look()
 
+    def is_known_to(self, peer: Peer, number: int) -> bool:
+        """Whether a node that is connected has the table as it was after this change, or later."""
+        telling = self._tellings.get(peer)
+        return telling is not None and telling.applied >= number
+
     def settled(self, now: float) -> Pending[Names] | None:
         """Decided when all who are connected have all changes, or have had their time: who has them not. None when all have."""
         if not self._behind(self.number):
