@@ -72,8 +72,12 @@ class Aftermaths:
                 self._note(aftermath, giving)
         for name in sorted(aftermath.awaited()):
             peer = self._peers.get(name)
-            if peer is not None and aftermath.session.move is aftermath:
+            if aftermath.session.move is not aftermath:
+                break  # who has it now sees to that
+            if peer is not None:
                 self._ask(client_id, aftermath, peer, now)
+            elif name == self._origins.node:
+                self._cut(client_id, aftermath.epoch)
 
     def _note(self, aftermath: Aftermath, giving: Giving | None) -> None:
         if giving is not None:
@@ -106,7 +110,9 @@ class Aftermaths:
 
     def cut(self, peer: Peer, frame: Frame) -> None:
         """All that is published here from now on goes to where the session has come; who had it before learns the same."""
-        _, client_id, epoch = frame
+        self._cut(frame[1], frame[2])
+
+    def _cut(self, client_id: str, epoch: int) -> None:
         message = cut(client_id, self._origins.node, epoch)
         if any([other.full(message) for other in self._peers.values()]):
             return  # we are asked again

@@ -140,6 +140,7 @@ class Takeover(Part):
             taking.waiting.pop(peer, None)
             if taking.peer is peer:
                 taking.lose(self._broker.turn.now)
+        self.registry.lost(peer)
         self.aftermaths.lost(peer)
         self.claims.lost(peer)
 

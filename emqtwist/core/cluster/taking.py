@@ -16,7 +16,7 @@ from typing import Final
 from emqtwist.core.broker import Broker
 from emqtwist.core.cluster import frames as f
 from emqtwist.core.cluster.addressed import send_on
-from emqtwist.core.cluster.aftermath import Aftermath, take_past
+from emqtwist.core.cluster.aftermath import Aftermath
 from emqtwist.core.cluster.course import Course, note_here
 from emqtwist.core.cluster.epochs import AWAITING, COMING, HERE, epoch_of, set_epoch
 from emqtwist.core.cluster.flushing import Flush, Flushing
@@ -205,7 +205,7 @@ class Taking(Move):
         first_byte = PUBLISH_BYTE | message.qos << 1
         if peer is self.peer:
             self._known[origin] = None
-            take_past(self.session, message, first_byte, NO_IDENTIFIERS)
+            self._take(message, first_byte)
         else:
             self._send_back(message, first_byte, origin)
 
@@ -214,7 +214,12 @@ class Taking(Move):
         if self.peer is not None:
             send_on(self.peer, self.session.client_id, message, first_byte, origin)
         else:
-            take_past(self.session, message, first_byte, NO_IDENTIFIERS)
+            self._take(message, first_byte)
+
+    def _take(self, message: Message, first_byte: int) -> None:
+        """Rows that are still to come may stand behind it in the store only: so it waits first, as they do."""
+        self.session.wait((message, first_byte, NO_IDENTIFIERS, 0))
+        self.session.pump()
 
     def cut(self, node: str, epoch: int, direct: bool) -> None:
         claimed, before = self.claimed(), self.before

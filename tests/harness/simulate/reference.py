@@ -67,6 +67,7 @@ class Reader:
     ended: dict[str, int] = field(default_factory=dict)
     got: dict[int, int] = field(default_factory=dict)  # in this session: number -> how often
     twice: dict[int, None] = field(default_factory=dict)  # at QoS 2
+    moved: int = 0  # messages that had been sent when some could still come on two ways, as its session had moved
     last: dict[tuple[object, ...], int] = field(default_factory=dict)
     sessions: int = 0
 
@@ -210,6 +211,7 @@ class Reference:
         for one in self.network.nodes.values():
             calm = [node for node in self.network.nodes.values() if node is not one and self._is_calm(one, node)]
             for reader in self.readers.values():
+                reader.moved = len(self.letters) if _is_moving(reader.client) else reader.moved
                 if reader.home is one and not reader.moving:
                     for held in reader.held.values():
                         held.knowing.update({node.name: node.starts for node in calm})
@@ -227,6 +229,7 @@ class Reference:
         reader, name = self.readers[client.client_id], client.client_id
         mail = self.letters[int(arrival.payload[:6]) - 1]
         reader.got[mail.number] = reader.got.get(mail.number, 0) + 1
+        reader.moved = len(self.letters) if _is_moving(client) else reader.moved
         mail.owed.pop(name, None)
         if not any(matches(topic_filter, mail.topic) for topic_filter in reader.possible):
             ends = [end for topic_filter, end in reader.ended.items() if matches(topic_filter, mail.topic)]
@@ -236,7 +239,7 @@ class Reference:
             if mail.number in reader.twice:
                 raise Found(f"G2: {name} gets {mail.name} twice, at QoS 2", name, mail.name)
             reader.twice[mail.number] = None
-        if reader.got[mail.number] == 1 and name in mail.sure and len(dict(mail.nodes)) == 1 and not _is_moving(client):
+        if reader.got[mail.number] == 1 and name in mail.sure and len(dict(mail.nodes)) == 1 and mail.number > reader.moved:
             line = mail.sender, mail.nodes[0][0], mail.topic, mail.qos, arrival.qos
             if reader.last.get(line, 0) > mail.number:
                 raise Found(f"G3: {name} gets {mail.name} after {reader.last[line]:06}", name, mail.name,
