@@ -22,7 +22,6 @@ FORWARD: Final = 8
 TOOK: Final = 9
 FLUSH: Final = 10
 FLUSHED: Final = 11
-BEAT: Final = 12
 
 MEMBERS: Final = 20
 JOIN: Final = 21
@@ -81,7 +80,6 @@ KINDS: Final[dict[int, tuple[str, tuple[tuple[str, tuple[type, ...]], ...]]]] = 
     TOOK: ("TOOK", (("identity", TEXT), ("kept", NUMBER), ("volatile", NUMBER))),
     FLUSH: ("FLUSH", (("number", NUMBER),)),
     FLUSHED: ("FLUSHED", (("number", NUMBER),)),
-    BEAT: ("BEAT", (("wall", REST),)),
     MEMBERS: ("MEMBERS", (("rows", LIST),)),
     JOIN: ("JOIN", ()),
     GOODBYE: ("GOODBYE", ()),

@@ -15,7 +15,8 @@ from tests.harness.simulate.node import Node
 from tests.harness.simulate.world import TICKS, World
 
 DEAD = 5.0  # seconds after which an end gives a link up on which nothing comes
-HELLO, WELCOME, DATA, TOOK, CLOSE = range(5)
+PING = 1.0  # seconds between two signs of life
+HELLO, WELCOME, DATA, TOOK, ALIVE, CLOSE = range(6)
 Way = tuple[str, str]  # from node, to node
 
 
@@ -51,7 +52,7 @@ class End:
         self.link.owner = self
         self.peer: Neighbour | None = None
         self.gone = False
-        self.heard = network.world.now
+        self.heard = self.said = network.world.now
         self.pipe: deque[Item] = deque()
         self._last_due = 0.0
         self._sent = self._took = 0
@@ -108,7 +109,7 @@ class End:
             self.lose("closed by the other end")
         elif item.kind == TOOK:
             self._taken(item.number)
-        else:
+        elif item.kind == DATA:
             self._feed(item.data)
 
     def open(self) -> None:
@@ -121,8 +122,7 @@ class End:
         self._unpacker.feed(data)
         frames = list(self._unpacker)
         for frame in frames:
-            if frame[0] != f.BEAT:
-                self.network.world.say(self.node.name, f"from {self.far.name}: {shown(frame)}")
+            self.network.world.say(self.node.name, f"from {self.far.name}: {shown(frame)}")
         assert self.peer is not None
         self.node.cluster.take(self.peer, frames)
         self.put(TOOK, number=self._came)
@@ -138,6 +138,9 @@ class End:
     def tick(self) -> None:
         if not self.gone and self.network.world.now - self.heard > DEAD:
             self.close("nothing comes")
+        elif not self.gone and self.network.world.now - self.said >= PING:
+            self.said = self.network.world.now
+            self.put(ALIVE)
 
     def close(self, why: str) -> None:
         """From here; the other end hears of it behind what is on its way."""
