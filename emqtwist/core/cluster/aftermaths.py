@@ -89,10 +89,8 @@ class Aftermaths:
         """Whether a source sends on nothing more, but for what is on its way: it has the session no more, or has it anew."""
         if not self._registry.knows(peer):
             return False
-        row = [value for other, value in self._registry.rows(client_id) if other is peer]
-        if not row:
-            return True
-        return row[0] >> 1 > aftermath.epoch and (giving is None or giving.peer is not peer or giving.done)
+        epoch = self._registry.epoch_at(peer, client_id)
+        return not epoch or (epoch > aftermath.epoch and (giving is None or giving.peer is not peer or giving.done))
 
     def ask_all(self, peer: Peer, now: float) -> None:
         """It knows more of the routes."""

@@ -47,12 +47,13 @@ class Discarding(Conflicts):
 
     def meet(self, client_id: str, peer: Peer, value: int) -> None:
         session = self._broker.sessions.by_id.get(client_id)
+        giving = self._claims.givings.get(client_id)
+        if not value & 1 and giving is not None and giving.peer is peer and (giving.done or self._is_at_another(giving)):
+            giving.end()  # what it was sent on for has ended there
+            return
         if not value:
-            giving = self._claims.givings.get(client_id)
             if session is None:
                 self._registry.drop(client_id)
-            elif giving is not None and giving.peer is peer and (giving.done or self._is_at_another(giving)):
-                giving.end()  # what it was sent on for has ended there
             return
         if session is not None and state_of(session) == GIVEN:
             return  # that is up to the node that it was given to

@@ -124,7 +124,7 @@ class Handover:
         """Whether the node that takes a session was away, and is back without it."""
         if not giving.stale or giving.peer is None or not self.registry.knows(giving.peer):
             return False
-        return giving.peer not in [other for other, _ in self.registry.rows(giving.session.client_id)]
+        return not self.registry.epoch_at(giving.peer, giving.session.client_id)
 
 
 class Leaving(Job):

@@ -57,8 +57,15 @@ class Registry:
         return mirror is not None and mirror.number >= 0 and (peer.link is None or mirror.current)
 
     def may_have(self, peer: Peer, client_id: str) -> bool:
-        """Whether a node has a row of a client, by all that is known of it."""
-        return not self.has_heard(peer) or peer in [other for other, _ in self.rows(client_id)]
+        """Whether a node has a session of a client, by all that is known of it."""
+        return not self.has_heard(peer) or self.epoch_at(peer, client_id) > 0
+
+    def epoch_at(self, peer: Peer, client_id: str) -> int:
+        """That of the session that a node has of a client; 0 if it has none."""
+        for other, value in self.rows(client_id):
+            if other is peer and value & 1:
+                return value >> 1
+        return 0
 
     # What there is.
 
