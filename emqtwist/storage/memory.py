@@ -27,7 +27,8 @@ class MemoryStore:
     """
 
     def __init__(self) -> None:
-        self.sessions: dict[int, list[Any]] = {}  # session -> client id, expiry interval, version, expires at, next seq, epoch, move
+        # session -> client id, expiry interval, version, expires at, next seq, epoch, move
+        self.sessions: dict[int, list[Any]] = {}
         self.subscriptions: dict[tuple[int, bytes], Record] = {}
         self.received: dict[tuple[int, int], None] = {}
         self.wills: dict[int, list[Any]] = {}

@@ -1,7 +1,7 @@
 """Aftermath: a session has come, but not all nodes were there meanwhile: what they publish goes to where it was.
 
-There it is sent on, and here it is left out where it comes directly too, until such a node has been asked to cut: at one moment it
-marks what it has for each other node. What is before the mark comes by where the session was, what is behind it comes directly.
+There it is sent on, and here it is left out where it comes directly too, until such a node cuts, as it is asked to: it marks at
+one moment what it has for each other node. What is before the mark comes by where the session was, what is behind it directly.
 """
 from emqtwist.core.cluster.addressed import CUT, RELAYED, Address, address_of
 from emqtwist.core.cluster.course import Course
@@ -59,7 +59,10 @@ class Aftermath(Move):
         """Whether what comes directly does not come by where the session was: it did not subscribe to all of this there."""
         if not first_byte & QOS_BITS or message.group() or self._origins.of(message)[0] not in self.nodes:
             return True
-        return not any([matches(topic_filter, message.topic) for topic_filter in self._filters])
+        for topic_filter in self._filters:
+            if matches(topic_filter, message.topic):
+                return False
+        return True
 
     def relayed(self, message: Message, origin: Origin, peer: Subscriber) -> None:
         take_past(self.session, message, PUBLISH_BYTE | message.qos << 1, NO_IDENTIFIERS)

@@ -77,7 +77,7 @@ class Aftermaths:
             if peer is not None:
                 self._ask(client_id, aftermath, peer, now)
             elif name == self._origins.node:
-                self._cut(client_id, aftermath.epoch)
+                self._cut(client_id, aftermath.epoch, None)
 
     def _note(self, aftermath: Aftermath, giving: Giving | None) -> None:
         if giving is not None:
@@ -108,14 +108,16 @@ class Aftermaths:
 
     def cut(self, peer: Peer, frame: Frame) -> None:
         """All that is published here from now on goes to where the session has come; who had it before learns the same."""
-        self._cut(frame[1], frame[2])
+        self._cut(frame[1], frame[2], peer)
 
-    def _cut(self, client_id: str, epoch: int) -> None:
+    def _cut(self, client_id: str, epoch: int, new: Peer | None) -> None:
         message = cut(client_id, self._origins.node, epoch)
-        if any([other.full(message) for other in self._peers.values()]):
-            return  # we are asked again
-        for other in self._peers.values():
-            send_cut(other, message)
+        holders = [peer for peer in self._peers.values() if peer is new or self._registry.may_have(peer, client_id)]
+        for holder in holders:
+            if holder.full(message):
+                return  # we are asked again
+        for holder in holders:
+            send_cut(holder, message)
         session = self._to_client.session(client_id)
         if session is not None:
             self._to_client.cut(session, Address(CUT, client_id, self._origins.node, epoch), True)

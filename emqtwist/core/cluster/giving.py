@@ -45,10 +45,10 @@ class Giving(Move):
     It is `stale` when the other node was away, and has not asked for it again.
     """
 
-    __slots__ = ("session", "peer", "epoch", "due", "over", "done", "stale", "nodes", "before", "_sessions", "_origins", "_send", "_send_stored", "_memory",
-                 "_next", "_sent", "_late", "_rows", "_cursor", "_doubtful", "_end", "_stale", "_wanted", "_old", "_read",
-                 "_place", "_last", "_under_way", "_level", "_flushed", "_asked", "_began", "_by_number", "_late_nodes", "_claimed",
-                 "_flush")
+    __slots__ = ("session", "peer", "epoch", "due", "over", "done", "stale", "nodes", "before", "_sessions", "_origins",
+                 "_send", "_send_stored", "_memory", "_next", "_sent", "_late", "_rows", "_cursor", "_doubtful", "_end",
+                 "_stale", "_wanted", "_old", "_read", "_place", "_last", "_under_way", "_level", "_flushed", "_asked",
+                 "_began", "_by_number", "_late_nodes", "_claimed", "_flush")
 
     def __init__(self, session: Session, sessions: Sessions, origins: Origins, send: Send, send_stored: Send) -> None:
         self.session = session

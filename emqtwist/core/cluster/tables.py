@@ -189,7 +189,8 @@ class Mirrored:
     What has been applied is confirmed by `confirm`, which may wait until it is stored.
     """
 
-    __slots__ = ("table", "peer", "entries", "number", "digest", "incarnation", "current", "_send", "_changed", "_coming", "_confirm_by")
+    __slots__ = ("table", "peer", "entries", "number", "digest", "incarnation", "current", "_send", "_changed", "_coming",
+                 "_confirm_by")
 
     def __init__(self, table: int, peer: Peer, send: Send, confirm: Send, changed: "Changed") -> None:
         self.table = table

@@ -8,7 +8,7 @@ from emqtwist.core.cluster.aftermaths import Aftermaths
 from emqtwist.core.cluster.claims import Claims
 from emqtwist.core.cluster.course import Course, course_of, note_here
 from emqtwist.core.cluster.discarding import Discarding
-from emqtwist.core.cluster.epochs import AWAITING, COMING, FIRST, GIVEN, HERE, IGNORANT, epoch_of, set_epoch, state_of
+from emqtwist.core.cluster.epochs import COMING, FIRST, GIVEN, HERE, IGNORANT, epoch_of, set_epoch, state_of
 from emqtwist.core.cluster.flushing import Flushing
 from emqtwist.core.cluster.frames import Frame
 from emqtwist.core.cluster.giving import Giving

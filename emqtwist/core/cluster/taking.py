@@ -10,7 +10,6 @@ other node is lost, what comes directly does not count, until that one is back.
 
 If the session was here before, some nodes may know it nowhere else: what those send goes to the other node, and comes back.
 """
-from collections.abc import Callable
 from typing import Final
 
 from emqtwist.core.broker import Broker
@@ -18,25 +17,20 @@ from emqtwist.core.cluster import frames as f
 from emqtwist.core.cluster.addressed import send_on
 from emqtwist.core.cluster.aftermath import Aftermath
 from emqtwist.core.cluster.course import Course, note_here
-from emqtwist.core.cluster.epochs import AWAITING, COMING, HERE, epoch_of, set_epoch
-from emqtwist.core.cluster.flushing import Flush, Flushing
-from emqtwist.core.cluster.frames import BadFrame, Frame
-from emqtwist.core.cluster.keeping import AS_IT_WAS, keep_now
+from emqtwist.core.cluster.epochs import AWAITING, HERE, epoch_of, set_epoch
+from emqtwist.core.cluster.flushing import Flushing
+from emqtwist.core.cluster.frames import Frame
+from emqtwist.core.cluster.keeping import keep_now
 from emqtwist.core.cluster.moved import NO_ORIGIN, row_of
 from emqtwist.core.cluster.origin import Origin, Origins
 from emqtwist.core.cluster.peer import Peer
 from emqtwist.core.cluster.placing import place
-from emqtwist.core.cluster.tables import Names, Send
-from emqtwist.core.link import Link
+from emqtwist.core.cluster.tables import Send
 from emqtwist.core.message import NEVER, NO_IDENTIFIERS, PUBLISH_BYTE, QOS_BITS, Delivery, Message
 from emqtwist.core.move import Move
 from emqtwist.core.pending import Pending
-from emqtwist.core.pool import Job
-from emqtwist.core.prefixes import Prefixed, subscription_to
-from emqtwist.core.records import RECEIVED
 from emqtwist.core.session import Session
-from emqtwist.core.subscriber import Subscriber, Subscription
-from emqtwist.mqtt.errors import MQTTError
+from emqtwist.core.subscriber import Subscriber
 
 PATIENCE: Final = 2.0  # seconds without the other node, after which the client is told to come again
 
@@ -82,8 +76,8 @@ class Taking(Move):
     sent on to here then, and still is.
     """
 
-    __slots__ = ("session", "epoch", "peer", "lost_at", "waiting", "level", "ended", "stopped", "ending", "there", "ready", "again",
-                 "late", "whole", "back", "before", "_around", "_late", "_known", "_next")
+    __slots__ = ("session", "epoch", "peer", "lost_at", "waiting", "level", "ended", "stopped", "ending", "there", "ready",
+                 "again", "late", "whole", "back", "before", "_around", "_late", "_known", "_next")
 
     def __init__(self, session: Session, around: Surroundings, peer: Peer | None, back: set[str], before: Aftermath | None,
                  have: int = 0) -> None:

@@ -191,7 +191,8 @@ def test_a_connection_that_does_not_close_is_cut() -> None:
 # Nodes.
 
 @pytest.mark.parametrize(("data", "text"), [
-    (b"\xc1", "to be unpacked"), (pack((99,)), "unknown kind"), (pack((f.FLUSHED,)), "fields"), (b"\x81\x01\x01", "to be unpacked"),
+    (b"\xc1", "to be unpacked"), (pack((99,)), "unknown kind"), (pack((f.FLUSHED,)), "fields"),
+    (b"\x81\x01\x01", "to be unpacked"),
     (b"\xdd\x00\x01\x00\x00", "to be unpacked"), (b"\xd4\x01\x00", "to be unpacked"), (b"\x81\xa1a\x01", "to be unpacked"),
     (b"\x93" * 2000, "to be unpacked"), (b"\xa1\xff", "to be unpacked")])
 def test_a_frame_that_is_none_ends_the_link(data: bytes, text: str) -> None:

@@ -53,7 +53,8 @@ def test_an_upgraded_file_has_the_tables_of_a_new_one_and_takes_what_they_are_fo
         assert old.execute(TABLES).fetchall() == new.execute(TABLES).fetchall()
         later: r.Record = (1, 2.0, b"t", b"x", 1, 0, b"", None, "p")
         records: list[r.Record] = [(r.BAN, "client", "x", "because", "ctl", 1.0, None), (r.USER, "al", "hash", 1),
-                                   (r.DELAYED, *later), (r.OPENED, 4, "c", 60.0, 5, 2), (r.MOVED, 4, "n2"), (r.TAKEN, "n1", "x", 9),
+                                   (r.DELAYED, *later), (r.OPENED, 4, "c", 60.0, 5, 2), (r.MOVED, 4, "n2"),
+                                   (r.TAKEN, "n1", "x", 9),
                                    (r.RETAINED, b"k", b"x", 1, b"", None, "p", None, 1 << 57, "n1"),
                                    (r.RETAINED_GONE, b"r", 1 << 57, "n1", 3.0), (r.MEMBER, "n1", "host:1", 8, "up")]
         Writer(old, "boot").write(1, records, 0.0)
