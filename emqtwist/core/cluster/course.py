@@ -5,20 +5,22 @@ from emqtwist.core.session import Session
 
 class Course:
     """A session that is given goes to `other`, where it has the epoch `number`; of one that comes, its rows up to `number` are
-    here, and `other` has the rest. `over`: no more rows go there; what comes of `nodes` is sent on.
+    here, and `other` has the rest. `over`: no more rows go there; what comes of `nodes` is sent on. One that comes had gone to
+    the node `gone_to` before.
 
     It has `come` under this epoch, and `sources` still send on what comes for it there: all messages of the nodes `via` come by
     these, and those of the nodes `fading` from a mark on that is still to come from them. Sources are nodes with the epoch that
     it was given under.
     """
 
-    __slots__ = ("other", "number", "over", "nodes", "come", "sources", "via", "fading")
+    __slots__ = ("other", "number", "over", "nodes", "gone_to", "come", "sources", "via", "fading")
 
     def __init__(self) -> None:
         self.other = ""
         self.number = 0
         self.over = False
         self.nodes: set[str] = set()
+        self.gone_to = ""
         self.come = 0
         self.sources: dict[str, int] = {}
         self.via: set[str] = set()
@@ -26,7 +28,7 @@ class Course:
 
     def text(self) -> str:
         sources = "\t".join([f"{name}\v{epoch}" for name, epoch in self.sources.items()])
-        return "\n".join([self.other, str(self.number), "over" if self.over else "", str(self.come), sources,
+        return "\n".join([self.other, str(self.number), "over" if self.over else "", self.gone_to, str(self.come), sources,
                           *["\t".join(sorted(names)) for names in (self.nodes, self.via, self.fading)]])
 
     def note(self, session: Session) -> None:
@@ -39,7 +41,7 @@ def course_of(text: str) -> Course:
     """As a store has it; that of a session that is here when it has nothing."""
     course = Course()
     if text:
-        course.other, number, over, come, sources, *names = text.split("\n")
+        course.other, number, over, course.gone_to, come, sources, *names = text.split("\n")
         course.number, course.over, course.come = int(number), bool(over), int(come)
         course.nodes, course.via, course.fading = [{name for name in each.split("\t") if name} for each in names]
         for source in sources.split("\t"):

@@ -1,14 +1,13 @@
 """Discarding: after a partition has healed, or where a client has begun anew at another node, it has several sessions.
 
-The one with the highest epoch is the one; its node has the others ended, each time that it meets them.
+The one with the highest epoch is the one. Nodes that meet tell each other the epoch of theirs, and who has a lower one ends it.
 """
 from typing import cast
 
 from emqtwist.core.broker import Broker
 from emqtwist.core.cluster import frames as f
-from emqtwist.core.cluster.aftermath import Aftermath
 from emqtwist.core.cluster.claims import Claims
-from emqtwist.core.cluster.epochs import GIVEN, epoch_of, state_of
+from emqtwist.core.cluster.epochs import GIVEN, HERE, epoch_of, state_of
 from emqtwist.core.cluster.frames import Frame
 from emqtwist.core.cluster.giving import Giving
 from emqtwist.core.cluster.keeping import end_given
@@ -55,14 +54,9 @@ class Discarding(Conflicts):
             if session is None:
                 self._registry.drop(client_id)
             return
-        if session is not None and state_of(session) == GIVEN:
-            return  # that is up to the node that it was given to
-        mine = self._registry.table.entries.get(client_id, 0) >> 1
-        if (mine, self._node) < (value >> 1, peer.name) or (session is not None and isinstance(session.move, Aftermath)):
-            return
-        if client_id in self._claims.takings:
-            return  # that is looked at again when it has come
-        self._send_stored(peer, (f.DISCARD, client_id, mine))
+        if session is not None and state_of(session) != HERE:
+            return  # that is up to the node that it was given to, or is looked at again when it has come wholly
+        self._send_stored(peer, (f.DISCARD, client_id, self._registry.table.entries.get(client_id, 0) >> 1))
 
     def _is_at_another(self, giving: Giving) -> bool:
         """Whether a third node has the session, or one that has taken its place."""
@@ -70,7 +64,7 @@ class Discarding(Conflicts):
         return bool(rows) and rows[0][1] >> 1 >= giving.epoch
 
     def discard(self, peer: Peer, frame: Frame) -> None:
-        """Another node has the session of this client, and what is here is to end."""
+        """Another node has a session of this client too: what is here is to end if that is the one."""
         _, client_id, epoch = frame
         session = self._broker.sessions.by_id.get(client_id)
         mine = self._registry.table.entries.get(client_id, 0) >> 1

@@ -222,7 +222,9 @@ class Giving(Move):
                 self.note()
             if node in before.nodes:
                 return  # it comes by where the session was, behind all that this node had sent there
-        elif before is not None:
+        elif not direct:
+            if before is None or node not in before.nodes:
+                return
             before.nodes.discard(node)
         if self.over and self.peer is not None and epoch > self.epoch and node in self.nodes:
             send_cut(self.peer, cut(self.session.client_id, node, epoch))

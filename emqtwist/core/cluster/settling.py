@@ -138,7 +138,8 @@ def settle(taking: Taking, around: Surroundings, entered: list[Subscription]) ->
     around.broker.pools.server.submit(Settling(taking, around, entered))
 
 
-def begin(around: Surroundings, peer: Peer, frame: Frame, back: set[str], before: Aftermath | None) -> Taking:
+def begin(around: Surroundings, peer: Peer, frame: Frame, back: set[str], before: Aftermath | None,
+          gone_to: str) -> Taking:
     """A session as another node describes it; its client is away as yet."""
     _, client_id, epoch, expiry_interval, subscriptions, received = frame
     broker = around.broker
@@ -147,7 +148,7 @@ def begin(around: Surroundings, peer: Peer, frame: Frame, back: set[str], before
     session.expiry_interval = NEVER if expiry_interval is None else float(expiry_interval)
     set_epoch(session, epoch, COMING)
     sessions.keep(session, AS_IT_WAS)
-    taking = Taking(session, around, peer, back, before)
+    taking = Taking(session, around, peer, back, before, gone_to)
     if before is not None:
         before.session = session
     taking.note()

@@ -116,7 +116,7 @@ class Takeover(Part):
             self.claims.givings[session.client_id] = giving
         elif state_of(session) == COMING:
             peer = self._peer(course.other) if course.other else None
-            taking = Taking(session, self._around, peer, course.nodes, before, course.number)
+            taking = Taking(session, self._around, peer, course.nodes, before, course.gone_to, course.number)
             self.claims.takings[session.client_id] = taking
             if peer is None:
                 taking.give_up()
@@ -214,9 +214,11 @@ class Takeover(Part):
         wanted = claiming is not None and claiming.asked is peer and (session is None or state_of(session) == GIVEN)
         giving = self.claims.givings.get(client_id)
         back: set[str] = set()
+        gone_to = ""
         before: Aftermath | None = None
         if wanted and giving is not None:  # that is what has come to where it comes from now
             back, before = giving.nodes, giving.before
+            gone_to = "" if giving.peer is None else giving.peer.name
         if wanted and session is not None:
             self._replaced = client_id
             end_given(self._broker.sessions, session)
@@ -225,7 +227,7 @@ class Takeover(Part):
         if not wanted:
             self._send(peer, (f.GONE, client_id, frame[2], ""))  # nobody wants it any more
             return
-        taking = self.claims.takings[client_id] = begin(self._around, peer, frame, back, before)
+        taking = self.claims.takings[client_id] = begin(self._around, peer, frame, back, before, gone_to)
         if before is not None:
             self.aftermaths.known[client_id] = before
         self.registry.put(taking.session)

@@ -14,7 +14,7 @@ from typing import Final
 
 from emqtwist.core.broker import Broker
 from emqtwist.core.cluster import frames as f
-from emqtwist.core.cluster.addressed import send_on
+from emqtwist.core.cluster.addressed import cut, send_cut, send_on
 from emqtwist.core.cluster.aftermath import Aftermath
 from emqtwist.core.cluster.course import Course, note_here
 from emqtwist.core.cluster.epochs import AWAITING, HERE, epoch_of, set_epoch
@@ -72,15 +72,15 @@ class Taking(Move):
     that knew all the time where it subscribes; once the other node has been told of them it is `ready`, and only `again` all
     begins anew. `late` are those whose messages the other node sends on.
 
-    Where the session was here before, of the nodes `back` messages come here that come nowhere else; `before` is for what was
-    sent on to here then, and still is.
+    Where the session was here before, and had `gone_to` another node, what comes of the nodes `back` comes nowhere else; `before`
+    is for what was sent on to here then, and still is.
     """
 
     __slots__ = ("session", "epoch", "peer", "lost_at", "waiting", "level", "ended", "stopped", "ending", "there", "ready",
-                 "again", "late", "whole", "back", "before", "_around", "_late", "_known", "_next")
+                 "again", "late", "whole", "back", "before", "gone_to", "_around", "_late", "_known", "_next")
 
     def __init__(self, session: Session, around: Surroundings, peer: Peer | None, back: set[str], before: Aftermath | None,
-                 have: int = 0) -> None:
+                 gone_to: str, have: int = 0) -> None:
         self.session = session
         self.epoch = epoch_of(session)
         self.peer = peer
@@ -96,6 +96,7 @@ class Taking(Move):
         self.whole = True
         self.back = back
         self.before = before
+        self.gone_to = gone_to
         self._around = around
         self._next = have + 1  # of the rows that come
         self._late: list[tuple[Origin, Delivery]] = []
@@ -106,7 +107,7 @@ class Taking(Move):
         """Have stored how far it has come."""
         course = Course()
         course.other = "" if self.peer is None else self.peer.name
-        course.number, course.nodes = self._next - 1, self.back
+        course.number, course.nodes, course.gone_to = self._next - 1, self.back, self.gone_to
         if self.before is not None:
             self.before.describe(course)
         course.note(self.session)
@@ -223,9 +224,10 @@ class Taking(Move):
                 self.back.discard(node)
             elif not passes:
                 return
-        else:
-            if before is not None:
-                before.nodes.discard(node)
+        elif direct:
+            self.back.discard(node)
+        elif before is not None and node in before.nodes:
+            before.nodes.discard(node)
             self.back.discard(node)
         self.note()
         if self.ready and claimed != self.claimed():
@@ -251,6 +253,10 @@ class Taking(Move):
         """All is here: go on as any other session."""
         session, broker = self.session, self._around.broker
         self.stop()
+        gone_to = self._around.peers.get(self.gone_to)
+        if gone_to is not None:
+            for node in sorted(self.claimed() - self.late):  # nothing of these goes there any more
+                send_cut(gone_to, cut(session.client_id, node, self.epoch))
         sources = {} if self.before is None else self.before.sources
         nodes, fading = self.late - self.back, self.late & self.back
         if self.before is not None:
