@@ -3,7 +3,7 @@
 There it is sent on, and here it is left out where it comes directly too, until such a node cuts, as it is asked to: it marks at
 one moment what it has for each other node. What is before the mark comes by where the session was, what is behind it directly.
 """
-from emqtwist.core.cluster.addressed import CUT, RELAYED, Address, address_of
+from emqtwist.core.cluster.addressed import CUT, RELAYED, Address, address_of, cut, send_cut
 from emqtwist.core.cluster.course import Course
 from emqtwist.core.cluster.inbox import To
 from emqtwist.core.cluster.origin import ForwardedMessage, Origin, Origins
@@ -21,21 +21,23 @@ from emqtwist.mqtt.topics import matches
 class Aftermath(Move):
     """What the `nodes` publish comes by the `sources`, which are nodes with the epoch that they gave the session under; it has
     come under `epoch`. That of the `fading`, who knew it here before, comes directly up to the mark that they made when it had
-    gone, and by the sources from there on. Who knows the routes up to the change `since` knows where it subscribes.
+    gone to the node `gone_to`, and by the sources from there on. Who knows the routes up to the change `since` knows where it
+    subscribes.
 
     `asked` are those who were asked to cut, with the time; `passing` those sources that have nothing more, but for what is on its
     way.
     """
 
-    __slots__ = ("session", "epoch", "sources", "nodes", "fading", "since", "asked", "passing", "_origins", "_filters")
+    __slots__ = ("session", "epoch", "sources", "nodes", "fading", "gone_to", "since", "asked", "passing", "_origins", "_filters")
 
     def __init__(self, session: Session, epoch: int, sources: dict[str, int], nodes: set[str], fading: set[str],
-                 since: int, origins: Origins) -> None:
+                 gone_to: Peer | None, since: int, origins: Origins) -> None:
         self.session = session
         self.epoch = epoch
         self.sources = sources
         self.nodes = nodes
         self.fading = fading
+        self.gone_to = gone_to
         self.since = since
         self.asked: dict[str, float] = {}
         self.passing: dict[str, Pending[bool]] = {}
@@ -45,6 +47,7 @@ class Aftermath(Move):
 
     def describe(self, course: Course) -> None:
         course.come, course.sources, course.via, course.fading = self.epoch, self.sources, self.nodes, self.fading
+        course.gone_to = "" if self.gone_to is None else self.gone_to.name
 
     def note(self) -> None:
         course = Course()
@@ -79,6 +82,8 @@ class Aftermath(Move):
         """A mark of that node itself: whether what it sends comes another way from here on."""
         if node in self.fading:
             self.fading.discard(node)
+            if self.gone_to is not None:
+                send_cut(self.gone_to, cut(self.session.client_id, node, epoch))
             if epoch < self.epoch:
                 self.nodes.add(node)
             return True

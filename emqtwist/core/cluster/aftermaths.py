@@ -34,8 +34,8 @@ class Aftermaths:
         self._send_stored = send_stored
 
     def begin(self, session: Session, epoch: int, sources: dict[str, int], nodes: set[str],
-              fading: set[str]) -> Aftermath:
-        aftermath = Aftermath(session, epoch, sources, nodes, fading, self._routes.number, self._origins)
+              fading: set[str], gone_to: Peer | None) -> Aftermath:
+        aftermath = Aftermath(session, epoch, sources, nodes, fading, gone_to, self._routes.number, self._origins)
         session.move = self.known[session.client_id] = aftermath
         return aftermath
 
@@ -57,6 +57,8 @@ class Aftermaths:
             aftermath.sources.pop(peer.name, None)
             aftermath.nodes.discard(peer.name)
             aftermath.fading.discard(peer.name)
+            if aftermath.gone_to is peer:
+                aftermath.gone_to = None
 
     # What is still to come.
 

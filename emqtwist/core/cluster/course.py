@@ -5,12 +5,11 @@ from emqtwist.core.session import Session
 
 class Course:
     """A session that is given goes to `other`, where it has the epoch `number`; of one that comes, its rows up to `number` are
-    here, and `other` has the rest. `over`: no more rows go there; what comes of `nodes` is sent on. One that comes had gone to
-    the node `gone_to` before.
+    here, and `other` has the rest. `over`: no more rows go there; what comes of `nodes` is sent on.
 
-    It has `come` under this epoch, and `sources` still send on what comes for it there: all messages of the nodes `via` come by
-    these, and those of the nodes `fading` from a mark on that is still to come from them. Sources are nodes with the epoch that
-    it was given under.
+    If it was here before, it had `gone_to` that node. It has `come` under this epoch, and `sources` still send on what comes for
+    it there: all messages of the nodes `via` come by these, and those of the nodes `fading` from a mark on that is still to come
+    from them. Sources are nodes with the epoch that it was given under.
     """
 
     __slots__ = ("other", "number", "over", "nodes", "gone_to", "come", "sources", "via", "fading")

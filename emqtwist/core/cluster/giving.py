@@ -223,7 +223,7 @@ class Giving(Move):
             if node in before.nodes:
                 return  # it comes by where the session was, behind all that this node had sent there
         elif not direct:
-            if before is None or node not in before.nodes:
+            if before is None or node not in before.nodes or epoch <= before.epoch:
                 return
             before.nodes.discard(node)
         if self.over and self.peer is not None and epoch > self.epoch and node in self.nodes:

@@ -139,7 +139,7 @@ def settle(taking: Taking, around: Surroundings, entered: list[Subscription]) ->
 
 
 def begin(around: Surroundings, peer: Peer, frame: Frame, back: set[str], before: Aftermath | None,
-          gone_to: str) -> Taking:
+          gone_to: Peer | None) -> Taking:
     """A session as another node describes it; its client is away as yet."""
     _, client_id, epoch, expiry_interval, subscriptions, received = frame
     broker = around.broker

@@ -106,17 +106,18 @@ class Takeover(Part):
     def _go_on(self, session: Session, course: Course) -> None:
         """Where the last process was."""
         before: Aftermath | None = None
+        gone_to = self._peer(course.gone_to) if course.gone_to else None
         if course.sources or course.via or course.fading:
             for name in course.sources:
                 self._peer(name)
-            before = self.aftermaths.begin(session, course.come, course.sources, course.via, course.fading)
+            before = self.aftermaths.begin(session, course.come, course.sources, course.via, course.fading, gone_to)
         if state_of(session) == GIVEN:
             giving = Giving(session, self._broker.sessions, self._origins, self._send, self._send_stored)
             giving.recover(self._peer(course.other), course, before)
             self.claims.givings[session.client_id] = giving
         elif state_of(session) == COMING:
             peer = self._peer(course.other) if course.other else None
-            taking = Taking(session, self._around, peer, course.nodes, before, course.gone_to, course.number)
+            taking = Taking(session, self._around, peer, course.nodes, before, gone_to, course.number)
             self.claims.takings[session.client_id] = taking
             if peer is None:
                 taking.give_up()
@@ -214,11 +215,11 @@ class Takeover(Part):
         wanted = claiming is not None and claiming.asked is peer and (session is None or state_of(session) == GIVEN)
         giving = self.claims.givings.get(client_id)
         back: set[str] = set()
-        gone_to = ""
+        gone_to: Peer | None = None
         before: Aftermath | None = None
         if wanted and giving is not None:  # that is what has come to where it comes from now
             back, before = giving.nodes, giving.before
-            gone_to = "" if giving.peer is None else giving.peer.name
+            gone_to = giving.peer
         if wanted and session is not None:
             self._replaced = client_id
             end_given(self._broker.sessions, session)
@@ -259,9 +260,10 @@ class Takeover(Part):
         taking = self.claims.takings.get(frame[1])
         return taking if taking is not None and taking.peer is peer and taking.epoch == frame[2] else None
 
-    def await_rest(self, session: Session, sources: dict[str, int], nodes: set[str], fading: set[str]) -> None:
+    def await_rest(self, session: Session, sources: dict[str, int], nodes: set[str], fading: set[str],
+                   gone_to: Peer | None) -> None:
         """A session is here, but of some nodes something is still sent on."""
-        self.aftermaths.begin(session, epoch_of(session), sources, nodes, fading).note()
+        self.aftermaths.begin(session, epoch_of(session), sources, nodes, fading, gone_to).note()
 
     def arrived(self, taking: Taking) -> None:
         """All of a session has come."""
@@ -286,8 +288,9 @@ class Arrival(Done):
     def __init__(self, takeover: Takeover) -> None:
         self._takeover = takeover
 
-    def await_rest(self, session: Session, sources: dict[str, int], nodes: set[str], fading: set[str]) -> None:
-        self._takeover.await_rest(session, sources, nodes, fading)
+    def await_rest(self, session: Session, sources: dict[str, int], nodes: set[str], fading: set[str],
+                   gone_to: Peer | None) -> None:
+        self._takeover.await_rest(session, sources, nodes, fading, gone_to)
 
     def arrived(self, taking: Taking) -> None:
         self._takeover.arrived(taking)

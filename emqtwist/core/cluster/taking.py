@@ -58,7 +58,8 @@ class Surroundings:
 class Done:
     """Who hears that a session has come wholly, but for what is sent on of some nodes."""
 
-    def await_rest(self, session: Session, sources: dict[str, int], nodes: set[str], fading: set[str]) -> None:
+    def await_rest(self, session: Session, sources: dict[str, int], nodes: set[str], fading: set[str],
+                   gone_to: Peer | None) -> None:
         raise NotImplementedError
 
     def arrived(self, taking: "Taking") -> None:
@@ -80,7 +81,7 @@ class Taking(Move):
                  "again", "late", "whole", "back", "before", "gone_to", "_around", "_late", "_known", "_next")
 
     def __init__(self, session: Session, around: Surroundings, peer: Peer | None, back: set[str], before: Aftermath | None,
-                 gone_to: str, have: int = 0) -> None:
+                 gone_to: Peer | None, have: int = 0) -> None:
         self.session = session
         self.epoch = epoch_of(session)
         self.peer = peer
@@ -107,9 +108,10 @@ class Taking(Move):
         """Have stored how far it has come."""
         course = Course()
         course.other = "" if self.peer is None else self.peer.name
-        course.number, course.nodes, course.gone_to = self._next - 1, self.back, self.gone_to
+        course.number, course.nodes = self._next - 1, self.back
         if self.before is not None:
             self.before.describe(course)
+        course.gone_to = "" if self.gone_to is None else self.gone_to.name
         course.note(self.session)
 
     # What comes from the other node.
@@ -221,17 +223,27 @@ class Taking(Move):
         if before is not None and direct:
             passes = before.passes(node, epoch)
             if node not in before.nodes and epoch > before.epoch:  # else it comes by where the session was
-                self.back.discard(node)
+                self._leave(node, epoch)
             elif not passes:
                 return
         elif direct:
-            self.back.discard(node)
-        elif before is not None and node in before.nodes:
+            self._leave(node, epoch)
+        elif before is not None and node in before.nodes and epoch > before.epoch:
             before.nodes.discard(node)
-            self.back.discard(node)
+            self._leave(node, epoch)
         self.note()
         if self.ready and claimed != self.claimed():
             self.start_over()
+
+    def _leave(self, node: str, epoch: int) -> None:
+        """Nothing comes here of it only."""
+        if node in self.back:
+            self.back.discard(node)
+            self._pass_on(node, epoch)
+
+    def _pass_on(self, node: str, epoch: int) -> None:
+        if self.gone_to is not None:
+            send_cut(self.gone_to, cut(self.session.client_id, node, epoch))
 
     def forget(self) -> None:
         """All that came directly goes to the other node too."""
@@ -253,10 +265,8 @@ class Taking(Move):
         """All is here: go on as any other session."""
         session, broker = self.session, self._around.broker
         self.stop()
-        gone_to = self._around.peers.get(self.gone_to)
-        if gone_to is not None:
-            for node in sorted(self.claimed() - self.late):  # nothing of these goes there any more
-                send_cut(gone_to, cut(session.client_id, node, self.epoch))
+        for node in sorted(self.claimed() - self.late):  # nothing of these goes any more to where it had gone
+            self._pass_on(node, self.epoch)
         sources = {} if self.before is None else self.before.sources
         nodes, fading = self.late - self.back, self.late & self.back
         if self.before is not None:
@@ -270,7 +280,7 @@ class Taking(Move):
             if origin == NO_ORIGIN or (origin[0] not in self.late and origin not in self._known):
                 session.deliver(message, first_byte, identifiers)
         if sources or nodes or fading:
-            self._around.done.await_rest(session, sources, nodes, fading)
+            self._around.done.await_rest(session, sources, nodes, fading, self.gone_to)
         else:
             note_here(session)
         session.pump()
