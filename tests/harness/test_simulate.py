@@ -7,7 +7,7 @@ import pytest
 from tests.harness.planting import Bug
 from tests.harness.simulate import bugs
 from tests.harness.simulate.__main__ import main
-from tests.harness.simulate.run import Simulation, simulate
+from tests.harness.simulate.run import DEFAULT, Simulation, simulate
 from tests.harness.simulate.world import Found, Loads, World, timeline
 
 
@@ -39,9 +39,16 @@ def test_what_is_planted_is_found(bug: Bug, what: str, monkeypatch: pytest.Monke
         run_until_found()
 
 
-def run_until_found() -> None:
+@pytest.mark.parametrize(("bug", "what"), bugs.TAKEOVER_BUGS, ids=lambda value: value.name if isinstance(value, Bug) else "")
+def test_what_is_planted_is_found_where_sessions_move(bug: Bug, what: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    bug.plant(monkeypatch)
+    with pytest.raises(Exception, match=what):
+        run_until_found(Loads(takeover=True))
+
+
+def run_until_found(loads: Loads = DEFAULT) -> None:
     for seed in range(120):
-        Simulation(seed).run()
+        Simulation(seed, loads).run()
 
 
 def test_a_seed_decides_all() -> None:

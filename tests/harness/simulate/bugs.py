@@ -20,6 +20,12 @@ OVERTAKES: Final = Bug("a message overtakes those that wait for a node", "core.c
                        "(backlog is not None and len(backlog))", "False")
 LOST_ROUTES: Final = Bug("routes of persistent sessions are forgotten in a restart", "core.cluster.cluster:Cluster.recover",
                          "self.routes.recover(outboxes[number], name)", "pass")
+NO_EPOCH: Final = Bug("a session is ended by a node that has an older one: the check of the epoch is dropped",
+                      "core.cluster.discarding:Discarding.discard", "if (epoch, peer.name) < (mine, self._node):", "if False:")
+NOT_NOTED: Final = Bug("where a session has gone to is forgotten in a restart", "core.cluster.takeover:Takeover.recover",
+                       "for record in snapshot.sessions if record[9]", "for record in snapshot.sessions if False")
+NO_CUT: Final = Bug("what comes directly is taken before its node has cut", "core.cluster.aftermath:Aftermath.wants",
+                    "return False", "pass")
 
 LOST: Final = "(G1|G7): .* lacks|G11: "
 CLUSTER_BUGS: Final = [  # and what is found
@@ -32,4 +38,9 @@ CLUSTER_BUGS: Final = [  # and what is found
     (STIRRED, LOST),
     (OVERTAKES, f"{LOST}|G3|[0-9]"),  # a KeyError of the store, too
     (LOST_ROUTES, LOST),
+]
+TAKEOVER_BUGS: Final = [  # where sessions go from node to node
+    (NO_EPOCH, f"the session of .* is gone|{LOST}"),
+    (NOT_NOTED, f"{LOST}|is gone|G2: .* twice, at QoS 2"),
+    (NO_CUT, "G2: .* twice, at QoS 2"),
 ]
