@@ -59,6 +59,8 @@ class Aftermaths:
             aftermath.fading.discard(peer.name)
             if aftermath.gone_to is peer:
                 aftermath.gone_to = None
+            if aftermath.session.move is aftermath:
+                aftermath.note()
 
     # What is still to come.
 

@@ -154,13 +154,15 @@ class Takeover(Part):
             elif giving.peer is peer:
                 del self.claims.givings[giving.session.client_id]
                 giving.take_back()
-            elif peer.name in giving.nodes:
-                giving.nodes.discard(peer.name)
-                giving.look()
         for taking in self.claims.takings.values():
             if taking.peer is peer:
                 taking.give_up()
+            taking.leave(peer)
         self.aftermaths.left(peer)
+        for giving in list(self.claims.givings.values()):
+            giving.nodes.discard(peer.name)
+            giving.note()
+            giving.look()
         self.claims.look()
 
     def proceed(self, peer: Peer) -> None:

@@ -168,6 +168,13 @@ class Taking(Move):
         self.level.resume(True)
         self.ended.resume(True)
 
+    def leave(self, peer: Peer) -> None:
+        """A node belongs to the cluster no more."""
+        self.back.discard(peer.name)
+        if self.gone_to is peer:
+            self.gone_to = None
+        self.note()
+
     def rows(self, rows: tuple[object, ...]) -> None:
         now = self.session.circle.turn.now
         last = -1

@@ -1,4 +1,6 @@
 """Nodes that were not there while a session moved: what they publish comes by where it was, until they cut."""
+import pytest
+
 from emqtwist.core.cluster import frames as f
 from emqtwist.core.cluster.aftermath import Aftermath
 from emqtwist.core.cluster.origin import ForwardedMessage, Origins
@@ -158,6 +160,29 @@ def test_what_is_sent_on_before_the_rows_come_once_more_has_other_numbers() -> N
     net.advance(0.1)
     assert sorted(take_all(alice)) == sorted([b"1", b"2", b"3", b"4", b"5", b"5c", b"6", b"6c", b"7"])
     assert rest(net) == ["b"]
+
+
+@pytest.mark.parametrize("crashed", ["", "a", "b"])
+@pytest.mark.parametrize("gone", ["a", "c"])
+def test_a_node_that_leaves_is_not_awaited(gone: str, crashed: str) -> None:
+    net = absent("a", "b", "c")
+    alice = arrive(net, "b")
+    net.isolate(gone)
+    others = [name for name in "abc" if name != gone]
+    for name in others:
+        net[name].cluster.forget(gone)
+    net.settle()
+    if crashed and crashed != gone:
+        crash(net, crashed)
+        alice = arrive(net, "b")
+    net.join(*others)
+    for _ in range(5):
+        net.advance(0.5)
+    assert [name for name in others if "alice" in net[name].broker.sessions.by_id] == ["b"]
+    assert gone not in net["b"].cluster.peers
+    publish(net, others[0], b"2")
+    publish(net, others[1], b"3")
+    assert sorted(take_all(alice)) == [b"2", b"3"]
 
 
 def test_a_session_that_comes_back_by_a_third_node_ends_at_the_others() -> None:
