@@ -24,14 +24,17 @@ class Aftermath(Move):
     gone to the node `gone_to`, and by the sources from there on. Who knows the routes up to the change `since` knows where it
     subscribes.
 
+    Of each node `filters` are what the session subscribed to where that node's messages come by.
+
     `asked` are those who were asked to cut, with the time; `passing` those sources that have nothing more, but for what is on its
     way.
     """
 
-    __slots__ = ("session", "epoch", "sources", "nodes", "fading", "gone_to", "since", "asked", "passing", "_origins", "_filters")
+    __slots__ = ("session", "epoch", "sources", "nodes", "fading", "gone_to", "filters", "since", "asked", "passing",
+                 "_origins")
 
     def __init__(self, session: Session, epoch: int, sources: dict[str, int], nodes: set[str], fading: set[str],
-                 gone_to: Peer | None, since: int, origins: Origins) -> None:
+                 gone_to: Peer | None, filters: dict[str, list[bytes]], since: int, origins: Origins) -> None:
         self.session = session
         self.epoch = epoch
         self.sources = sources
@@ -42,11 +45,11 @@ class Aftermath(Move):
         self.asked: dict[str, float] = {}
         self.passing: dict[str, Pending[bool]] = {}
         self._origins = origins
-        self._filters = [each.topic_filter for each in session.subscriptions.values()
-                         if not each.local() and not (isinstance(each, Prefixed) and each.prefix.group)]
+        self.filters = filters
 
     def describe(self, course: Course) -> None:
         course.come, course.sources, course.via, course.fading = self.epoch, self.sources, self.nodes, self.fading
+        course.filters = {node: self.filters[node] for node in self.filters if node in self.nodes or node in self.fading}
         course.gone_to = "" if self.gone_to is None else self.gone_to.name
 
     def note(self) -> None:
@@ -60,9 +63,10 @@ class Aftermath(Move):
 
     def wants(self, message: Message, first_byte: int) -> bool:
         """Whether what comes directly does not come by where the session was: it did not subscribe to all of this there."""
-        if not first_byte & QOS_BITS or message.group() or self._origins.of(message)[0] not in self.nodes:
+        node = self._origins.of(message)[0]
+        if not first_byte & QOS_BITS or message.group() or node not in self.nodes:
             return True
-        for topic_filter in self._filters:
+        for topic_filter in self.filters[node]:
             if matches(topic_filter, message.topic):
                 return False
         return True
@@ -96,6 +100,12 @@ class Aftermath(Move):
         if self.session.move is self:
             self.session.move = None
             self.session.pump()
+
+
+def filters_of(session: Session) -> list[bytes]:
+    """By which other nodes send to it, all of them the same."""
+    return [each.topic_filter for each in session.subscriptions.values()
+            if not each.local() and not (isinstance(each, Prefixed) and each.prefix.group)]
 
 
 def take_past(session: Session, message: Message, first_byte: int, identifiers: tuple[int, ...]) -> None:

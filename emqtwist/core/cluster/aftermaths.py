@@ -34,8 +34,8 @@ class Aftermaths:
         self._send_stored = send_stored
 
     def begin(self, session: Session, epoch: int, sources: dict[str, int], nodes: set[str],
-              fading: set[str], gone_to: Peer | None) -> Aftermath:
-        aftermath = Aftermath(session, epoch, sources, nodes, fading, gone_to, self._routes.number, self._origins)
+              fading: set[str], gone_to: Peer | None, filters: dict[str, list[bytes]]) -> Aftermath:
+        aftermath = Aftermath(session, epoch, sources, nodes, fading, gone_to, filters, self._routes.number, self._origins)
         session.move = self.known[session.client_id] = aftermath
         return aftermath
 

@@ -1,4 +1,6 @@
 """What a store keeps of a session's way from node to node: a process that begins goes on where the last one was."""
+from json import dumps, loads
+
 from emqtwist.core.records import MOVED
 from emqtwist.core.session import Session
 
@@ -9,10 +11,10 @@ class Course:
 
     If it was here before, it had `gone_to` that node. It has `come` under this epoch, and `sources` still send on what comes for
     it there: all messages of the nodes `via` come by these, and those of the nodes `fading` from a mark on that is still to come
-    from them. Sources are nodes with the epoch that it was given under.
+    from them. Sources are nodes with the epoch that it was given under. `filters` are what it subscribed to there, by node.
     """
 
-    __slots__ = ("other", "number", "over", "nodes", "gone_to", "come", "sources", "via", "fading")
+    __slots__ = ("other", "number", "over", "nodes", "gone_to", "come", "sources", "via", "fading", "filters")
 
     def __init__(self) -> None:
         self.other = ""
@@ -24,11 +26,12 @@ class Course:
         self.sources: dict[str, int] = {}
         self.via: set[str] = set()
         self.fading: set[str] = set()
+        self.filters: dict[str, list[bytes]] = {}
 
     def text(self) -> str:
-        sources = "\t".join([f"{name}\v{epoch}" for name, epoch in self.sources.items()])
-        return "\n".join([self.other, str(self.number), "over" if self.over else "", self.gone_to, str(self.come), sources,
-                          *["\t".join(sorted(names)) for names in (self.nodes, self.via, self.fading)]])
+        filters = {node: [each.decode() for each in filters] for node, filters in self.filters.items()}
+        return dumps([self.other, self.number, self.over, sorted(self.nodes), self.gone_to, self.come, self.sources,
+                      sorted(self.via), sorted(self.fading), filters])
 
     def note(self, session: Session) -> None:
         """Have it stored."""
@@ -37,16 +40,12 @@ class Course:
 
 
 def course_of(text: str) -> Course:
-    """As a store has it; that of a session that is here when it has nothing."""
+    """As a store has it."""
     course = Course()
-    if text:
-        course.other, number, over, course.gone_to, come, sources, *names = text.split("\n")
-        course.number, course.over, course.come = int(number), bool(over), int(come)
-        course.nodes, course.via, course.fading = [{name for name in each.split("\t") if name} for each in names]
-        for source in sources.split("\t"):
-            if source:
-                name, _, epoch = source.partition("\v")
-                course.sources[name] = int(epoch)
+    (course.other, course.number, course.over, nodes, course.gone_to, course.come, course.sources, via, fading,
+     filters) = loads(text)
+    course.nodes, course.via, course.fading = set(nodes), set(via), set(fading)
+    course.filters = {node: [each.encode() for each in filters[node]] for node in filters}
     return course
 
 

@@ -110,7 +110,8 @@ class Takeover(Part):
         if course.sources or course.via or course.fading:
             for name in course.sources:
                 self._peer(name)
-            before = self.aftermaths.begin(session, course.come, course.sources, course.via, course.fading, gone_to)
+            before = self.aftermaths.begin(session, course.come, course.sources, course.via, course.fading, gone_to,
+                                           course.filters)
         if state_of(session) == GIVEN:
             giving = Giving(session, self._broker.sessions, self._origins, self._send, self._send_stored)
             giving.recover(self._peer(course.other), course, before)
@@ -263,9 +264,9 @@ class Takeover(Part):
         return taking if taking is not None and taking.peer is peer and taking.epoch == frame[2] else None
 
     def await_rest(self, session: Session, sources: dict[str, int], nodes: set[str], fading: set[str],
-                   gone_to: Peer | None) -> None:
+                   gone_to: Peer | None, filters: dict[str, list[bytes]]) -> None:
         """A session is here, but of some nodes something is still sent on."""
-        self.aftermaths.begin(session, epoch_of(session), sources, nodes, fading, gone_to).note()
+        self.aftermaths.begin(session, epoch_of(session), sources, nodes, fading, gone_to, filters).note()
 
     def arrived(self, taking: Taking) -> None:
         """All of a session has come."""
@@ -291,8 +292,8 @@ class Arrival(Done):
         self._takeover = takeover
 
     def await_rest(self, session: Session, sources: dict[str, int], nodes: set[str], fading: set[str],
-                   gone_to: Peer | None) -> None:
-        self._takeover.await_rest(session, sources, nodes, fading, gone_to)
+                   gone_to: Peer | None, filters: dict[str, list[bytes]]) -> None:
+        self._takeover.await_rest(session, sources, nodes, fading, gone_to, filters)
 
     def arrived(self, taking: Taking) -> None:
         self._takeover.arrived(taking)

@@ -15,7 +15,7 @@ from typing import Final
 from emqtwist.core.broker import Broker
 from emqtwist.core.cluster import frames as f
 from emqtwist.core.cluster.addressed import cut, send_cut, send_on
-from emqtwist.core.cluster.aftermath import Aftermath
+from emqtwist.core.cluster.aftermath import Aftermath, filters_of
 from emqtwist.core.cluster.course import Course, note_here
 from emqtwist.core.cluster.epochs import AWAITING, HERE, epoch_of, set_epoch
 from emqtwist.core.cluster.flushing import Flushing
@@ -59,7 +59,7 @@ class Done:
     """Who hears that a session has come wholly, but for what is sent on of some nodes."""
 
     def await_rest(self, session: Session, sources: dict[str, int], nodes: set[str], fading: set[str],
-                   gone_to: Peer | None) -> None:
+                   gone_to: Peer | None, filters: dict[str, list[bytes]]) -> None:
         raise NotImplementedError
 
     def arrived(self, taking: "Taking") -> None:
@@ -287,7 +287,10 @@ class Taking(Move):
             if origin == NO_ORIGIN or (origin[0] not in self.late and origin not in self._known):
                 session.deliver(message, first_byte, identifiers)
         if sources or nodes or fading:
-            self._around.done.await_rest(session, sources, nodes, fading, self.gone_to)
+            filters = dict.fromkeys(self.late, filters_of(session))
+            if self.before is not None:
+                filters.update({node: self.before.filters[node] for node in self.before.awaited()})
+            self._around.done.await_rest(session, sources, nodes, fading, self.gone_to, filters)
         else:
             note_here(session)
         session.pump()

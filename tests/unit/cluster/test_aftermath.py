@@ -2,7 +2,7 @@
 import pytest
 
 from emqtwist.core.cluster import frames as f
-from emqtwist.core.cluster.aftermath import Aftermath
+from emqtwist.core.cluster.aftermath import Aftermath, filters_of
 from emqtwist.core.cluster.origin import ForwardedMessage, Origins
 from emqtwist.core.message import NEVER, PUBLISH_BYTE, QOS_1_BITS
 from emqtwist.mqtt.packets import Connack, Connect, Publish
@@ -50,7 +50,8 @@ def test_what_comes_directly_is_left_out_where_it_was_subscribed_before_and_unti
     alice = world.connect("alice", session_expiry_interval=100)
     alice.subscribe("t/#", qos=1)
     alice.subscribe("$share/g/s", qos=1)
-    aftermath = Aftermath(world.session("alice"), 3, {"a": 3}, {"c"}, {"d"}, None, 0, Origins("b", "b-1"))
+    filters = dict.fromkeys("cd", filters_of(world.session("alice")))
+    aftermath = Aftermath(world.session("alice"), 3, {"a": 3}, {"c"}, {"d"}, None, filters, 0, Origins("b", "b-1"))
     alice.subscribe("u", qos=1)
 
     def wants(topic: bytes, node: str, qos: int = QOS_1_BITS) -> bool:
@@ -119,6 +120,26 @@ def test_the_new_node_knows_over_a_crash_of_whom_messages_are_sent_on() -> None:
     publish(net, "c", b"3")
     assert sorted(take_all(alice)) == [b"1", b"2", b"3"]
     assert rest(net) == ["b"]
+
+
+@pytest.mark.parametrize("crashes", [False, True])
+def test_what_the_session_subscribed_to_since_comes_directly_though_its_node_crashes(crashes: bool) -> None:
+    net = absent("a", "b", "c")
+    alice = arrive(net, "b")
+    alice.subscribe("u", qos=1)
+    if crashes:
+        crash(net, "b", "a", "c")
+        net.join("a", "b")
+        net.advance(0.1)
+        alice = arrive(net, "b")
+    net.halt_before(f.CUT, "b")
+    net.join("b", "c")
+    net["c"].connect("bob").publish("u", b"2", qos=1)
+    publish(net, "c", b"3")
+    assert take_all(alice) == [b"2"]
+    net.go_on()
+    assert rest(net) == ["b"]
+    assert take_all(alice) == [b"1", b"3"]
 
 
 def test_a_node_that_crashes_while_a_session_comes_asks_the_one_that_it_came_from() -> None:
