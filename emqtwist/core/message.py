@@ -96,10 +96,6 @@ class Message:
         """The group of a shared subscription that handed it out; empty if none did."""
         return b""
 
-    def target(self) -> str:
-        """The one client of another node that it is for; empty if it is for all who subscribe."""
-        return ""
-
     def published_at(self) -> float:
         """When it was published, on the monotonic clock, if somebody wanted that to be known; else NEVER."""
         return NEVER

@@ -1,6 +1,7 @@
 """What the core knows of a session that goes from one node to another, and of clients whose session is another node's."""
 from emqtwist.core.ledger import Row
-from emqtwist.core.message import NO_IDENTIFIERS, PUBLISH_BYTE, Message
+from emqtwist.core.message import Message
+from emqtwist.core.subscriber import Subscriber
 
 
 class Move:
@@ -12,9 +13,13 @@ class Move:
         """Take a message that comes for the session."""
         raise NotImplementedError
 
-    def relayed(self, message: Message, origin: tuple[str, int]) -> None:
-        """Take a message that came for it where it was, and was sent on; `origin` is its name in the cluster."""
-        self.collect(message, PUBLISH_BYTE | message.qos << 1, NO_IDENTIFIERS)
+    def relayed(self, message: Message, origin: tuple[str, int], peer: Subscriber) -> None:
+        """Take a message that came for it where it was, and was sent on by `peer`; `origin` is its name in the cluster."""
+        raise NotImplementedError
+
+    def cut(self, node: str, epoch: int, direct: bool) -> None:
+        """All that `node` publishes behind this goes to where the session has this epoch; `direct`: it says so itself."""
+        raise NotImplementedError
 
     def page(self, rows: list[Row], more: bool) -> bool:
         """Whether this page of the queue was wanted here, and not for the client."""

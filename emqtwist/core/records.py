@@ -32,6 +32,7 @@ DELAYED_GONE: Final = 23
 TAKEN: Final = 24
 MEMBER: Final = 25
 MEMBER_GONE: Final = 26
+MOVED: Final = 27
 
 STATE_SENT: Final = 1  # of a row: at QoS 2, it may have been sent, and expires no more
 STATE_RELEASED: Final = 2  # PUBREC came
@@ -68,6 +69,7 @@ KINDS: Final[dict[int, tuple[str, tuple[str, ...]]]] = {
     TAKEN: ("TAKEN", ("node", "identity", "number")),
     MEMBER: ("MEMBER", ("name", "address", "stamp", "state")),
     MEMBER_GONE: ("MEMBER_GONE", ("name",)),
+    MOVED: ("MOVED", ("session", "move")),
 }
 
 
@@ -90,7 +92,7 @@ LISTS: Final = 11  # of a Snapshot
 class Snapshot:
     """All that a store has but the rows of the queues; lists of tuples.
 
-    sessions: session, client_id, expiry_interval, version, expires_at, queued, queued_bytes, next_seq, epoch
+    sessions: session, client_id, expiry_interval, version, expires_at, queued, queued_bytes, next_seq, epoch, move
     subscriptions: session, topic_filter, options, identifiers
     received: session, packet_id
     wills: session, topic, payload, qos, retain, properties, publisher, delay, lifetime, due

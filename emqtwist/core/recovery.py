@@ -78,7 +78,7 @@ def monotonic(at: float | None, journal: Journal) -> float:
 
 
 def _recover_session(record: Record, journal: Journal, sessions: Sessions, circle: Circle, lost: set[int]) -> None:
-    number, client_id, expiry_interval, _version, expires_at, queued, queued_bytes, next_seq, epoch = record
+    number, client_id, expiry_interval, _version, expires_at, queued, queued_bytes, next_seq, epoch, _move = record
     interval = NEVER if expiry_interval is None else float(expiry_interval)
     session = sessions.restore(client_id, number, interval, next_seq)
     session.epoch = epoch

@@ -27,7 +27,8 @@ class MemoryStore:
     """
 
     def __init__(self) -> None:
-        self.sessions: dict[int, list[Any]] = {}  # session -> client id, expiry interval, version, expires at, next seq, epoch
+        # session -> client id, expiry interval, version, expires at, next seq, epoch, move
+        self.sessions: dict[int, list[Any]] = {}
         self.subscriptions: dict[tuple[int, bytes], Record] = {}
         self.received: dict[tuple[int, int], None] = {}
         self.wills: dict[int, list[Any]] = {}
@@ -49,10 +50,10 @@ class MemoryStore:
     def start(self) -> Deferred[Snapshot | None]:
         self.number = 0
         sessions = []
-        for session, (client_id, expiry, version, expires_at, next_seq, epoch) in self.sessions.items():
+        for session, (client_id, expiry, version, expires_at, next_seq, epoch, move) in self.sessions.items():
             keys = [key for key in self.rows if key[0] == session]
             size = sum([self._size(self.rows[key]) for key in keys])
-            sessions.append((session, client_id, expiry, version, expires_at, len(keys), size, next_seq, epoch))
+            sessions.append((session, client_id, expiry, version, expires_at, len(keys), size, next_seq, epoch, move))
         return succeed(Snapshot(
             self.highest_session, self.highest_message, sessions,
             [(*key, *value) for key, value in self.subscriptions.items()], list(self.received),
@@ -126,9 +127,12 @@ class MemoryStore:
     # One method a kind of record.
 
     def _opened(self, session: int, client_id: str, expiry_interval: float, version: int, epoch: int) -> None:
-        next_seq = self.sessions[session][4] if session in self.sessions else 1
-        self.sessions[session] = [client_id, expiry_interval, version, None, next_seq, epoch]
+        next_seq, _, move = self.sessions[session][4:] if session in self.sessions else (1, 0, "")
+        self.sessions[session] = [client_id, expiry_interval, version, None, next_seq, epoch, move]
         self.highest_session = max(self.highest_session, session)
+
+    def _moved(self, session: int, move: str) -> None:
+        self.sessions[session][6] = move
 
     def _left(self, session: int, expires_at: float | None) -> None:
         self.sessions[session][3] = _wall(expires_at)

@@ -1,98 +1,111 @@
-"""Aftermath: a session has come, but not all nodes were there meanwhile: what they publish may come twice, directly and sent on.
+"""Aftermath: a session has come, but not all nodes were there meanwhile: what they publish goes to where it was.
 
-The node that had it sends on what it still gets of those, with the names of the messages; the first copy of each is taken.
+There it is sent on, and here it is left out where it comes directly too, until such a node cuts, as it is asked to: it marks at
+one moment what it has for each other node. What is before the mark comes by where the session was, what is behind it directly.
 """
-from typing import Final
-
-from emqtwist.core.cluster.frames import Frame
+from emqtwist.core.cluster.addressed import CUT, RELAYED, Address, address_of, cut, send_cut
+from emqtwist.core.cluster.course import Course
 from emqtwist.core.cluster.inbox import To
 from emqtwist.core.cluster.origin import ForwardedMessage, Origin, Origins
 from emqtwist.core.cluster.peer import Peer
 from emqtwist.core.message import NO_IDENTIFIERS, PUBLISH_BYTE, QOS_BITS, Message
 from emqtwist.core.move import Move
 from emqtwist.core.pending import Pending
+from emqtwist.core.prefixes import Prefixed
 from emqtwist.core.session import Session
 from emqtwist.core.sessions import Sessions
-
-LASTS: Final = 30.0  # seconds after all nodes are there
-MOST: Final = 100_000  # messages that are remembered
+from emqtwist.core.subscriber import Subscriber
+from emqtwist.mqtt.topics import matches
 
 
 class Aftermath(Move):
-    """Knows the messages of some `nodes` that have come; `until` is when that ends, once they are there.
+    """What the `nodes` publish comes by the `sources`, which are nodes with the epoch that they gave the session under; it has
+    come under `epoch`. That of the `fading`, who knew it here before, comes directly up to the mark that they made when it had
+    gone to the node `gone_to`, and by the sources from there on. Who knows the routes up to the change `since` knows where it
+    subscribes.
 
-    What such a node forwarded before its answer in `met` it may have published before the session moved, when it was for others:
-    the session has had it, or gets it sent on. It is `unsure` which nodes these are in a process that has begun since, before the
-    node that had the session says so.
+    Of each node `filters` are what the session subscribed to where that node's messages come by.
+
+    `asked` are those who were asked to cut, with the time; `passing` those sources that have nothing more, but for what is on its
+    way.
     """
 
-    __slots__ = ("unsure", "session", "nodes", "met", "until", "_origins", "_seen")
+    __slots__ = ("session", "epoch", "sources", "nodes", "fading", "gone_to", "filters", "since", "asked", "passing",
+                 "_origins")
 
-    def __init__(self, session: Session, nodes: set[str], met: dict[str, Pending[bool]], origins: Origins,
-                 seen: dict[Origin, None], now: float) -> None:
-        self.unsure = False
+    def __init__(self, session: Session, epoch: int, sources: dict[str, int], nodes: set[str], fading: set[str],
+                 gone_to: Peer | None, filters: dict[str, list[bytes]], since: int, origins: Origins) -> None:
         self.session = session
+        self.epoch = epoch
+        self.sources = sources
         self.nodes = nodes
-        self.met = met
-        self.until = now + LASTS
+        self.fading = fading
+        self.gone_to = gone_to
+        self.since = since
+        self.asked: dict[str, float] = {}
+        self.passing: dict[str, Pending[bool]] = {}
         self._origins = origins
-        self._seen = seen
+        self.filters = filters
 
-    def know(self, nodes: set[str], met: dict[str, Pending[bool]]) -> None:
-        """It is those nodes that may have messages for where the session was."""
-        self.unsure = False
-        self.nodes = nodes
-        self.met = met
+    def describe(self, course: Course) -> None:
+        course.come, course.sources, course.via, course.fading = self.epoch, self.sources, self.nodes, self.fading
+        course.filters = {node: self.filters[node] for node in self.filters if node in self.nodes or node in self.fading}
+        course.gone_to = "" if self.gone_to is None else self.gone_to.name
+
+    def note(self) -> None:
+        course = Course()
+        self.describe(course)
+        course.note(self.session)
 
     def collect(self, message: Message, first_byte: int, identifiers: tuple[int, ...]) -> None:
         if self.wants(message, first_byte):
             take_past(self.session, message, first_byte, identifiers)
 
     def wants(self, message: Message, first_byte: int) -> bool:
-        """Whether what comes directly is new."""
-        if message.group():
+        """Whether what comes directly does not come by where the session was: it did not subscribe to all of this there."""
+        node = self._origins.of(message)[0]
+        if not first_byte & QOS_BITS or message.group() or node not in self.nodes:
             return True
-        origin = self._origins.of(message)
-        if first_byte & QOS_BITS and not self._has_met(origin[0]):
-            return False
-        return origin[0] not in self.nodes or self.first(origin)
-
-    def relayed(self, message: Message, origin: Origin) -> None:
-        if self.first(origin):
-            take_past(self.session, message, PUBLISH_BYTE | message.qos << 1, NO_IDENTIFIERS)
-
-    def _has_met(self, node: str) -> bool:
-        met = self.met.get(node)
-        if met is None:
-            return True
-        if met.decision is None:
-            return False
-        del self.met[node]
+        for topic_filter in self.filters[node]:
+            if matches(topic_filter, message.topic):
+                return False
         return True
 
-    def seen(self) -> tuple[Origin, ...]:
-        """The messages of those nodes that have come."""
-        return tuple([origin for origin in self._seen if origin[0] in self.nodes])
+    def relayed(self, message: Message, origin: Origin, peer: Subscriber) -> None:
+        take_past(self.session, message, PUBLISH_BYTE | message.qos << 1, NO_IDENTIFIERS)
 
-    def first(self, origin: Origin) -> bool:
-        """Whether no copy of this message has come yet."""
-        if origin in self._seen:
-            return False
-        self._seen[origin] = None
-        if len(self._seen) > MOST:
-            del self._seen[next(iter(self._seen))]
-        return True
+    def cut(self, node: str, epoch: int, direct: bool) -> None:
+        if direct and self.passes(node, epoch):
+            self.note()
 
-    def tick(self, now: float, there: set[str]) -> bool:
-        """Whether it is over; `there` are the nodes that are connected."""
-        if not self.nodes <= there:
-            self.until = now + LASTS
-        return now >= self.until
+    def awaited(self) -> set[str]:
+        """The nodes of which something comes by the sources, or will."""
+        return self.nodes | self.fading
+
+    def passes(self, node: str, epoch: int) -> bool:
+        """A mark of that node itself: whether what it sends comes another way from here on."""
+        if node in self.fading:
+            self.fading.discard(node)
+            if self.gone_to is not None:
+                send_cut(self.gone_to, cut(self.session.client_id, node, epoch))
+            if epoch < self.epoch:
+                self.nodes.add(node)
+            return True
+        if node in self.nodes and epoch == self.epoch:
+            self.nodes.discard(node)
+            return True
+        return False
 
     def stop(self) -> None:
         if self.session.move is self:
             self.session.move = None
             self.session.pump()
+
+
+def filters_of(session: Session) -> list[bytes]:
+    """By which other nodes send to it, all of them the same."""
+    return [each.topic_filter for each in session.subscriptions.values()
+            if not each.local() and not (isinstance(each, Prefixed) and each.prefix.group)]
 
 
 def take_past(session: Session, message: Message, first_byte: int, identifiers: tuple[int, ...]) -> None:
@@ -104,24 +117,6 @@ def take_past(session: Session, message: Message, first_byte: int, identifiers: 
         session.move = move
 
 
-class Relayed(Message):
-    """A message for one session that has gone to another node; that has no group, so that its name stands there."""
-
-    __slots__ = ("_target", "_origin")
-
-    def __init__(self, message: Message, target: str, origin: Origin) -> None:
-        super().__init__(message.topic, message.payload, message.qos, message.retain, message.properties, message.expires_at,
-                         message.publisher)
-        self._target = target
-        self._origin = origin
-
-    def target(self) -> str:
-        return self._target
-
-    def group(self) -> bytes:
-        return b"%d %s" % (self._origin[1], self._origin[0].encode())
-
-
 class ToClient(To):
     """Takes what is for one session."""
 
@@ -130,15 +125,23 @@ class ToClient(To):
     def __init__(self, sessions: Sessions) -> None:
         self._sessions = sessions
 
-    def take(self, peer: Peer, message: ForwardedMessage, frame: Frame) -> None:
-        session = self._sessions.by_id.get(frame[11])
-        if session is None:
+    def session(self, client_id: str) -> Session | None:
+        return self._sessions.by_id.get(client_id)
+
+    def take(self, peer: Peer, message: ForwardedMessage, group: bytes) -> None:
+        address = address_of(group)
+        session = None if address is None else self.session(address.client_id)
+        if address is None or session is None:
             return
-        move = session.move
-        number, _, node = frame[10].partition(b" ")
-        if number.isdigit():
-            message.origin = node.decode(errors="replace"), int(number)
-        if move is not None:
-            move.relayed(message, message.origin)
-        else:
-            session.deliver(message, PUBLISH_BYTE | message.qos << 1, NO_IDENTIFIERS)
+        if address.what == CUT:
+            self.cut(session, address, peer.name == address.node)
+        elif address.what == RELAYED:
+            message.origin = address.node, address.number
+            if session.move is not None:
+                session.move.relayed(message, message.origin, peer)
+            else:
+                session.deliver(message, PUBLISH_BYTE | message.qos << 1, NO_IDENTIFIERS)
+
+    def cut(self, session: Session, address: Address, direct: bool) -> None:
+        if session.move is not None:
+            session.move.cut(address.node, address.number, direct)

@@ -35,7 +35,6 @@ from emqtwist.core.session import Session
 from emqtwist.core.settings import QueueSettings
 from emqtwist.core.subscriber import Subscription
 
-BEAT: Final = 1.0  # seconds between two signs of life
 COMPARE: Final = 10.0  # seconds between two looks whether tables are still the same
 
 Serve = Callable[[Peer, Frame], None]
@@ -49,7 +48,7 @@ class Cluster(Neighbours):
     """
 
     __slots__ = ("broker", "node", "incarnation", "clock", "origins", "pack", "peers", "parts", "serve", "routes", "inbox",
-                 "replicas", "takeover", "authored", "mirrors", "_token", "_rules", "_beaten", "_compared", "_flushes")
+                 "replicas", "takeover", "authored", "mirrors", "_token", "_rules", "_compared", "_flushes")
 
     def __init__(self, broker: Broker, node: str, incarnation: str, token: Callable[[], str], pack: Pack,
                  rules: QueueSettings) -> None:
@@ -63,7 +62,8 @@ class Cluster(Neighbours):
         self.routes = Routes(broker.router, self.send, self.send_stored)
         self.inbox = Inbox(broker, self.send, self.send_stored)
         self.replicas = Replicas(broker, self.clock, node, pack, self.send_stored)
-        self.takeover = Takeover(broker, node, self.peers, self.origins, self.inbox, self.send, self.send_stored)
+        self.takeover = Takeover(broker, node, self.peers, self.peer, self.origins, self.inbox, self.routes.table,
+                                 self.send, self.send_stored)
         sessions = self.takeover.registry
         sharing = Sharing(node, broker, self.routes, self.inbox, self.send)
         self.authored: dict[int, Authored] = {ROUTES: self.routes.table, SESSIONS: sessions.table}
@@ -72,13 +72,13 @@ class Cluster(Neighbours):
         self.serve: dict[int, Serve] = {
             f.STATE: self._state, f.WANT: self._want, f.DELTA: self._delta, f.SNAPSHOT: self._snapshot, f.APPLIED: self._applied,
             f.GREET: self.inbox.greet, f.MARK: self._mark, f.FORWARD: self.inbox.forward, f.TOOK: self._took,
-            f.FLUSH: self._flush, f.BEAT: self._beat, f.LOAD: sharing.loaded,
+            f.FLUSH: self._flush, f.LOAD: sharing.loaded,
             f.RETAIN: self.replicas.retain, f.ERASE: self.replicas.erase, f.DIGESTS: self.replicas.digests,
             f.MARKS: self.replicas.marked, f.NEED: self.replicas.need, **self.takeover.serve,
         }
         self._token = token
         self._rules = rules
-        self._beaten = self._compared = broker.turn.now
+        self._compared = broker.turn.now
         self._flushes: list[tuple[Peer, int]] = []
         broker.join(self)
 
@@ -183,10 +183,6 @@ class Cluster(Neighbours):
                     late.link.close()  # it is told all anew when it is back
         for part in self.parts:
             part.tick(now)
-        if now - self._beaten >= BEAT:
-            self._beaten = now
-            journal = self.broker.journal
-            self.broadcast((f.BEAT, None if journal is None else journal.wall(now)))
         if now - self._compared >= COMPARE:
             self._compared = now
             for table in self.authored.values():
@@ -238,6 +234,7 @@ class Cluster(Neighbours):
             ledger = peer.outbox.ledger
             if ledger is not None and ledger.number == number and journal is not None:
                 peer.outbox.bring_back(rows_of(rows, journal.offset), more)
+                peer.stir()
 
     def _recover_outbox(self, record: Record, outboxes: dict[int, Peer]) -> None:
         identity, _, name = record[1].partition(" ")
@@ -274,10 +271,12 @@ class Cluster(Neighbours):
         table = self.authored.get(frame[1])
         if table is not None:
             table.applied(peer, frame[2])
+            self.takeover.heard(peer)
 
     def _mark(self, peer: Peer, frame: Frame) -> None:
         if frame[1] == peer.outbox.identity:
             peer.outbox.begin(frame[2], frame[3])
+            peer.stir()
 
     def _took(self, peer: Peer, frame: Frame) -> None:
         if frame[1] == peer.outbox.identity:
@@ -300,6 +299,3 @@ class Cluster(Neighbours):
                 link.hold(link.held[-1][0], data)
             else:
                 link.send(data)
-
-    def _beat(self, peer: Peer, frame: Frame) -> None:
-        """That something comes is enough."""

@@ -1,16 +1,16 @@
 """Discarding: after a partition has healed, or where a client has begun anew at another node, it has several sessions.
 
-The one with the highest epoch is the one; its node has the others ended, each time that it meets them.
+The one with the highest epoch is the one. Nodes that meet tell each other the epoch of theirs, and who has a lower one ends it.
 """
 from typing import cast
 
 from emqtwist.core.broker import Broker
 from emqtwist.core.cluster import frames as f
-from emqtwist.core.cluster.aftermath import Aftermath
 from emqtwist.core.cluster.claims import Claims
-from emqtwist.core.cluster.epochs import GIVEN, epoch_of, state_of
+from emqtwist.core.cluster.epochs import GIVEN, HERE, epoch_of, state_of
 from emqtwist.core.cluster.frames import Frame
-from emqtwist.core.cluster.giving import end_given
+from emqtwist.core.cluster.giving import Giving
+from emqtwist.core.cluster.keeping import end_given
 from emqtwist.core.cluster.peer import Peer
 from emqtwist.core.cluster.registry import Conflicts, Registry
 from emqtwist.core.cluster.tables import Send
@@ -46,29 +46,25 @@ class Discarding(Conflicts):
 
     def meet(self, client_id: str, peer: Peer, value: int) -> None:
         session = self._broker.sessions.by_id.get(client_id)
+        giving = self._claims.givings.get(client_id)
+        if not value & 1 and giving is not None and giving.peer is peer and (giving.done or self._is_at_another(giving)):
+            giving.end()  # what it was sent on for has ended there
+            return
         if not value:
-            giving = self._claims.givings.get(client_id)
             if session is None:
                 self._registry.drop(client_id)
-            elif giving is not None and giving.is_done() and giving.peer is peer:
-                giving.end()  # what it was sent on for has ended there
             return
-        if session is not None and state_of(session) == GIVEN:
-            return  # that is up to the node that it was given to
-        mine = self._registry.table.entries.get(client_id, 0) >> 1
-        if (mine, self._node) < (value >> 1, peer.name) or (session is not None and isinstance(session.move, Aftermath)):
-            return
-        taking = self._claims.takings.get(client_id)
-        if taking is not None:
-            if taking.peer is None and not taking.ending:
-                taking.find(peer)
-                self._claims.look_at(client_id)
-            if taking.peer is peer:
-                return
-        self._send_stored(peer, (f.DISCARD, client_id, mine))
+        if session is not None and state_of(session) != HERE:
+            return  # that is up to the node that it was given to, or is looked at again when it has come wholly
+        self._send_stored(peer, (f.DISCARD, client_id, self._registry.table.entries.get(client_id, 0) >> 1))
+
+    def _is_at_another(self, giving: Giving) -> bool:
+        """Whether a third node has the session, or one that has taken its place."""
+        rows = self._registry.rows(giving.session.client_id)
+        return bool(rows) and rows[0][1] >> 1 >= giving.epoch
 
     def discard(self, peer: Peer, frame: Frame) -> None:
-        """Another node has the session of this client, and what is here is to end."""
+        """Another node has a session of this client too: what is here is to end if that is the one."""
         _, client_id, epoch = frame
         session = self._broker.sessions.by_id.get(client_id)
         mine = self._registry.table.entries.get(client_id, 0) >> 1
@@ -80,9 +76,8 @@ class Discarding(Conflicts):
         if session is None:
             self._registry.withdraw(client_id)
         elif giving is not None:
-            holders = [other for other, _ in self._registry.rows(client_id)]
-            if not giving.is_awaited(peer) or giving.peer not in holders:  # or it ends when the one there does
-                giving.end()
+            if giving.peer is None or giving.peer is peer or not self._registry.may_have(giving.peer, client_id):
+                giving.end()  # else it ends when the one there does
         elif state_of(session) == GIVEN:
             end_given(self._broker.sessions, session)
         else:

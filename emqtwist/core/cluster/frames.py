@@ -22,7 +22,6 @@ FORWARD: Final = 8
 TOOK: Final = 9
 FLUSH: Final = 10
 FLUSHED: Final = 11
-BEAT: Final = 12
 
 MEMBERS: Final = 20
 JOIN: Final = 21
@@ -40,6 +39,7 @@ END: Final = 36
 DONE: Final = 37
 GONE: Final = 38
 DISCARD: Final = 39
+CUT: Final = 41
 
 LOAD: Final = 40
 
@@ -76,12 +76,10 @@ KINDS: Final[dict[int, tuple[str, tuple[tuple[str, tuple[type, ...]], ...]]]] = 
     GREET: ("GREET", (("identity", TEXT),)),
     MARK: ("MARK", (("identity", TEXT), ("kept", NUMBER), ("volatile", NUMBER))),
     FORWARD: ("FORWARD", (("kept", NUMBER), ("volatile", NUMBER), ("origin", NUMBER), ("flags", NUMBER), ("topic", DATA),
-                          ("payload", DATA), ("properties", DATA), ("rest", REST), ("publisher", TEXT), ("group", DATA),
-                          ("target", TEXT))),
+                          ("payload", DATA), ("properties", DATA), ("rest", REST), ("publisher", TEXT), ("group", DATA))),
     TOOK: ("TOOK", (("identity", TEXT), ("kept", NUMBER), ("volatile", NUMBER))),
     FLUSH: ("FLUSH", (("number", NUMBER),)),
     FLUSHED: ("FLUSHED", (("number", NUMBER),)),
-    BEAT: ("BEAT", (("wall", REST),)),
     MEMBERS: ("MEMBERS", (("rows", LIST),)),
     JOIN: ("JOIN", ()),
     GOODBYE: ("GOODBYE", ()),
@@ -104,9 +102,10 @@ KINDS: Final[dict[int, tuple[str, tuple[tuple[str, tuple[type, ...]], ...]]]] = 
     ROWS: ("ROWS", (*OF_SESSION, ("rows", LIST))),
     HAVE: ("HAVE", (*OF_SESSION, ("seq", NUMBER))),
     LEVEL: ("LEVEL", OF_SESSION),
-    READY: ("READY", OF_SESSION),
-    END: ("END", (*OF_SESSION, ("late", LIST), ("seen", LIST))),
-    DONE: ("DONE", (*OF_SESSION, ("nodes", LIST))),
+    READY: ("READY", (*OF_SESSION, ("nodes", LIST), ("claimed", LIST))),
+    END: ("END", (*OF_SESSION, ("nodes", LIST), ("whole", (bool,)))),
+    DONE: ("DONE", OF_SESSION),
+    CUT: ("CUT", OF_SESSION),
     GONE: ("GONE", (*OF_SESSION, ("node", TEXT))),
     DISCARD: ("DISCARD", OF_SESSION),
     BRIDGED: ("BRIDGED", (("kept", NUMBER), ("volatile", NUMBER), ("flags", NUMBER), ("topic", DATA), ("payload", DATA),

@@ -4,19 +4,22 @@ Its connection has ended, and its subscriptions stay: what comes for it is added
 what the session is, then its queue, a window at a time. When it has caught up, it subscribes by itself; once all nodes know
 that, all that was forwarded to this node before is awaited, sent behind the rest, and that is the end.
 
-Nodes that were not there meanwhile may still send here what they have not sent there: that is sent on, message by message, until
-the other node says that it has met them all.
+Nodes that were not there meanwhile may still send here what they have not sent there: from the end on that is sent on, message by
+message, until each of them has cut.
 """
 from collections import deque
 from typing import Final
 
 from emqtwist.core.cluster import frames as f
-from emqtwist.core.cluster.aftermath import Aftermath, Relayed
-from emqtwist.core.cluster.epochs import GIVEN, HERE, epoch_of, set_epoch
+from emqtwist.core.cluster.addressed import cut, send_cut, send_on
+from emqtwist.core.cluster.aftermath import Aftermath
+from emqtwist.core.cluster.course import Course, note_here
+from emqtwist.core.cluster.epochs import AWAITING, GIVEN, HERE, epoch_of, set_epoch
 from emqtwist.core.cluster.flushing import Flush
+from emqtwist.core.cluster.keeping import AS_IT_WAS, end_given, forget_rows, keep_absent
 from emqtwist.core.cluster.moved import NO_ORIGIN, Moved, Wire
 from emqtwist.core.cluster.origin import Origin, Origins
-from emqtwist.core.cluster.peer import KEPT, Peer
+from emqtwist.core.cluster.peer import Peer
 from emqtwist.core.cluster.tables import Send
 from emqtwist.core.inflight import identifier_of
 from emqtwist.core.ledger import BEFORE_ALL, Row
@@ -27,31 +30,33 @@ from emqtwist.core.pending import Pending
 from emqtwist.core.records import STATE_RELEASED, Fetch
 from emqtwist.core.session import Session
 from emqtwist.core.sessions import Sessions
+from emqtwist.core.subscriber import Subscriber
 from emqtwist.mqtt.constants import MAX_PACKET_ID
 
 PIECE: Final = 30_000  # bytes of rows in a frame, or a little more
 WINDOW: Final = 64  # frames that the other node has not stored
 PAGE: Final = 500_000  # bytes of rows that are read from the store at once
-AS_IT_WAS: Final = 4  # a protocol level, which nobody looks at
 
 
 class Giving(Move):
-    """What goes to `peer`, where it has `epoch`; `due` is when it would have expired. `over`: END is sent.
+    """What goes to `peer`, where it has `epoch`; `due` is when it would have expired. `over`: END is sent, and from then on what
+    comes of `nodes`. `done`: the other node has all rows. `before` is for what still comes from where it was before.
 
     It is `stale` when the other node was away, and has not asked for it again.
     """
 
-    __slots__ = ("session", "peer", "epoch", "due", "over", "stale", "_sessions", "_origins", "_send", "_send_stored", "_memory",
-                 "_next", "_sent", "_late", "_rows", "_cursor", "_doubtful", "_end", "_stale", "_wanted", "_old", "_read",
-                 "_place", "_last", "_under_way", "_level", "_flushed", "_asked", "_began", "_by_number", "_relays", "_flush",
-                 "_before")
+    __slots__ = ("session", "peer", "epoch", "due", "over", "done", "stale", "nodes", "before", "_sessions", "_origins",
+                 "_send", "_send_stored", "_memory", "_next", "_sent", "_late", "_rows", "_cursor", "_doubtful", "_end",
+                 "_stale", "_wanted", "_old", "_read", "_place", "_last", "_under_way", "_level", "_flushed", "_asked",
+                 "_began", "_by_number", "_late_nodes", "_claimed", "_flush")
 
     def __init__(self, session: Session, sessions: Sessions, origins: Origins, send: Send, send_stored: Send) -> None:
         self.session = session
         self.due = sessions.hold(session)
         self.peer: Peer | None = None
         self.epoch = 0
-        self.over = self.stale = False
+        self.over = self.done = self.stale = False
+        self.nodes: set[str] = set()
         self._sessions = sessions
         self._origins = origins
         self._send = send
@@ -66,25 +71,27 @@ class Giving(Move):
         self._by_number = session.circle.settings.queue.kind != "simple"  # the store has them in another order
         self._stale = session.ledger is not None and session.ledger.fetching  # a page comes that was not wanted here
         self._wanted = self._old = False
-        self._relays: set[str] = set()
         self._asked: Pending[bool] | None = None
         self._flush: Flush | None = None  # for what is still to come here
-        self._before = session.move if isinstance(session.move, Aftermath) else None
+        self.before = session.move if isinstance(session.move, Aftermath) else None
         session.move = self
+        self._reset(-1)
+
+    def recover(self, peer: Peer, course: Course, before: Aftermath | None) -> None:
+        """As it was when the last process ended; rows are sent when the other node asks for them."""
+        self.peer, self.epoch, self.over, self.nodes = peer, course.number, course.over, course.nodes
+        self.before = before
+        self.stale = True
 
     def start(self, peer: Peer, epoch: int, have: int, stored: Pending[bool]) -> None:
         """Send what `peer` does not have: it has the rows up to `have`, -1: it has nothing. `stored`: that it is given is."""
         session, ledger = self.session, self.session.ledger
         self.peer, self.epoch = peer, epoch
-        self.over = self.stale = self._level = self._flushed = self._began = False
-        self._old = self._wanted  # the page that comes is of the last time
-        self._rows: deque[Moved] = deque([row for row in self._memory if row.seq > have])
-        self._cursor = (BEFORE_ALL, 0)
+        self.over = self.done = self.stale = False
+        self.nodes = set()
         self._doubtful = 0 if ledger is None else ledger.doubtful
-        self._read = ledger is None
-        self._place = 0
-        self._last = have
-        self._under_way: deque[int] = deque()
+        self._reset(have)
+        self.note()
         self._ask(stored)
         if have < 0:
             interval = None if session.expiry_interval == NEVER else session.expiry_interval
@@ -93,20 +100,52 @@ class Giving(Move):
                                      tuple(session.received)))  # behind what it is told of the way that the session came
         peer.stir()
 
+    def _reset(self, have: int) -> None:
+        """Send the rows from here on."""
+        self._level = self._flushed = self._began = False
+        self._old = self._wanted  # the page that comes is of the last time
+        self._rows: deque[Moved] = deque([row for row in self._memory if row.seq > have])
+        self._cursor = (BEFORE_ALL, 0)
+        self._read = self.session.ledger is None
+        self._place = 0
+        self._last = have
+        self._under_way: deque[int] = deque()
+        self._late_nodes: set[str] = set()
+        self._claimed: set[str] = set()
+
+    def note(self) -> None:
+        """Have stored how far it has come."""
+        course = Course()
+        course.other = "" if self.peer is None else self.peer.name
+        course.number, course.over, course.nodes = self.epoch, self.over, self.nodes
+        if self.before is not None:
+            self.before.describe(course)
+        course.note(self.session)
+
     # What comes.
 
     def collect(self, message: Message, first_byte: int, identifiers: tuple[int, ...]) -> None:
-        if self._before is None or self._before.wants(message, first_byte):
-            self._add(message, first_byte, identifiers, NO_ORIGIN if message.group() else self._origins.of(message))
+        if self.before is None or self.before.wants(message, first_byte):
+            origin, group = self._origins.of(message), message.group()
+            if self.over and (group or origin[0] in self.nodes):
+                self._send_on(message, first_byte, origin)
+            else:
+                self._add(message, first_byte, identifiers, NO_ORIGIN if group else origin)
 
-    def relayed(self, message: Message, origin: Origin) -> None:
-        if self._before is None or self._before.first(origin):
-            self._add(message, PUBLISH_BYTE | message.qos << 1, NO_IDENTIFIERS, origin)
+    def relayed(self, message: Message, origin: Origin, peer: Subscriber) -> None:
+        first_byte = PUBLISH_BYTE | message.qos << 1
+        if self.over:
+            self._send_on(message, first_byte, origin)
+        else:
+            self._add(message, first_byte, NO_IDENTIFIERS, origin)
+
+    def _send_on(self, message: Message, first_byte: int, origin: Origin) -> None:
+        if self.peer is not None and first_byte & QOS_BITS:
+            send_on(self.peer, self.session.client_id, message, first_byte, origin)
 
     def _add(self, message: Message, first_byte: int, identifiers: tuple[int, ...], origin: Origin) -> None:
-        if self._relays:
-            self._send_on(message, first_byte, origin)
-            return
+        if self.done:
+            return  # it goes to the other node too
         session, ledger = self.session, self.session.ledger
         before = _taken(session) if ledger is None else ledger.next_seq
         session.wait((message, first_byte, identifiers, 0))
@@ -159,45 +198,45 @@ class Giving(Move):
             self._under_way.popleft()
         self._stir()
 
-    def await_flush(self, flush: Flush) -> None:
-        """All nodes know where its subscriptions are; once this is decided, all is here that there will be, but of the late."""
+    def await_flush(self, flush: Flush, unknowing: set[str], claimed: set[str]) -> None:
+        """All nodes know where its subscriptions are but those `unknowing`; once this is decided, all is here that there will be,
+        but of the late. What `claimed` nodes send to the other node it takes in any case.
+        """
         if self._level and self._asked is None:
             self._flush = flush
+            self._late_nodes = unknowing
+            self._claimed = claimed
             self._ask(flush.pending)
 
-    def left_over(self) -> list[Moved]:
-        """What came after the end."""
-        return self._late[self._place:] if self.over else []
-
-    def relay(self, nodes: set[str]) -> None:
-        """The other node has all, but these nodes may have sent here what they have not sent there, or may still do so."""
-        late = self.left_over()
-        self._relays = nodes
+    def finish(self) -> None:
+        """The other node has stored all rows."""
+        self.done = True
         forget_rows(self.session)
         self._late.clear()
-        for row in late:
-            self._send_on(row.delivery[0], row.delivery[1], row.origin)
+        self.look()
 
-    def tell_again(self) -> None:
-        """The other node may have crashed since it had all, and not know any more whose messages are sent on."""
-        if self._relays and self.peer is not None:
-            self._send_stored(self.peer, (f.END, self.session.client_id, self.epoch, tuple(sorted(self._relays)), ()))
+    def cut(self, node: str, epoch: int, direct: bool) -> None:
+        before = self.before
+        if before is not None and direct:
+            if before.passes(node, epoch):
+                self.note()
+            if node in before.nodes:
+                return  # it comes by where the session was, behind all that this node had sent there
+        elif not direct:
+            if before is None or node not in before.nodes or epoch <= before.epoch:
+                return
+            before.nodes.discard(node)
+        if self.over and self.peer is not None and epoch > self.epoch and node in self.nodes:
+            send_cut(self.peer, cut(self.session.client_id, node, epoch))
+        if epoch >= self.epoch:
+            self.nodes.discard(node)
+        self.note()
+        self.look()
 
-    def awaited(self) -> set[str]:
-        """The nodes whose messages are sent on."""
-        return self._relays
-
-    def is_awaited(self, peer: Peer) -> bool:
-        """Whether another node than this has all, and is to have what is sent on too."""
-        return self.is_done() and self.peer is not peer
-
-    def is_done(self) -> bool:
-        """Whether the other node has all."""
-        return bool(self._relays)
-
-    def _send_on(self, message: Message, first_byte: int, origin: Origin) -> None:
-        if self.peer is not None and first_byte & QOS_BITS and origin[0] in self._relays:
-            self.peer.deliver(Relayed(message, self.session.client_id, origin), first_byte, KEPT)
+    def look(self) -> None:
+        """It ends when nothing more can come that is to be sent on."""
+        if self.over and self.done and not self.nodes and (self.before is None or not self.before.sources):
+            self.end()
 
     # Going on.
 
@@ -222,14 +261,19 @@ class Giving(Move):
         if not self._level:
             self._level = True
             self._send_stored(peer, (f.LEVEL, self.session.client_id, self.epoch))
-        elif self._flushed:
+        elif self._flushed and peer.outbox.is_sent():  # what was published here comes first, where it crosses by itself
             self.over = True
-            late = set() if self._flush is None else self._flush.late
-            seen: tuple[Origin, ...] = ()
-            if self._before is not None:
-                late = late | self._before.nodes  # they may still send where it was before, which sends on to here
-                seen = self._before.seen()
-            self._send_stored(peer, (f.END, self.session.client_id, self.epoch, tuple(sorted(late)), seen))
+            self.nodes = self._late_nodes
+            if self._flush is not None:
+                self.nodes |= self._flush.late
+            whole = True
+            if self.before is not None:
+                self.nodes |= self.before.awaited()  # they may still send where it was before, which sends on to here
+                self.nodes -= self.before.nodes & self._claimed  # and that is the other node
+                whole = not self.before.sources
+            self.note()
+            self._send_stored(peer, (f.END, self.session.client_id, self.epoch, tuple(sorted(self.nodes)),
+                                     whole and not self.nodes))
 
     def _take_piece(self) -> list[Wire]:
         rows: list[Wire] = []
@@ -296,48 +340,18 @@ class Giving(Move):
         """The other node has nothing of it: it is as if nothing had been."""
         session = self.session
         self.stop()
-        set_epoch(session, epoch_of(session), HERE)
+        set_epoch(session, epoch_of(session), HERE if self.before is None else AWAITING)
         keep_absent(self._sessions, session, self.due)
+        session.move = self.before
+        if self.before is None:
+            note_here(session)
+        else:
+            self.before.note()
 
     def end(self) -> None:
         """The other node has all: what is here is not needed any more."""
         self.stop()
         end_given(self._sessions, self.session)
-
-
-def end_given(sessions: Sessions, session: Session) -> None:
-    """End what another node has; nobody else is to get its messages."""
-    forget_rows(session)
-    clean_up = sessions.clean_up(session)
-    if clean_up.over and clean_up.error is None:
-        sessions.end(session)  # at once: the worker of its client may wait for that
-    else:
-        sessions.discard(session)
-
-
-def forget_rows(session: Session) -> None:
-    """What is left in the store goes with the session."""
-    session.inflight.held.clear()
-    if session.backlog is not None:
-        session.backlog.queue.clear()
-        session.backlog.qos0 = 0
-        session.backlog.nothing_stored()
-
-
-def keep_absent(sessions: Sessions, session: Session, due: float) -> None:
-    """Have stored what is said of a session whose client is away; it expires then."""
-    sessions.keep(session, AS_IT_WAS)
-    sessions.expire_at(session, due)
-    if session.ledger is not None:
-        session.ledger.left(due)
-
-
-def keep_now(sessions: Sessions, session: Session) -> None:
-    """Have stored what is said of a session, whether its client is there or not."""
-    if session.opener is None:
-        keep_absent(sessions, session, sessions.hold(session))
-    else:
-        sessions.keep(session, AS_IT_WAS)
 
 
 def fence(sessions: Sessions, session: Session, origins: Origins, send: Send, send_stored: Send) -> Giving:

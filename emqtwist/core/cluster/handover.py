@@ -8,7 +8,6 @@ from emqtwist.core.cluster.epochs import GIVEN, epoch_of, state_of
 from emqtwist.core.cluster.flushing import Flushing
 from emqtwist.core.cluster.frames import Frame
 from emqtwist.core.cluster.giving import Giving, fence
-from emqtwist.core.cluster.moved import Moved
 from emqtwist.core.cluster.origin import Origins
 from emqtwist.core.cluster.peer import Peer
 from emqtwist.core.cluster.registry import Registry
@@ -24,17 +23,12 @@ NOTHING_YET: Final = -1  # rows that the other node has
 
 
 class Handover:
-    """Serves nodes that take sessions.
+    """Serves nodes that take sessions."""
 
-    Of a session that had been given before this process began, it is not known to whom: who asks for it is in `asking`, until
-    all nodes are there.
-    """
-
-    __slots__ = ("asking", "broker", "claims", "registry", "origins", "flushing", "send", "send_stored")
+    __slots__ = ("broker", "claims", "registry", "origins", "flushing", "send", "send_stored")
 
     def __init__(self, broker: Broker, claims: Claims, registry: Registry, origins: Origins, flushing: Flushing, send: Send,
                  send_stored: Send) -> None:
-        self.asking: dict[tuple[str, Peer], Frame] = {}
         self.broker = broker
         self.claims = claims
         claims.take = self.take
@@ -61,19 +55,10 @@ class Handover:
         owner = self._owner(client_id, session, peer)
         if session is None or owner is not None:
             self.send(peer, (f.GONE, client_id, epoch, owner.name if owner is not None else ""))
-        elif state_of(session) == GIVEN and self._may_be_at_another(client_id, peer):
-            self.asking[client_id, peer] = frame
         elif state_of(session) == GIVEN:
             self.give(session, peer, epoch, have)
         else:
             self.broker.pools.sm.submit(Leaving(self, peer, frame))
-
-    def look(self) -> None:
-        """Some node may know more now."""
-        asking, self.asking = self.asking, {}
-        for (_, peer), frame in asking.items():
-            if peer.link is not None:
-                self.take(peer, frame)
 
     def has(self, peer: Peer, frame: Frame) -> None:
         giving = self._giving(peer, frame)
@@ -84,23 +69,20 @@ class Handover:
         """All nodes send there what is for the session, as they do here still."""
         giving = self._giving(peer, frame)
         if giving is not None:
-            giving.await_flush(self.flushing.flush(self.broker.turn.now))
+            knowing, claimed = set(frame[3]), set(frame[4])
+            unknowing = {self.origins.node, *self.claims.peers} - knowing
+            giving.await_flush(self.flushing.flush(self.broker.turn.now), unknowing, claimed)
 
     def done(self, peer: Peer, frame: Frame) -> None:
-        """The other node has stored all of it. As long as it has not met all nodes, it is sent what those send here."""
+        """The other node has stored all of it. As long as not all nodes send there, it is sent what those send here."""
         giving = self._giving(peer, frame)
-        if giving is None:
-            return
-        absent = set(self.claims.peers) - set(frame[3])
-        if absent and giving.over:
-            giving.relay(absent)
-        else:
-            giving.end()
+        if giving is not None and giving.over:
+            giving.finish()
 
     def gone(self, peer: Peer, frame: Frame) -> bool:
         """Whether the other node said that it has nothing of what it took."""
         giving = self._giving(peer, frame)
-        if giving is None or giving.is_done():
+        if giving is None or giving.done:
             return False
         del self.claims.givings[frame[1]]
         giving.take_back()
@@ -142,13 +124,7 @@ class Handover:
         """Whether the node that takes a session was away, and is back without it."""
         if not giving.stale or giving.peer is None or not self.registry.knows(giving.peer):
             return False
-        return giving.peer not in [other for other, _ in self.registry.rows(giving.session.client_id)]
-
-    def _may_be_at_another(self, client_id: str, peer: Peer) -> bool:
-        """Whether a node that is not there may have some of a session that was given to nobody knows whom."""
-        if client_id in self.claims.givings or peer in [other for other, _ in self.registry.rows(client_id)]:
-            return False
-        return not self.claims.knows_all()
+        return not self.registry.epoch_at(giving.peer, giving.session.client_id)
 
 
 class Leaving(Job):
@@ -180,9 +156,3 @@ class Leaving(Job):
         else:
             broker.wills.cancel(client_id)  # [MQTT-3.1.3-9]
             handover.give(session, peer, epoch, have)
-
-
-def leave_over(broker: Broker, session: Session, rows: list[Moved]) -> None:
-    """What a group has given to a session after it went: other members get it."""
-    for row in rows:
-        broker.subscriptions.groups.hand_on(session, row.delivery)

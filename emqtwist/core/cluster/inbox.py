@@ -6,6 +6,7 @@ of the other node was taken. So what is sent again after a crash of either is kn
 from emqtwist.core import records as r
 from emqtwist.core.broker import Broker
 from emqtwist.core.cluster import frames as f
+from emqtwist.core.cluster.addressed import MARK
 from emqtwist.core.cluster.frames import BadFrame, Frame
 from emqtwist.core.cluster.origin import ForwardedMessage
 from emqtwist.core.cluster.part import Part
@@ -64,7 +65,7 @@ class Inbox(Part):
 
     def forward(self, peer: Peer, frame: Frame) -> None:
         """Take a message, unless it was taken before."""
-        _, kept, volatile, origin, flags, topic, payload, properties, rest, publisher, group, target = frame
+        _, kept, volatile, origin, flags, topic, payload, properties, rest, publisher, group = frame
         if not self.is_new(peer, kept, volatile):
             return
         if not topic or flags > 5:
@@ -73,12 +74,10 @@ class Inbox(Part):
         message = ForwardedMessage(topic, payload, flags >> 1, flags & RETAIN_BIT != 0, properties,
                                    NEVER if rest is None else broker.turn.now + rest, publisher, (peer.name, origin))
         broker.metrics.forwarded_received += 1
-        if target:
-            if self.to_client is not None:
-                self.to_client.take(peer, message, frame)
-        elif group:
-            if self.to_group is not None:
-                self.to_group.take(peer, message, frame)
+        if group:
+            to = self.to_client if group.startswith(MARK) else self.to_group
+            if to is not None:
+                to.take(peer, message, group)
         else:
             route = self.local_route(topic)
             if route:
@@ -155,5 +154,5 @@ def _for_others(subscription: Subscription) -> Route:
 class To:
     """Who takes messages that are not for all subscribers of a topic."""
 
-    def take(self, peer: Peer, message: ForwardedMessage, frame: Frame) -> None:
+    def take(self, peer: Peer, message: ForwardedMessage, group: bytes) -> None:
         raise NotImplementedError

@@ -84,6 +84,10 @@ class Outbox:
         """How many messages the other node is not known to have."""
         return len(self._kept) + len(self._fleeting) + (0 if self.backlog is None else len(self.backlog))
 
+    def is_sent(self) -> bool:
+        """Whether nothing waits: what is sent to the node now comes behind all that was forwarded to it."""
+        return self.ready and (self.backlog is None or not len(self.backlog))
+
     def full(self, message: Message) -> bool:
         """Whether there is no room for it."""
         return self.backlog is not None and self.backlog.full(message.topic, message.size)

@@ -11,7 +11,7 @@ from emqtwist.core.cluster.origin import Origins
 from emqtwist.core.cluster.outbox import Outbox, Sender
 from emqtwist.core.ledger import Ledger
 from emqtwist.core.link import Link
-from emqtwist.core.message import NEVER, QOS_2_BITS, QOS_BITS, Delivery, Message
+from emqtwist.core.message import NEVER, NO_IDENTIFIERS, QOS_2_BITS, QOS_BITS, Delivery, Message
 from emqtwist.core.settings import QueueSettings
 from emqtwist.core.subscriber import Subscriber
 
@@ -63,7 +63,7 @@ class Peer(Subscriber):
         elif self.link is None or self.link.congested:
             self._circle.drop(self.name, message, causes.NODE_AWAY)
         else:
-            self._sending.send(self.link, 0, 0, (message, first_byte, identifiers, 0), None)
+            self._sending.send(self.link, 0, 0, (message, first_byte, NO_IDENTIFIERS, 0), None)
 
     def refuses(self, message: Message) -> bool:
         return self.kept_routes > 0 and self.outbox.full(message)
@@ -106,8 +106,7 @@ class Sending(Sender):
         self._circle.metrics.forwarded_sent += 1
         rest = None if message.expires_at == NEVER else max(0.0, message.expires_at - self._circle.turn.now)
         data = self._pack((f.FORWARD, kept, volatile, number, (first_byte & QOS_BITS) | message.retain,
-                           message.topic, message.payload, message.properties, rest, message.publisher, message.group(),
-                           message.target()))
+                           message.topic, message.payload, message.properties, rest, message.publisher, message.group()))
         if ledger is None and first_byte & QOS_BITS == QOS_2_BITS:  # its publisher is not to send it again behind a crash
             send_stored(link, self._circle.journal, data)
         else:

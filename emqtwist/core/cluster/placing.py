@@ -1,6 +1,7 @@
 """Where the rows of a session that comes from another node go: at the end, if they were not sent to the client yet.
 
-Each keeps its number, where there is a store, and what is in flight its Packet Identifier in any case.
+What is in flight keeps its number, by which its Packet Identifier follows. So does the rest, unless something that came for the
+session in another way has that number already.
 """
 from emqtwist.core.backlog import Backlog
 from emqtwist.core.cluster.moved import Moved
@@ -38,12 +39,13 @@ def _place_in_memory(session: Session, backlog: Backlog, row: Moved) -> None:
 
 
 def _place_in_store(session: Session, backlog: Backlog, ledger: Ledger, row: Moved) -> None:
-    message, first_byte, identifiers, seq = row.delivery
+    message, first_byte, identifiers, _ = row.delivery
     released = row.state == STATE_RELEASED
     queue = backlog.queue
     rank = ledger.front if row.sent else queue.rank(message.topic)
-    ledger.next_seq = seq
+    ledger.next_seq = max(ledger.next_seq, row.seq)
     delivery = ledger.enter(rank, message, first_byte, identifiers)
+    seq = delivery[3]
     if row.state == STATE_SENT:
         ledger.journal.mark(SENT, ledger.rows, seq)
     elif released:

@@ -33,6 +33,12 @@ class Registry:
             mirror = self.mirrors[peer.name] = Mirrored(SESSIONS, peer, self._send, self._send, self._changed)
         return mirror
 
+    def lost(self, peer: Peer) -> None:
+        """What becomes of its sessions is not heard of for now."""
+        mirror = self.mirrors.get(peer.name)
+        if mirror is not None:
+            mirror.current = False
+
     def left(self, peer: Peer) -> None:
         """It belongs to the cluster no more, nor do its sessions."""
         mirror = self.mirrors.pop(peer.name, None)
@@ -40,14 +46,26 @@ class Registry:
             mirror.clear()
 
     def knows(self, peer: Peer) -> bool:
-        """Whether what is known of the sessions of a node comes from the process that is connected."""
+        """Whether what is known of the sessions of a node is what it has told over the link that there is."""
         mirror = self.mirrors.get(peer.name)
-        return peer.link is not None and mirror is not None and mirror.incarnation == peer.incarnation
+        return peer.link is not None and mirror is not None and mirror.current
 
     def has_heard(self, peer: Peer) -> bool:
-        """Whether anything is known of the sessions of a node: not so in a process that it has not been linked to."""
+        """Whether all is known of the sessions of a node that it could tell: not so in a process that it has not been linked to,
+        or that it is telling just now."""
         mirror = self.mirrors.get(peer.name)
-        return mirror is not None and mirror.number >= 0
+        return mirror is not None and mirror.number >= 0 and (peer.link is None or mirror.current)
+
+    def may_have(self, peer: Peer, client_id: str) -> bool:
+        """Whether a node has a session of a client, by all that is known of it."""
+        return not self.has_heard(peer) or self.epoch_at(peer, client_id) > 0
+
+    def epoch_at(self, peer: Peer, client_id: str) -> int:
+        """That of the session that a node has of a client; 0 if it has none."""
+        for other, value in self.rows(client_id):
+            if other is peer and value & 1:
+                return value >> 1
+        return 0
 
     # What there is.
 

@@ -184,5 +184,5 @@ class _Came(To):
     def __init__(self, sharing: Sharing) -> None:
         self._sharing = sharing
 
-    def take(self, peer: Peer, message: ForwardedMessage, frame: Frame) -> None:
-        self._sharing.came(peer, message, frame[10])
+    def take(self, peer: Peer, message: ForwardedMessage, group: bytes) -> None:
+        self._sharing.came(peer, message, group)

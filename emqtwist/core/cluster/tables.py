@@ -134,6 +134,11 @@ class Authored:
             peer.stir()
         self._look()
 
+    def is_known_to(self, peer: Peer, number: int) -> bool:
+        """Whether a node that is connected has the table as it was after this change, or later."""
+        telling = self._tellings.get(peer)
+        return telling is not None and telling.applied >= number
+
     def settled(self, now: float) -> Pending[Names] | None:
         """Decided when all who are connected have all changes, or have had their time: who has them not. None when all have."""
         if not self._behind(self.number):
@@ -178,12 +183,14 @@ class Authored:
 
 
 class Mirrored:
-    """A copy of the table of another node; `number` is -1 before there is one. `changed` is called with each difference.
+    """A copy of the table of another node; `number` is -1 before there is one. `changed` is called with each difference. It is
+    `current` once it was the same as there since the link opened.
 
     What has been applied is confirmed by `confirm`, which may wait until it is stored.
     """
 
-    __slots__ = ("table", "peer", "entries", "number", "digest", "incarnation", "_send", "_changed", "_coming", "_confirm_by")
+    __slots__ = ("table", "peer", "entries", "number", "digest", "incarnation", "current", "_send", "_changed", "_coming",
+                 "_confirm_by")
 
     def __init__(self, table: int, peer: Peer, send: Send, confirm: Send, changed: "Changed") -> None:
         self.table = table
@@ -192,6 +199,7 @@ class Mirrored:
         self.number = -1
         self.digest = 0
         self.incarnation = ""  # of the process that counts the changes
+        self.current = False
         self._send = send
         self._confirm_by = confirm
         self._changed = changed
@@ -254,6 +262,7 @@ class Mirrored:
         self.number, self.incarnation = -1, ""
 
     def _confirm(self) -> None:
+        self.current = True
         self._confirm_by(self.peer, (f.APPLIED, self.table, self.number))
 
     def _set(self, key: Key, value: int) -> None:

@@ -4,20 +4,24 @@ from collections.abc import Callable
 from emqtwist.core.broker import Broker
 from emqtwist.core.cluster import frames as f
 from emqtwist.core.cluster.aftermath import Aftermath, ToClient
+from emqtwist.core.cluster.aftermaths import Aftermaths
 from emqtwist.core.cluster.claims import Claims
+from emqtwist.core.cluster.course import Course, course_of, note_here
 from emqtwist.core.cluster.discarding import Discarding
-from emqtwist.core.cluster.epochs import AWAITING, COMING, FIRST, GIVEN, HERE, IGNORANT, epoch_of, set_epoch, state_of
+from emqtwist.core.cluster.epochs import COMING, FIRST, GIVEN, HERE, IGNORANT, epoch_of, set_epoch, state_of
 from emqtwist.core.cluster.flushing import Flushing
 from emqtwist.core.cluster.frames import Frame
-from emqtwist.core.cluster.giving import end_given, keep_now
-from emqtwist.core.cluster.handover import Handover, leave_over
+from emqtwist.core.cluster.giving import Giving
+from emqtwist.core.cluster.handover import Handover
 from emqtwist.core.cluster.inbox import Inbox
-from emqtwist.core.cluster.origin import Origin, Origins
+from emqtwist.core.cluster.keeping import end_given, keep_now
+from emqtwist.core.cluster.origin import Origins
 from emqtwist.core.cluster.part import Part
 from emqtwist.core.cluster.peer import Peer
 from emqtwist.core.cluster.registry import Registry
-from emqtwist.core.cluster.tables import Send
-from emqtwist.core.cluster.taking import PATIENCE, Done, Surroundings, Taking, begin
+from emqtwist.core.cluster.settling import begin, settle
+from emqtwist.core.cluster.tables import Authored, Send
+from emqtwist.core.cluster.taking import PATIENCE, Done, Surroundings, Taking
 from emqtwist.core.move import Claim
 from emqtwist.core.pending import Pending
 from emqtwist.core.records import Snapshot
@@ -28,13 +32,16 @@ Serve = Callable[[Peer, Frame], None]
 
 
 class Takeover(Part):
-    """Wires what belongs to sessions: `registry` knows where they are, `claims` who waits for one, and which are on their way."""
+    """Wires what belongs to sessions: `registry` knows where they are, `claims` who waits for one, and which are on their way.
 
-    __slots__ = ("registry", "flushing", "claims", "discarding", "handover", "serve", "aftermaths", "_broker", "_peers",
-                 "_origins", "_around", "_send", "_send_stored")
+    `peers` are the other nodes by name, `peer` makes one that has to be there. `routes` is what this node announces.
+    """
 
-    def __init__(self, broker: Broker, node: str, peers: dict[str, Peer], origins: Origins, inbox: Inbox, send: Send,
-                 send_stored: Send) -> None:
+    __slots__ = ("registry", "flushing", "claims", "discarding", "handover", "serve", "aftermaths", "_broker", "_peers", "_peer",
+                 "_origins", "_around", "_replaced", "_send", "_send_stored")
+
+    def __init__(self, broker: Broker, node: str, peers: dict[str, Peer], peer: Callable[[str], Peer], origins: Origins,
+                 inbox: Inbox, routes: Authored, send: Send, send_stored: Send) -> None:
         self.registry = Registry(send)
         self.flushing = Flushing(peers, send)
         self.claims = Claims(broker, peers, self.registry, send)
@@ -45,14 +52,17 @@ class Takeover(Part):
             f.READY: self.handover.ready, f.DONE: self.handover.done, f.SESSION: self._session, f.ROWS: self._rows,
             f.LEVEL: self._level, f.END: self._end, f.GONE: self._gone, f.DISCARD: self.discarding.discard,
         }
-        self.aftermaths: dict[str, Aftermath] = {}
+        to_client = inbox.to_client = ToClient(broker.sessions)
+        self.aftermaths = Aftermaths(peers, origins, self.registry, self.flushing, routes, to_client, send, send_stored)
+        self.serve[f.CUT] = self.aftermaths.cut
         self._broker = broker
         self._peers = peers
+        self._peer = peer
+        self._replaced = ""  # the client whose session here is about to have another take its place
         self._origins = origins
         self._send = send
         self._send_stored = send_stored
         self._around = Surroundings(broker, peers, origins, self.flushing, send, send_stored, Arrival(self))
-        inbox.to_client = ToClient(broker.sessions)
 
     # What the broker says.
 
@@ -69,9 +79,11 @@ class Takeover(Part):
     def session_ended(self, session: Session) -> None:
         client_id = session.client_id
         giving, taking = self.claims.givings.pop(client_id, None), self.claims.takings.pop(client_id, None)
-        self.registry.drop(client_id)
+        self.aftermaths.known.pop(client_id, None)
         if giving is not None:
-            leave_over(self._broker, session, giving.left_over())
+            giving.stop()
+        if client_id != self._replaced:
+            self.registry.drop(client_id)
         if taking is not None:
             taking.stop()
             for peer, frame in taking.waiting.items():
@@ -81,25 +93,39 @@ class Takeover(Part):
     # What becomes of nodes.
 
     def recover(self, snapshot: Snapshot) -> None:
+        courses = {record[0]: course_of(record[9]) for record in snapshot.sessions if record[9]}
         for session in list(self._broker.sessions.by_id.values()):
             if not epoch_of(session):
                 set_epoch(session, FIRST, HERE)
+            number = 0 if session.ledger is None else session.ledger.number
+            course = courses.get(number)
+            if course is not None:
+                self._go_on(session, course)
             self.registry.put(session)
-            if state_of(session) == AWAITING:
-                self._await(session, set(self._peers), {}, {}).unsure = True
-            elif state_of(session) == COMING:
-                taking = self.claims.takings[session.client_id] = Taking(session, self._around, None)
-                taking.settle(list(session.subscriptions.values()))
 
-    def _await(self, session: Session, nodes: set[str], met: dict[str, Pending[bool]], seen: dict[Origin, None]) -> Aftermath:
-        aftermath = Aftermath(session, nodes, met, self._origins, seen, self._broker.turn.now)
-        session.move = self.aftermaths[session.client_id] = aftermath
-        return aftermath
+    def _go_on(self, session: Session, course: Course) -> None:
+        """Where the last process was."""
+        before: Aftermath | None = None
+        gone_to = self._peer(course.gone_to) if course.gone_to else None
+        if course.sources or course.via or course.fading:
+            for name in course.sources:
+                self._peer(name)
+            before = self.aftermaths.begin(session, course.come, course.sources, course.via, course.fading, gone_to,
+                                           course.filters)
+        if state_of(session) == GIVEN:
+            giving = Giving(session, self._broker.sessions, self._origins, self._send, self._send_stored)
+            giving.recover(self._peer(course.other), course, before)
+            self.claims.givings[session.client_id] = giving
+        elif state_of(session) == COMING:
+            peer = self._peer(course.other) if course.other else None
+            taking = Taking(session, self._around, peer, course.nodes, before, gone_to, course.number)
+            self.claims.takings[session.client_id] = taking
+            if peer is None:
+                taking.give_up()
+            settle(taking, self._around, list(session.subscriptions.values()))
 
     def opened(self, peer: Peer) -> None:
-        for giving in self.claims.givings.values():
-            if giving.peer is peer:
-                giving.tell_again()
+        self.aftermaths.opened(peer)
         for taking in list(self.claims.takings.values()):
             if taking.peer is peer:
                 taking.find(peer)
@@ -111,17 +137,20 @@ class Takeover(Part):
             if giving.peer is peer:
                 giving.stale = True
         for taking in self.claims.takings.values():
-            taking.there.discard(peer.name)
+            if not taking.ready:
+                taking.there.discard(peer.name)
             taking.waiting.pop(peer, None)
             if taking.peer is peer:
                 taking.lose(self._broker.turn.now)
+        self.registry.lost(peer)
+        self.aftermaths.lost(peer)
         self.claims.lost(peer)
 
     def left(self, peer: Peer) -> None:
         """What it had of a session is lost; what it was to get stays."""
         self.registry.left(peer)
         for giving in list(self.claims.givings.values()):
-            if giving.peer is peer and giving.is_done():
+            if giving.peer is peer and giving.done:
                 giving.end()
             elif giving.peer is peer:
                 del self.claims.givings[giving.session.client_id]
@@ -129,6 +158,12 @@ class Takeover(Part):
         for taking in self.claims.takings.values():
             if taking.peer is peer:
                 taking.give_up()
+            taking.leave(peer)
+        self.aftermaths.left(peer)
+        for giving in list(self.claims.givings.values()):
+            giving.nodes.discard(peer.name)
+            giving.note()
+            giving.look()
         self.claims.look()
 
     def proceed(self, peer: Peer) -> None:
@@ -140,28 +175,37 @@ class Takeover(Part):
         """A client whose session cannot come wholly has to come again."""
         self.claims.look()
         self.claims.tick(now)
-        self.handover.look()
-        if self.aftermaths:
-            there = self._around.connected()
-            for client_id, aftermath in list(self.aftermaths.items()):
-                if aftermath.unsure:
-                    aftermath.nodes.update(self._peers)
-                if aftermath.session.move is not aftermath or aftermath.tick(now, there | {self._origins.node}):
-                    del self.aftermaths[client_id]
-                    aftermath.stop()
-                    self._is_whole(aftermath.session)
-                    self.discarding.meet_all_of(client_id)
+        for giving in list(self.claims.givings.values()):
+            giving.pump()
+        self._look_at_aftermaths(now)
         for taking in list(self.claims.takings.values()):
             session = taking.session
             if now - taking.lost_at >= PATIENCE and session.opener is not None:
                 name = "another node" if taking.peer is None else f"the node {taking.peer.name}"
                 session.opener.fail(ServerBusy(f"a part of the session is at {name}, which does not answer"))
 
-    def _is_whole(self, session: Session) -> None:
+    def heard(self, peer: Peer) -> None:
+        """A node knows more of the routes."""
+        self.aftermaths.ask_all(peer, self._broker.turn.now)
+
+    def _look_at_aftermaths(self, now: float) -> None:
+        for client_id, aftermath in list(self.aftermaths.known.items()):
+            giving = self.claims.givings.get(client_id)
+            self.aftermaths.look(aftermath, giving, now)
+            if giving is not None:
+                giving.look()
+            elif not aftermath.sources and not aftermath.awaited() and aftermath.session.move is aftermath:
+                del self.aftermaths.known[client_id]
+                self._is_whole(aftermath)
+
+    def _is_whole(self, aftermath: Aftermath) -> None:
         """Nothing more is to come for it from where it was."""
-        if self._broker.sessions.by_id.get(session.client_id) is session and state_of(session) == AWAITING:
-            set_epoch(session, epoch_of(session), HERE)
-            keep_now(self._broker.sessions, session)
+        session = aftermath.session
+        aftermath.stop()
+        set_epoch(session, epoch_of(session), HERE)
+        keep_now(self._broker.sessions, session)
+        note_here(session)
+        self.discarding.meet_all_of(session.client_id)
 
     # What other nodes say.
 
@@ -171,16 +215,25 @@ class Takeover(Part):
         if self._taking(peer, frame) is not None:
             return
         claiming = self.claims.under_way.get(client_id)
-        believed: set[str] = set()
-        if session is not None and state_of(session) == GIVEN:  # that is what has come to where it comes from now
-            giving = self.claims.givings.get(client_id)
-            believed = giving.awaited() if giving is not None else believed
+        wanted = claiming is not None and claiming.asked is peer and (session is None or state_of(session) == GIVEN)
+        giving = self.claims.givings.get(client_id)
+        back: set[str] = set()
+        gone_to: Peer | None = None
+        before: Aftermath | None = None
+        if wanted and giving is not None:  # that is what has come to where it comes from now
+            back, before = giving.nodes, giving.before
+            gone_to = giving.peer
+        if wanted and session is not None:
+            self._replaced = client_id
             end_given(self._broker.sessions, session)
-            session = self._broker.sessions.by_id.get(client_id)
-        if session is not None or claiming is None or claiming.asked is not peer:
+            self._replaced = ""
+            wanted = client_id not in self._broker.sessions.by_id
+        if not wanted:
             self._send(peer, (f.GONE, client_id, frame[2], ""))  # nobody wants it any more
             return
-        taking = self.claims.takings[client_id] = begin(self._around, peer, frame, believed)
+        taking = self.claims.takings[client_id] = begin(self._around, peer, frame, back, before, gone_to)
+        if before is not None:
+            self.aftermaths.known[client_id] = before
         self.registry.put(taking.session)
         self.claims.come(client_id)
 
@@ -196,14 +249,8 @@ class Takeover(Part):
 
     def _end(self, peer: Peer, frame: Frame) -> None:
         taking = self._taking(peer, frame)
-        late = {name for name in frame[3] if isinstance(name, str)}
         if taking is not None:
-            taking.end(late, frame[4])
-            return
-        aftermath = self.aftermaths.get(frame[1])
-        if aftermath is not None and aftermath.unsure and epoch_of(aftermath.session) == frame[2]:
-            met = {name: self.flushing.meet(other) for name, other in self._peers.items() if name in late}
-            aftermath.know(late, met)
+            taking.end({name for name in frame[3] if isinstance(name, str)}, frame[4])
 
     def _gone(self, peer: Peer, frame: Frame) -> None:
         taking = self._taking(peer, frame)
@@ -216,17 +263,21 @@ class Takeover(Part):
         taking = self.claims.takings.get(frame[1])
         return taking if taking is not None and taking.peer is peer and taking.epoch == frame[2] else None
 
+    def await_rest(self, session: Session, sources: dict[str, int], nodes: set[str], fading: set[str],
+                   gone_to: Peer | None, filters: dict[str, list[bytes]]) -> None:
+        """A session is here, but of some nodes something is still sent on."""
+        self.aftermaths.begin(session, epoch_of(session), sources, nodes, fading, gone_to, filters).note()
+
     def arrived(self, taking: Taking) -> None:
         """All of a session has come."""
         client_id = taking.session.client_id
         self.claims.takings.pop(client_id, None)
-        nodes = {self._origins.node, *taking.there}
-        absent = taking.absent()
-        if absent:
-            met = {name: self.flushing.meet(peer) for name, peer in absent.items() if name not in taking.believed}
-            self._await(taking.session, set(absent), met, taking.seen())
         if taking.peer is not None:
-            self._send_stored(taking.peer, (f.DONE, client_id, taking.epoch, tuple(nodes)))
+            self._send_stored(taking.peer, (f.DONE, client_id, taking.epoch))
+        if client_id in self.aftermaths.known:
+            self._look_at_aftermaths(self._broker.turn.now)
+        else:
+            self.discarding.meet_all_of(client_id)
         for peer, frame in taking.waiting.items():
             self.handover.take(peer, frame)
         self.claims.look_at(client_id)
@@ -239,6 +290,10 @@ class Arrival(Done):
 
     def __init__(self, takeover: Takeover) -> None:
         self._takeover = takeover
+
+    def await_rest(self, session: Session, sources: dict[str, int], nodes: set[str], fading: set[str],
+                   gone_to: Peer | None, filters: dict[str, list[bytes]]) -> None:
+        self._takeover.await_rest(session, sources, nodes, fading, gone_to, filters)
 
     def arrived(self, taking: Taking) -> None:
         self._takeover.arrived(taking)

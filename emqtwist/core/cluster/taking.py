@@ -6,33 +6,31 @@ node; what comes directly from then on waits until the last of the other node ha
 too.
 
 A process that crashes meanwhile finds the session as one that is coming: it asks for the rows that it does not have. When the
-other node is lost, the session subscribes no more, until that one is back.
+other node is lost, what comes directly does not count, until that one is back.
+
+If the session was here before, some nodes may know it nowhere else: what those send goes to the other node, and comes back.
 """
-from collections.abc import Callable
 from typing import Final
 
 from emqtwist.core.broker import Broker
 from emqtwist.core.cluster import frames as f
-from emqtwist.core.cluster.aftermath import take_past
-from emqtwist.core.cluster.epochs import AWAITING, COMING, HERE, epoch_of, set_epoch
-from emqtwist.core.cluster.flushing import Flush, Flushing
-from emqtwist.core.cluster.frames import BadFrame, Frame
-from emqtwist.core.cluster.giving import AS_IT_WAS, keep_now
+from emqtwist.core.cluster.addressed import cut, send_cut, send_on
+from emqtwist.core.cluster.aftermath import Aftermath, filters_of
+from emqtwist.core.cluster.course import Course, note_here
+from emqtwist.core.cluster.epochs import AWAITING, HERE, epoch_of, set_epoch
+from emqtwist.core.cluster.flushing import Flushing
+from emqtwist.core.cluster.frames import Frame
+from emqtwist.core.cluster.keeping import keep_now
 from emqtwist.core.cluster.moved import NO_ORIGIN, row_of
 from emqtwist.core.cluster.origin import Origin, Origins
 from emqtwist.core.cluster.peer import Peer
 from emqtwist.core.cluster.placing import place
-from emqtwist.core.cluster.tables import Names, Send
-from emqtwist.core.link import Link
+from emqtwist.core.cluster.tables import Send
 from emqtwist.core.message import NEVER, NO_IDENTIFIERS, PUBLISH_BYTE, QOS_BITS, Delivery, Message
 from emqtwist.core.move import Move
 from emqtwist.core.pending import Pending
-from emqtwist.core.pool import Job
-from emqtwist.core.prefixes import Prefixed, subscription_to
-from emqtwist.core.records import RECEIVED
 from emqtwist.core.session import Session
-from emqtwist.core.subscriber import Subscription
-from emqtwist.mqtt.errors import MQTTError
+from emqtwist.core.subscriber import Subscriber
 
 PATIENCE: Final = 2.0  # seconds without the other node, after which the client is told to come again
 
@@ -58,44 +56,63 @@ class Surroundings:
 
 
 class Done:
-    """Who hears that a session has come wholly."""
+    """Who hears that a session has come wholly, but for what is sent on of some nodes."""
+
+    def await_rest(self, session: Session, sources: dict[str, int], nodes: set[str], fading: set[str],
+                   gone_to: Peer | None, filters: dict[str, list[bytes]]) -> None:
+        raise NotImplementedError
 
     def arrived(self, taking: "Taking") -> None:
         raise NotImplementedError
 
 
 class Taking(Move):
-    """What comes from `peer`, None while that is not known; `lost_at` is since when it is away, NEVER while it is here.
+    """What comes from `peer`, None where nobody has the rest; `lost_at` is since when it is away, NEVER while it is here.
 
     `waiting` are other nodes that ask for the session. `level`, `ended` are for what the other node says. `there` are nodes
-    that knew all the time where it subscribes. The session was here before, and of the nodes `believed` messages come here still
-    that come nowhere else.
+    that knew all the time where it subscribes; once the other node has been told of them it is `ready`, and only `again` all
+    begins anew. `late` are those whose messages the other node sends on.
+
+    Where the session was here before, and had `gone_to` another node, what comes of the nodes `back` comes nowhere else; `before`
+    is for what was sent on to here then, and still is.
     """
 
-    __slots__ = ("session", "epoch", "peer", "lost_at", "waiting", "level", "ended", "stopped", "ending", "there", "_around",
-                 "_late", "_known", "_next", "believed")
+    __slots__ = ("session", "epoch", "peer", "lost_at", "waiting", "level", "ended", "stopped", "ending", "there", "ready",
+                 "again", "late", "whole", "back", "before", "gone_to", "_around", "_late", "_known", "_next")
 
-    def __init__(self, session: Session, around: Surroundings, peer: Peer | None) -> None:
+    def __init__(self, session: Session, around: Surroundings, peer: Peer | None, back: set[str], before: Aftermath | None,
+                 gone_to: Peer | None, have: int = 0) -> None:
         self.session = session
         self.epoch = epoch_of(session)
         self.peer = peer
-        self.lost_at = NEVER if peer is not None else session.circle.turn.now
+        self.lost_at = NEVER if peer is not None and peer.link is not None else session.circle.turn.now
         self.waiting: dict[Peer, Frame] = {}
         self.level: Pending[bool] = Pending()
         self.ended: Pending[bool] = Pending()
         self.stopped = False
         self.ending = False  # all of it is here
-        self._around = around
-        self._next = 1 if session.ledger is None else session.ledger.next_seq  # of the rows that come
         self.there: set[str] = set()
-        self.believed: set[str] = set()
+        self.ready = self.again = False
+        self.late: set[str] = set()
+        self.whole = True
+        self.back = back
+        self.before = before
+        self.gone_to = gone_to
+        self._around = around
+        self._next = have + 1  # of the rows that come
         self._late: list[tuple[Origin, Delivery]] = []
         self._known: dict[Origin, None] = {}  # of rows that may come directly too
         session.move = self
 
-    def settle(self, entered: list[Subscription]) -> None:
-        """Have it subscribe when it is time to; `entered` are those by which it is subscribed already."""
-        self._around.broker.pools.server.submit(Settling(self, self._around, entered))
+    def note(self) -> None:
+        """Have stored how far it has come."""
+        course = Course()
+        course.other = "" if self.peer is None else self.peer.name
+        course.number, course.nodes = self._next - 1, self.back
+        if self.before is not None:
+            self.before.describe(course)
+        course.gone_to = "" if self.gone_to is None else self.gone_to.name
+        course.note(self.session)
 
     # What comes from the other node.
 
@@ -114,22 +131,49 @@ class Taking(Move):
                 self.level = Pending()
                 self.ended.resume(False)
 
-    def end(self, late: set[str], seen: tuple[object, ...]) -> None:
-        """That was the last of it, but for what these nodes still have for the other node; of that it has `seen` some."""
-        self.there -= late - {self._around.origins.node}
-        for origin in seen:
-            if not isinstance(origin, tuple) or len(origin) != 2 or type(origin[0]) is not str or type(origin[1]) is not int:
-                raise BadFrame("END: not the name of a message")
-            self._known[origin] = None
+    def end(self, late: set[str], whole: bool) -> None:
+        """That was the last of it, but for what is sent on: of these nodes all. `whole`: nothing is."""
         if self.ended.decision is None and self.level.decision:
+            self.late, self.whole = late, whole
             self.ending = True
             self.ended.resume(True)
+
+    def tell_ready(self) -> None:
+        """The others know where it subscribes."""
+        self.ready = True
+        if self.peer is not None and self.ended.decision is None:
+            self._around.send_stored(self.peer, (f.READY, self.session.client_id, self.epoch, tuple(sorted(self.there)),
+                                                 tuple(sorted(self.claimed()))))
+
+    def claimed(self) -> set[str]:
+        """The nodes whose messages it gets in any case, because it was here before."""
+        return set(self.back) if self.before is None else self.back | self.before.awaited()
+
+    def start_over(self) -> None:
+        """What the other node was told does not hold: all that comes directly comes from it too, once more."""
+        if self.peer is None:
+            return
+        self.again = True
+        self.ending = False
+        self.level = Pending()
+        self.ended.resume(False)
+        if self.peer.link is None:
+            self.lost_at = self.session.circle.turn.now
+        self.find(self.peer)
 
     def give_up(self) -> None:
         """There is no more of it: what is here is all."""
         self.peer, self.ending, self.lost_at = None, True, NEVER
+        self.late, self.whole = set(), True
         self.level.resume(True)
         self.ended.resume(True)
+
+    def leave(self, peer: Peer) -> None:
+        """A node belongs to the cluster no more."""
+        self.back.discard(peer.name)
+        if self.gone_to is peer:
+            self.gone_to = None
+        self.note()
 
     def rows(self, rows: tuple[object, ...]) -> None:
         now = self.session.circle.turn.now
@@ -144,35 +188,75 @@ class Taking(Move):
             place(self.session, row)
         self.session.pump()
         if self.peer is not None and last >= 0:
+            self.note()
             self._around.send_stored(self.peer, (f.HAVE, self.session.client_id, self.epoch, last))
 
     # What comes directly.
 
     def collect(self, message: Message, first_byte: int, identifiers: tuple[int, ...]) -> None:
-        origin = NO_ORIGIN if message.group() else self._around.origins.of(message)
-        if origin != NO_ORIGIN and first_byte & QOS_BITS and origin[0] not in self.there and origin[0] not in self.believed:
-            return  # it comes from the other node, or has come before the session moved
-        self._late.append((origin, (message, first_byte, identifiers, 0)))
+        origin, group = self._around.origins.of(message), message.group()
+        if not first_byte & QOS_BITS:
+            if group or origin[0] in self.there:
+                self._late.append((NO_ORIGIN if group else origin, (message, first_byte, identifiers, 0)))
+        elif self.before is not None and not self.before.wants(message, first_byte):
+            return  # it is sent on to here
+        elif group or origin[0] in self.back:
+            self._send_back(message, first_byte, origin)
+        elif origin[0] in self.there:  # else it comes from the other node, or has come before the session moved
+            self._late.append((origin, (message, first_byte, identifiers, 0)))
 
-    def relayed(self, message: Message, origin: Origin) -> None:
-        """The other node has this no more, nor any rows: this process has crashed after it had taken them all."""
-        if origin not in self._known:
+    def relayed(self, message: Message, origin: Origin, peer: Subscriber) -> None:
+        first_byte = PUBLISH_BYTE | message.qos << 1
+        if peer is self.peer:
             self._known[origin] = None
-            take_past(self.session, message, PUBLISH_BYTE | message.qos << 1, NO_IDENTIFIERS)
+            self._take(message, first_byte)
+        else:
+            self._send_back(message, first_byte, origin)
 
-    def absent(self) -> dict[str, Peer]:
-        """The nodes that did not know all the time where it subscribes."""
-        nodes = {self._around.origins.node, *self.there}
-        return {name: peer for name, peer in self._around.peers.items() if name not in nodes}
+    def _send_back(self, message: Message, first_byte: int, origin: Origin) -> None:
+        """Have it come from the other node, behind what there is."""
+        if self.peer is not None:
+            send_on(self.peer, self.session.client_id, message, first_byte, origin)
+        else:
+            self._take(message, first_byte)
 
-    def seen(self) -> dict[Origin, None]:
-        """The messages that have come, as far as they may come once more."""
-        return {**self._known, **dict.fromkeys([origin for origin, _ in self._late])}
+    def _take(self, message: Message, first_byte: int) -> None:
+        """Rows that are still to come may stand behind it in the store only: so it waits first, as they do."""
+        self.session.wait((message, first_byte, NO_IDENTIFIERS, 0))
+        self.session.pump()
+
+    def cut(self, node: str, epoch: int, direct: bool) -> None:
+        claimed, before = self.claimed(), self.before
+        if before is not None and direct:
+            passes = before.passes(node, epoch)
+            if node not in before.nodes and epoch > before.epoch:  # else it comes by where the session was
+                self._leave(node, epoch)
+            elif not passes:
+                return
+        elif direct:
+            self._leave(node, epoch)
+        elif before is not None and node in before.nodes and epoch > before.epoch:
+            before.nodes.discard(node)
+            self._leave(node, epoch)
+        self.note()
+        if self.ready and claimed != self.claimed():
+            self.start_over()
+
+    def _leave(self, node: str, epoch: int) -> None:
+        """Nothing comes here of it only."""
+        if node in self.back:
+            self.back.discard(node)
+            self._pass_on(node, epoch)
+
+    def _pass_on(self, node: str, epoch: int) -> None:
+        if self.gone_to is not None:
+            send_cut(self.gone_to, cut(self.session.client_id, node, epoch))
 
     def forget(self) -> None:
-        """It does not subscribe any more: all that came directly goes to the other node too."""
+        """All that came directly goes to the other node too."""
         self.ended = Pending(True if self.ending else None)
-        self._late = [late for late in self._late if late[0][0] in self.believed]
+        self.ready = self.again = False
+        self._late.clear()
         self.there.clear()
 
     # Ends.
@@ -188,165 +272,26 @@ class Taking(Move):
         """All is here: go on as any other session."""
         session, broker = self.session, self._around.broker
         self.stop()
-        set_epoch(session, self.epoch, AWAITING if self.absent() else HERE)
+        for node in sorted(self.claimed() - self.late):  # nothing of these goes any more to where it had gone
+            self._pass_on(node, self.epoch)
+        sources = {} if self.before is None else self.before.sources
+        nodes, fading = self.late - self.back, self.late & self.back
+        if self.before is not None:
+            nodes |= self.before.nodes
+            fading |= self.before.fading
+        if self.peer is not None and not self.whole:
+            sources[self.peer.name] = self.epoch
+        set_epoch(session, self.epoch, AWAITING if sources or nodes or fading else HERE)
         keep_now(broker.sessions, session)
         for origin, (message, first_byte, identifiers, _) in self._late:
-            if origin == NO_ORIGIN or origin not in self._known:
+            if origin == NO_ORIGIN or (origin[0] not in self.late and origin not in self._known):
                 session.deliver(message, first_byte, identifiers)
+        if sources or nodes or fading:
+            filters = dict.fromkeys(self.late, filters_of(session))
+            if self.before is not None:
+                filters.update({node: self.before.filters[node] for node in self.before.awaited()})
+            self._around.done.await_rest(session, sources, nodes, fading, self.gone_to, filters)
+        else:
+            note_here(session)
         session.pump()
         self._around.done.arrived(self)
-
-
-class Settling(Job):
-    """A session that comes subscribes, a job of the server pool: whatever else its client wants of its subscriptions waits."""
-
-    __slots__ = ("_taking", "_around", "_held", "_left", "_last", "_flush", "_early")
-
-    def __init__(self, taking: Taking, around: Surroundings, entered: list[Subscription]) -> None:
-        Job.__init__(self, taking.session.client_id)
-        self._taking = taking
-        self._around = around
-        self._held: dict[bytes, Subscription] = {each.name(): each for each in entered}  # what is entered
-        self._left: list[Subscription] = []  # what is still to be
-        self._last = False  # nothing else will be
-        self._flush: Flush | None = None  # the one that it waits for
-        self._early = bool(taking.believed)  # it is to subscribe at once
-
-    def run(self) -> None:
-        if self._early:
-            self._left = self._plain()
-            self._enter()
-        else:
-            self._leave()
-
-    def _plain(self) -> list[Subscription]:
-        """What is to be entered first: what only this node has members or publishers of begins at the very end."""
-        held = self._taking.session.subscriptions.values()
-        return [each for each in held if not isinstance(each, Prefixed) and each.name() not in self._held]
-
-    def _leave(self) -> None:
-        """Be subscribed to nothing, and wait until the other node has sent what there is."""
-        tables = self._around.broker.subscriptions
-        while self._held:
-            subscription = self._held.popitem()[1]
-            write = tables.take_out(subscription, {})
-            if not write.over:
-                self.wait(write.when_over(), self._removed)
-                return
-        self._taking.forget()
-        self.wait(self._taking.level, self._levelled)
-
-    def _removed(self, link: Link, decision: bool) -> None:
-        self._leave()
-
-    def _levelled(self, link: Link, decision: bool) -> None:
-        """What was sent here before, for others, has come from the other node too, and is let pass before it is waited for."""
-        if not self._taking.stopped:
-            self._ask(self._passed)
-
-    def _ask(self, take: Callable[[Link, bool], None]) -> None:
-        self._flush = self._around.flushing.flush(self._around.broker.turn.now)
-        self.wait(self._flush.pending, take)
-
-    def _answered(self) -> set[str]:
-        """The nodes from which all has come that was asked for."""
-        return self._around.connected() - (self._flush.late if self._flush is not None else set())
-
-    def _passed(self, link: Link, decision: bool) -> None:
-        if not self._taking.stopped:
-            self._taking.there = self._answered() | {self._around.origins.node}
-            self._left = self._plain()
-            self._enter()
-
-    def _enter(self) -> None:
-        tables = self._around.broker.subscriptions
-        while self._left:
-            subscription = self._left.pop()
-            self._held[subscription.name()] = subscription
-            write = tables.enter(subscription, self._held)
-            if not write.over:
-                self.wait(write.when_over(), self._entered)
-                return
-        if self._early:
-            self._early = False
-            self.wait(self._taking.level, self._levelled)
-            return
-        cluster = self._around.broker.cluster
-        settled = None if cluster is None else cluster.settled()
-        if settled is None:
-            self._settled(Link(self._around.broker.turn), ())
-        else:
-            self.wait(settled, self._settled)
-
-    def _entered(self, link: Link, decision: bool) -> None:
-        self._enter()
-
-    def _settled(self, link: Link, late: Names) -> None:
-        """Those who are late are cut off, and learn it before anything else when they are back."""
-        taking = self._taking
-        if taking.stopped:
-            return
-        if self._last:
-            taking.close()
-            return
-        taking.there.difference_update(late)
-        if taking.peer is not None and taking.ended.decision is None:
-            self._around.send(taking.peer, (f.READY, taking.session.client_id, taking.epoch))
-        self.wait(taking.ended, self._ended)
-
-    def _ended(self, link: Link, decision: bool) -> None:
-        if self._taking.stopped:
-            return
-        if not decision:
-            self._leave()
-            return
-        self._ask(self._flushed)
-
-    def _flushed(self, link: Link, decision: bool) -> None:
-        """What was forwarded to both nodes has come from both."""
-        if not self._taking.stopped:
-            self._taking.there &= self._answered() | {self._around.origins.node}
-            held = self._taking.session.subscriptions.values()
-            self._left = [each for each in held if each.name() not in self._held]
-            self._last = True
-            self._enter()
-
-
-def begin(around: Surroundings, peer: Peer, frame: Frame, believed: set[str]) -> Taking:
-    """A session as another node describes it; its client is away as yet."""
-    _, client_id, epoch, expiry_interval, subscriptions, received = frame
-    broker = around.broker
-    sessions = broker.sessions
-    session = sessions.create(client_id)
-    session.expiry_interval = NEVER if expiry_interval is None else float(expiry_interval)
-    set_epoch(session, epoch, COMING)
-    sessions.keep(session, AS_IT_WAS)
-    taking = Taking(session, around, peer)
-    taking.believed = believed
-    for one in subscriptions:
-        _note_subscription(session, one)
-    ledger = session.ledger
-    for packet_id in received:
-        if type(packet_id) is not int:
-            raise BadFrame("SESSION: a Packet Identifier that is no number")
-        session.received[packet_id] = None
-        if ledger is not None:
-            ledger.journal.add((RECEIVED, ledger.number, packet_id))
-    due = broker.turn.now + session.expiry_interval
-    sessions.expire_at(session, due)
-    if ledger is not None:
-        ledger.left(due)
-    taking.settle([])
-    return taking
-
-
-def _note_subscription(session: Session, one: object) -> None:
-    if not isinstance(one, tuple) or len(one) != 3 or not isinstance(one[0], bytes) or not isinstance(one[2], tuple):
-        raise BadFrame("SESSION: not a subscription")
-    name, options, identifiers = one
-    try:
-        session.subscriptions[name] = subscription_to(session, name, options, identifiers)
-    except MQTTError as error:
-        raise BadFrame(f"SESSION: {error.reason}") from error
-    if session.ledger is not None:
-        session.ledger.subscribed(name, options, identifiers)

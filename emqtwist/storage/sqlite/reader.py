@@ -14,7 +14,7 @@ ROW: Final = 400  # bytes that a row counts beside its payload, as in memory
 # The lists of core.records.Snapshot, in its order, and which column of each is large.
 LISTS: Final = (
     ("SELECT session, client_id, expiry_interval, version, expires_at, queued, queued_bytes, next_seq, "
-     "epoch FROM session", 1),
+     "epoch, move FROM session", 1),
     ("SELECT session, topic_filter, options, identifiers FROM subscription", 1),
     ("SELECT session, packet_id FROM received", None),
     ("SELECT session, topic, payload, qos, retain, properties, publisher, delay, lifetime, due FROM will", 2),

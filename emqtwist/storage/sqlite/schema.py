@@ -55,7 +55,9 @@ VERSION_5: Final = (
     "CREATE TABLE member (name TEXT PRIMARY KEY, address TEXT NOT NULL, stamp INTEGER NOT NULL, state TEXT NOT NULL) "
     "WITHOUT ROWID",
 )
-MIGRATIONS: Final[Mapping[int, Sequence[str]]] = {0: VERSION_1, 1: VERSION_2, 2: VERSION_3, 3: VERSION_4, 4: VERSION_5}
+VERSION_6: Final = ("ALTER TABLE session ADD COLUMN move TEXT NOT NULL DEFAULT ''",)
+MIGRATIONS: Final[Mapping[int, Sequence[str]]] = {
+    0: VERSION_1, 1: VERSION_2, 2: VERSION_3, 3: VERSION_4, 4: VERSION_5, 5: VERSION_6}
 VERSION: Final = max(MIGRATIONS) + 1
 
 

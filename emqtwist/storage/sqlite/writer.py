@@ -43,6 +43,7 @@ class Writer:
             r.USER: self._user, r.USER_GONE: self._user_gone,
             r.DELAYED: self._delayed, r.DELAYED_GONE: self._delayed_gone,
             r.TAKEN: self._taken, r.MEMBER: self._member, r.MEMBER_GONE: self._member_gone,
+            r.MOVED: self._moved,
         }
         self._load()
 
@@ -114,9 +115,12 @@ class Writer:
             self._lengths[session] = Length(0, 0, 1)
         self._highest_session = max(self._highest_session, session)
         self._db.execute(
-            "INSERT INTO session VALUES (?, ?, ?, ?, NULL, 0, 0, 1, ?) ON CONFLICT (session) DO UPDATE SET "
+            "INSERT INTO session VALUES (?, ?, ?, ?, NULL, 0, 0, 1, ?, '') ON CONFLICT (session) DO UPDATE SET "
             "client_id = excluded.client_id, expiry_interval = excluded.expiry_interval, version = excluded.version, "
             "expires_at = NULL, epoch = excluded.epoch", (session, client_id, expiry_interval, version, epoch))
+
+    def _moved(self, record: Record) -> None:
+        self._db.execute("UPDATE session SET move = ? WHERE session = ?", (record[2], record[1]))
 
     def _left(self, record: Record) -> None:
         self._db.execute("UPDATE session SET expires_at = ? WHERE session = ?", (_wall(record[2]), record[1]))

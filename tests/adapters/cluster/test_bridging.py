@@ -325,7 +325,7 @@ def test_what_is_said_to_a_bridge_that_no_bridge_is_told_ends_the_connection() -
     [protocol] = b.links.roles[ROLE].up
     link: Link = protocol.link
     b.turns.begin()
-    link.send(pack((12, None)))  # a BEAT
+    link.send(pack((11, 1)))  # a FLUSHED
     net.settle()
     assert not crossing.bridge.is_up
     assert "something was said that no node says" in crossing.problem

@@ -203,20 +203,20 @@ def test_what_comes_before_there_is_a_link_is_kept() -> None:
     cast_net.nodes["fake"].links.port.buildProtocol = lambda address: again
     old = b.to("z@x")
     net.connections[0].stuck = True
-    beats: list[object] = []
-    b.cluster.serve[f.BEAT] = lambda peer, frame: beats.append(frame)
+    answers: list[object] = []
+    b.cluster.serve[f.FLUSHED] = lambda peer, frame: answers.append(frame)
     b.links.dialer.attempts.clear()
     b.links.up["other"] = b.links.up.pop("z@x")  # so that it is dialled
     b.links.dialer.look()
     b.links.up["z@x"] = b.links.up.pop("other")
     net.settle()
-    again.callRemote(Push, data=pack((f.BEAT, None)))
+    again.callRemote(Push, data=pack((f.FLUSHED, 1)))
     net.settle()
     assert b.to("z@x") is old
-    assert beats == []
+    assert answers == []
     net.run(1.5)
     assert b.to("z@x").incarnation == "later"
-    assert beats == [(f.BEAT, None)]
+    assert answers == [(f.FLUSHED, 1)]
 
 
 def test_what_is_small_does_not_wait_for_more(monkeypatch: pytest.MonkeyPatch) -> None:

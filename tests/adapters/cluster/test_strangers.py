@@ -191,7 +191,8 @@ def test_a_connection_that_does_not_close_is_cut() -> None:
 # Nodes.
 
 @pytest.mark.parametrize(("data", "text"), [
-    (b"\xc1", "to be unpacked"), (pack((99,)), "unknown kind"), (pack((f.BEAT,)), "fields"), (b"\x81\x01\x01", "to be unpacked"),
+    (b"\xc1", "to be unpacked"), (pack((99,)), "unknown kind"), (pack((f.FLUSHED,)), "fields"),
+    (b"\x81\x01\x01", "to be unpacked"),
     (b"\xdd\x00\x01\x00\x00", "to be unpacked"), (b"\xd4\x01\x00", "to be unpacked"), (b"\x81\xa1a\x01", "to be unpacked"),
     (b"\x93" * 2000, "to be unpacked"), (b"\xa1\xff", "to be unpacked")])
 def test_a_frame_that_is_none_ends_the_link(data: bytes, text: str) -> None:
@@ -209,7 +210,7 @@ def test_who_sends_more_than_it_was_told_to_is_let_go() -> None:
     visit.a.links.tick()
     visit.a.cluster.take = lambda peer, frames: None  # type: ignore[method-assign]
     visit.protocol.confirm = lambda: None  # type: ignore[union-attr, method-assign] # as while the store is behind
-    frame = pack((f.BEAT, None))
+    frame = pack((f.FLUSHED, 1))
     for _ in range(2):
         visit.ask(Push, data=frame * (30_000 // len(frame)))
         assert visit.a.linked() == ["z@x"]
@@ -232,8 +233,8 @@ def test_a_defect_ends_the_link_and_is_logged(logged_failures: list[Failure]) ->
     def broken(*arguments: object) -> None:
         raise ZeroDivisionError
 
-    visit.a.cluster.serve[f.BEAT] = broken
-    visit.ask(Push, data=pack((f.BEAT, None)))
+    visit.a.cluster.serve[f.FLUSHED] = broken
+    visit.ask(Push, data=pack((f.FLUSHED, 1)))
     assert visit.is_let_go("defect")
     assert [failure.type for failure in logged_failures] == [ZeroDivisionError]
     logged_failures.clear()
@@ -253,7 +254,7 @@ def test_nobody_is_told_to_go_on_while_the_store_is_behind() -> None:
 
     visit.a.broker.journal = Journal()  # type: ignore[assignment]
     told = visit.stranger.taken
-    frame = pack((f.BEAT, None))
+    frame = pack((f.FLUSHED, 1))
     visit.ask(Push, data=frame)
     visit.net.run(2)
     assert visit.stranger.taken == told

@@ -21,6 +21,12 @@ OVERTAKES: Final = Bug("a message overtakes those that wait for a node", "core.c
                        "(backlog is not None and len(backlog))", "False")
 LOST_ROUTES: Final = Bug("routes of persistent sessions are forgotten in a restart", "core.cluster.cluster:Cluster.recover",
                          "self.routes.recover(outboxes[number], name)", "pass")
+NO_EPOCH: Final = Bug("a session is ended by a node that has an older one: the check of the epoch is dropped",
+                      "core.cluster.discarding:Discarding.discard", "if (epoch, peer.name) < (mine, self._node):", "if False:")
+NOT_NOTED: Final = Bug("where a session has gone to is forgotten in a restart", "core.cluster.takeover:Takeover.recover",
+                       "for record in snapshot.sessions if record[9]", "for record in snapshot.sessions if False")
+NO_CUT: Final = Bug("what comes directly is taken before its node has cut", "core.cluster.aftermath:Aftermath.wants",
+                    "return False", "pass")
 
 LOST: Final = "(G1|G7): .* lacks|G11: "
 CLUSTER_BUGS: Final = [  # and what is found
@@ -33,6 +39,11 @@ CLUSTER_BUGS: Final = [  # and what is found
     (STIRRED, LOST),
     (OVERTAKES, f"{LOST}|G3|[0-9]"),  # a KeyError of the store, too
     (LOST_ROUTES, LOST),
+]
+TAKEOVER_BUGS: Final = [  # where sessions go from node to node
+    (NO_EPOCH, f"the session of .* is gone|{LOST}"),
+    (NOT_NOTED, f"{LOST}|is gone|G2: .* twice, at QoS 2"),
+    (NO_CUT, "G2: .* twice, at QoS 2"),
 ]
 
 OLDER_WINS: Final = Bug("an older message takes the place of a newer one", "core.cluster.retained:Replicas._is_news",
@@ -77,4 +88,5 @@ LINK_BUGS: Final = [
     (DIALS_ONCE, LOST),
 ]
 
-ALL: Final = [(Loads(), [*CLUSTER_BUGS, *LINK_BUGS]), (Loads(retained=True), RETAINED_BUGS), (Loads(shared=True), SHARED_BUGS)]
+ALL: Final = [(Loads(), [*CLUSTER_BUGS, *LINK_BUGS]), (Loads(takeover=True), TAKEOVER_BUGS),
+              (Loads(retained=True), RETAINED_BUGS), (Loads(shared=True), SHARED_BUGS)]

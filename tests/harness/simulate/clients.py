@@ -10,6 +10,7 @@ from tests.properties.journal.clients import Client
 
 EXPIRY: Final = 500_000  # seconds: longer than any clock on the wall steps
 PATIENCE: Final = 2.0  # seconds for a CONNACK
+KNOWN: Final = 4.0  # seconds from the start after which all nodes have heard of the first sessions
 MOST_OUTGOING: Final = 8
 
 
@@ -93,7 +94,7 @@ class SimClient(Client):
 
     def enter(self, node: Node | None = None) -> None:
         """Connect, at this node, or at its own, or at any."""
-        if self.roams and node is None:
+        if self.roams and node is None and (not self.persistent or self.sim.now > KNOWN):
             self.node = self.sim.random.choice(list(self._nodes.values()))
         if not self.node.alive:
             return

@@ -6,6 +6,7 @@ and nothing went wrong between them, for some seconds since.
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
+from emqtwist.core.cluster.epochs import COMING, state_of
 from tests.harness.simulate.account import FILL, Account, Mail
 from tests.harness.simulate.world import Found, World
 
@@ -43,6 +44,7 @@ class Reader:
     ended: dict[str, int] = field(default_factory=dict)
     got: dict[int, int] = field(default_factory=dict)  # in this session: number -> how often
     twice: dict[int, None] = field(default_factory=dict)  # at QoS 2
+    moved: int = 0  # messages that had been sent when some could still come on two ways, as its session had moved
     last: dict[tuple[object, ...], int] = field(default_factory=dict)
     sessions: int = 0
 
@@ -195,7 +197,8 @@ class Knowing(Account):
         for one in self.network.nodes.values():
             calm = [node for node in self.network.nodes.values() if node is not one and self._is_calm(one, node)]
             for reader in self.readers.values():
-                if reader.home is one and not reader.moving:
+                reader.moved = len(self.letters) if is_moving(reader.client) else reader.moved
+                if reader.home is one and not reader.moving and not _is_coming(reader.client, one):
                     for held in reader.held.values():
                         held.knowing.update({node.name: node.starts for node in calm})
                         for node in calm:
@@ -204,6 +207,18 @@ class Knowing(Account):
     def _is_calm(self, one: "Node", other: "Node") -> bool:
         since = self.network.linked_since(one.name, other.name)
         return since is not None and self.world.now - since > CALM
+
+
+def is_moving(client: "SimClient") -> bool:
+    """Whether its session has come from another node, and not all nodes have been met: what those have comes on two ways."""
+    session = client.node.broker.sessions.by_id.get(client.client_id)
+    return session is not None and session.move is not None
+
+
+def _is_coming(client: "SimClient", home: "Node") -> bool:
+    """Whether some of its session is still at another node: who is linked to its new one only does not know it."""
+    session = home.broker.sessions.by_id.get(client.client_id)
+    return session is not None and state_of(session) == COMING
 
 
 def matches(topic_filter: str, topic: str) -> bool:

@@ -33,8 +33,7 @@ class Hearing:
     def take(self, peer: Peer, frames: Iterable[object]) -> None:
         found = cast(list[tuple[object, ...]], list(frames))
         for frame in found:
-            if frame[0] != f.BEAT:
-                self._node.sim.say(self._node.name, f"from {peer.name}: {shown(frame)}")
+            self._node.sim.say(self._node.name, f"from {peer.name}: {shown(frame)}")
         self._cluster.take(peer, found)
 
 

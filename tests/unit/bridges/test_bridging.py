@@ -563,7 +563,7 @@ def bridged(**values: Any) -> tuple[Any, ...]:
     [bridged(kept=1)], [(f.GREET, "")], [(f.GREET, "a b")], [(f.GREET, "i"), (f.GREET, "i")],
     [(f.GREET, "i"), bridged(flags=6)], [(f.GREET, "i"), bridged(trail=b"")], [(f.GREET, "i"), bridged(trail=b"x" * 10_000)],
     [(f.GREET, "i"), bridged(properties=b"\x26")],
-    [(f.FORWARD, 0, 0, 0, 0, b"t", b"x", b"", None, "", b"", "")], [(f.STATE, 0, 0, 0)],
+    [(f.FORWARD, 0, 0, 0, 0, b"t", b"x", b"", None, "", b"")], [(f.STATE, 0, 0, 0)],
 ])
 def test_who_says_what_no_bridge_says_is_not_listened_to(frames: list[Any]) -> None:
     lands = Lands("a@x", "b@x")

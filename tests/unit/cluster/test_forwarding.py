@@ -2,7 +2,7 @@
 import pytest
 
 from emqtwist.mqtt.constants import OPTION_RETAIN_AS_PUBLISHED
-from emqtwist.mqtt.packets import Puback, Publish
+from emqtwist.mqtt.packets import Puback, Publish, Subscribe
 from tests.clusters import Net
 
 
@@ -288,3 +288,31 @@ def test_a_message_of_qos_2_that_nobody_keeps_leaves_when_it_will_not_be_sent_ag
     bob = net["b"].connect("bob", clean_start=False, session_expiry_interval=1000)
     bob.publish("t", b"x", qos=2, packet_id=1, dup=True)
     assert alice.payloads() == [b"x"]
+
+
+def test_who_asks_whether_all_is_in_is_answered_as_soon_as_the_outbox_goes_on() -> None:
+    net = Net("a", "b")
+    net.cut("a", "b")
+    alice = net["b"].connect("alice", session_expiry_interval=3600)
+    net["b"].stored = False  # so that a is not told yet where to go on
+    alice.send(Subscribe(1, [(b"t", 1)], None))
+    net.join("a", "b")
+    flush = net["b"].cluster.takeover.flushing.meet(net["b"].cluster.peer("a"))
+    net.settle()
+    assert flush.decision is None
+    net["b"].stored = True
+    net.settle()
+    assert flush.decision
+
+
+def test_who_asks_whether_all_is_in_is_answered_behind_what_comes_from_the_store() -> None:
+    net = Net("a", "b", lines=("mqtt.mqueue.max_memory = 2KB",))
+    alice = net["b"].connect("alice", session_expiry_interval=3600)
+    alice.subscribe("t", qos=1)
+    net.cut("a", "b")
+    for _ in range(20):
+        net["a"].connect("bob").publish("t", bytes(500), qos=1)
+    flush = net["b"].cluster.takeover.flushing.meet(net["b"].cluster.peer("a"))
+    net.join("a", "b")
+    assert flush.decision
+    assert net["a"].cluster.peer("b").outbox.is_sent()

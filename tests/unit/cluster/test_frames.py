@@ -5,12 +5,12 @@ from emqtwist.core.cluster import frames as f
 from emqtwist.core.cluster.frames import BadFrame, check
 from tests.clusters import Net
 
-FORWARD = (f.FORWARD, 0, 1, 1, 2, b"t", b"x", b"", None, "", b"", "")
+FORWARD = (f.FORWARD, 0, 1, 1, 2, b"t", b"x", b"", None, "", b"")
 
 
 def test_a_frame_is_what_its_kind_says() -> None:
     assert check(FORWARD) == FORWARD
-    assert check((f.BEAT, 1.5)) == (f.BEAT, 1.5)
+    assert check((f.ECHO, 7, 1.5)) == (f.ECHO, 7, 1.5)
 
 
 @pytest.mark.parametrize(("frame", "reason"), [

@@ -259,7 +259,7 @@ MOVES: dict[str, Scene] = {
     "authentication_anonymous": lambda world: world.connect("bob"),
     "authentication_refused": exchange(no()),
     **{f"authorization_{answer}": authorizing(answer) for answer in ("allow", "deny", "ignore", "error")},
-    "forwarded_received": told_by_a_node((f.GREET, "outbox"), (f.FORWARD, 0, 1, 1, 2, b"a", b"x", b"", None, "", b"", "")),
+    "forwarded_received": told_by_a_node((f.GREET, "outbox"), (f.FORWARD, 0, 1, 1, 2, b"a", b"x", b"", None, "", b"")),
     "forwarded_sent": told_by_a_node((f.MARK, "00000001", 0, 0),
                                      (f.SNAPSHOT, ROUTES, 1, digest_of(b"a", 1), 0, True, ((b"a", 1),))),
     "refused_address_denied": refused("access = deny all"),

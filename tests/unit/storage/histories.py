@@ -34,7 +34,7 @@ class History:
             records += self.random.choice([
                 self.open, self.leave, self.end, self.subscribe, self.publish, self.publish, self.publish,
                 self.move, self.move, self.finish, self.finish, self.receive, self.will, self.retain, self.ban, self.user,
-                self.delay, self.take, self.member])()
+                self.delay, self.take, self.member, self.go])()
         return [loads(dumps(record)) for record in records]
 
     def any_session(self) -> int:
@@ -49,6 +49,9 @@ class History:
             session = self.any_session()
         return [(r.OPENED, session, f"c{session}", self.random.choice([60.0, inf]), self.random.choice([0, 4, 5]),
                  self.random.randrange(3))]
+
+    def go(self) -> list[Record]:
+        return [(r.MOVED, self.any_session(), self.random.choice(["", "n2 3"]))] if self.sessions else []
 
     def leave(self) -> list[Record]:
         if not self.sessions:

@@ -26,7 +26,7 @@ def test_a_file_of_version_1_is_read(tmp_path: Path) -> None:
     schema_1(path)
     with closing(connect(path)) as db:
         lists = dict(reader.parts(db))
-        assert lists[0] == [(3, "meter", 3600.0, 5, 1900000000.0, 2, 21, 9, 0)]
+        assert lists[0] == [(3, "meter", 3600.0, 5, 1900000000.0, 2, 21, 9, 0, "")]
         assert lists[1] == [(3, b"a/#", 1, (7,))]
         assert lists[2] == [(3, 12)]
         assert lists[3] == [(3, b"wills", b"gone", 1, 0, b"", "meter", 5.0, 60.0, None)]
@@ -53,7 +53,8 @@ def test_an_upgraded_file_has_the_tables_of_a_new_one_and_takes_what_they_are_fo
         assert old.execute(TABLES).fetchall() == new.execute(TABLES).fetchall()
         later: r.Record = (1, 2.0, b"t", b"x", 1, 0, b"", None, "p")
         records: list[r.Record] = [(r.BAN, "client", "x", "because", "ctl", 1.0, None), (r.USER, "al", "hash", 1),
-                                   (r.DELAYED, *later), (r.OPENED, 4, "c", 60.0, 5, 2), (r.TAKEN, "n1", "x", 9),
+                                   (r.DELAYED, *later), (r.OPENED, 4, "c", 60.0, 5, 2), (r.MOVED, 4, "n2"),
+                                   (r.TAKEN, "n1", "x", 9),
                                    (r.RETAINED, b"k", b"x", 1, b"", None, "p", None, 1 << 57, "n1"),
                                    (r.RETAINED_GONE, b"r", 1 << 57, "n1", 3.0), (r.MEMBER, "n1", "host:1", 8, "up")]
         Writer(old, "boot").write(1, records, 0.0)
@@ -61,7 +62,7 @@ def test_an_upgraded_file_has_the_tables_of_a_new_one_and_takes_what_they_are_fo
         assert lists[5] == [("client", "x", "because", "ctl", 1.0, None)]
         assert lists[6] == [("al", "hash", 1)]
         assert lists[7] == [later]
-        assert [(row[1], row[8]) for row in lists[0]] == [("meter", 0), ("c", 2)]
+        assert [(row[1], *row[8:]) for row in lists[0]] == [("meter", 0, ""), ("c", 2, "n2")]
         assert lists[4] == [(b"k", b"x", 1, b"", None, "p", None, 1 << 57, "n1")]
         assert [lists[8], lists[9], lists[10]] == [[("n1", "x", 9)], [("n1", "host:1", 8, "up")], [(b"r", 1 << 57, "n1", 3.0)]]
 
@@ -75,9 +76,10 @@ def test_a_file_of_version_4_keeps_all_that_it_has(tmp_path: Path) -> None:
         db.execute("INSERT INTO delayed VALUES (1, 2.0, X'74', X'78', 1, 0, X'', NULL, 'p')")
         assert db.execute("PRAGMA user_version").fetchone() == (4,)
     with closing(connect(path)) as db:
-        assert db.execute("PRAGMA user_version").fetchone() == (5,)
+        assert db.execute("PRAGMA user_version").fetchone() == (schema.VERSION,)
         lists = dict(reader.parts(db))
-        assert lists == {0: [(3, "meter", 3600.0, 5, None, 0, 0, 9, 0)], 4: [(b"r", b"kept", 1, b"", 5.0, "meter", 6.0, 0, "")],
+        assert lists == {0: [(3, "meter", 3600.0, 5, None, 0, 0, 9, 0, "")],
+                         4: [(b"r", b"kept", 1, b"", 5.0, "meter", 6.0, 0, "")],
                          7: [(1, 2.0, b"t", b"x", 1, 0, b"", None, "p")]}
 
 

@@ -1,0 +1,49 @@
+"""Messages from node to node that are for one session: in place of a group they name it, also in a store."""
+from typing import Final
+
+from emqtwist.core.cluster.peer import KEPT, Peer
+from emqtwist.core.group import SharedMessage
+from emqtwist.core.message import PUBLISH_BYTE, QOS_1_BITS, Message
+
+MARK: Final = b"\0"  # no group has it in its name
+RELAYED: Final = b"r"  # `node` and `number` are the message's name: it came where the session was
+CUT: Final = b"c"  # `node` sends all that follows to where the session has the epoch `number`
+TOPIC: Final = b"$cut"
+
+
+class Address:
+    """What it is, for which client."""
+
+    __slots__ = ("what", "client_id", "node", "number")
+
+    def __init__(self, what: bytes, client_id: str, node: str, number: int) -> None:
+        self.what = what
+        self.client_id = client_id
+        self.node = node
+        self.number = number
+
+    def name(self) -> bytes:
+        """In place of that of a group."""
+        return MARK.join((b"", self.what, self.client_id.encode(), self.node.encode(), b"%d" % self.number))
+
+
+def address_of(group: bytes) -> Address | None:
+    """As it came; None when it is none."""
+    parts = group.split(MARK)
+    if len(parts) != 5 or not parts[4].isdigit():
+        return None
+    return Address(parts[1], parts[2].decode(errors="replace"), parts[3].decode(errors="replace"), int(parts[4]))
+
+
+def send_on(peer: Peer, client_id: str, message: Message, first_byte: int, origin: tuple[str, int]) -> None:
+    """What came for a session goes to another node that has it, or is nearer to it."""
+    peer.deliver(SharedMessage(message, Address(RELAYED, client_id, *origin).name()), first_byte, KEPT)
+
+
+def cut(client_id: str, node: str, epoch: int) -> Message:
+    """The same for all nodes: what `node` sends to each behind it is cut off from what it sent before."""
+    return SharedMessage(Message(TOPIC, b"", 1), Address(CUT, client_id, node, epoch).name())
+
+
+def send_cut(peer: Peer, message: Message) -> None:
+    peer.deliver(message, PUBLISH_BYTE | QOS_1_BITS, KEPT)
