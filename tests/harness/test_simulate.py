@@ -19,7 +19,7 @@ def test_a_cluster_keeps_its_promises_whatever_fails(first: int) -> None:
     assert sum(node.starts - 1 for run in runs for node in run.nodes.values()) > 3  # crashes
 
 
-@pytest.mark.parametrize("first", [0, 8, 24])
+@pytest.mark.parametrize("first", range(0, 24, 8))
 def test_sessions_that_go_from_node_to_node_are_whole(first: int) -> None:
     for seed in range(first, first + 8):
         simulate(seed, Loads(takeover=True))
