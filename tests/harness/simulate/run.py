@@ -111,7 +111,7 @@ class Simulation:
 
     def _meet(self) -> None:
         """All nodes find each other, before anybody comes."""
-        while any(self.network.linked_since(one, two) is None for one, two in self.network.pairs):
+        while any(self.network.linked_since(one, two) is None for one, two in self.network.trouble):
             self._pass(0.5)
             if self.world.now > PATIENCE:
                 raise Found("G11: the nodes do not find each other", "link")
