@@ -108,7 +108,7 @@ class Groups(Knowing):
             return True
         if mail.qos != 1 and taken.qos != 1:
             return False
-        return max([self._trouble, *(pair.trouble for pair in self.network.pairs.values())]) >= began
+        return max(self._trouble, *self.network.trouble.values()) >= began
 
     def epilogue(self, play: "Simulation") -> None:
         """Some are away: nothing is for them."""

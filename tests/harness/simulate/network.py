@@ -1,6 +1,4 @@
 """The network between nodes: how fast it is, what goes wrong in it, and what is known of the links that there are."""
-from dataclasses import dataclass
-
 from tests.harness.simulate.node import Node
 from tests.harness.simulate.wires import End, Endpoint
 from tests.harness.simulate.world import World
@@ -8,15 +6,11 @@ from tests.harness.simulate.world import World
 Way = tuple[str, str]  # from node, to node
 
 
-@dataclass
-class Pair:
-    """Two nodes, and when something last happened to the links between them."""
-
-    trouble: float = 0.0
-
-
 class Network:
-    """`delay` is how long something is on its way at most, as a rule; `speed` in bytes a second; `room` what a kernel takes."""
+    """`delay` is how long something is on its way at most, as a rule; `speed` in bytes a second; `room` what a kernel takes.
+
+    `trouble` has for each two nodes when something last happened to the links between them.
+    """
 
     def __init__(self, world: World, nodes: dict[str, Node], delay: float, speed: float, room: int) -> None:
         self.world = world
@@ -27,12 +21,9 @@ class Network:
         self._blocks: dict[Way, int] = {}
         self._ends: list[End] = []
         names = sorted(nodes)
-        self.pairs: dict[Way, Pair] = {(one, two): Pair() for at, one in enumerate(names) for two in names[at + 1:]}
+        self.trouble: dict[Way, float] = {(one, two): 0.0 for at, one in enumerate(names) for two in names[at + 1:]}
         for node in nodes.values():
             node.begin(self)
-
-    def pair(self, one: str, two: str) -> Pair:
-        return self.pairs[min(one, two), max(one, two)]
 
     def endpoint(self, node: Node, address: str) -> Endpoint:
         return Endpoint(self, node, self.nodes[address])
@@ -43,7 +34,7 @@ class Network:
 
     def happens(self, one: str, two: str) -> None:
         """Something happens to the link between two nodes."""
-        self.pair(one, two).trouble = self.world.now
+        self.trouble[min(one, two), max(one, two)] = self.world.now
 
     # Faults.
 
@@ -87,4 +78,4 @@ class Network:
             return None
         if self.blocked(one, two) or self.blocked(two, one):
             return None
-        return self.pair(one, two).trouble
+        return self.trouble[min(one, two), max(one, two)]

@@ -92,6 +92,7 @@ class Simulation:
             globalLogPublisher.removeObserver(look)
 
     def _run(self) -> None:
+        self._meet()
         for client in self.clients:
             client.begin()
         self._pass(BEGINNING)
@@ -107,6 +108,13 @@ class Simulation:
         for account in self.accounts:
             account.check()
         self._check_nodes()
+
+    def _meet(self) -> None:
+        """All nodes find each other, before anybody comes."""
+        while any(self.network.linked_since(one, two) is None for one, two in self.network.trouble):
+            self._pass(0.5)
+            if self.world.now > PATIENCE:
+                raise Found("G11: the nodes do not find each other", "link")
 
     def _pass(self, seconds: float) -> None:
         end = self.world.now + seconds
