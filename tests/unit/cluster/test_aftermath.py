@@ -168,17 +168,21 @@ def test_what_is_sent_on_before_the_rows_come_once_more_has_other_numbers() -> N
     for payload in (b"2", b"3", b"4"):
         publish(net, "a", payload)
     net.halt_before(f.END)
-    alice = arrive(net, "b")
+    arrive(net, "b").drop()
     assert net.halted == "a"
     net.join("a", "c")
     for payload in (b"5", b"6"):
         publish(net, "a", payload)
         publish(net, "c", payload + b"c")
     net.cut("a", "b")
+    net["a"].stored = False  # so that the rows begin later than what was sent on
     publish(net, "a", b"7")
     net.go_on()
     net.join("a", "b")
+    net["a"].stored = True
+    net.settle()
     net.advance(0.1)
+    alice = arrive(net, "b")
     assert sorted(take_all(alice)) == sorted([b"1", b"2", b"3", b"4", b"5", b"5c", b"6", b"6c", b"7"])
     assert rest(net) == ["b"]
 
@@ -240,6 +244,39 @@ def test_a_mark_that_is_on_its_way_when_the_session_comes_back_holds() -> None:
     assert history.holders() == ["b"]
 
 
+def test_a_mark_is_passed_on_to_where_the_session_had_gone() -> None:
+    net = absent("a", "b", "c", "d")
+    arrive(net, "b").drop()
+    arrive(net, "c").drop()
+    net.join("c", "d")  # d cuts, and a does not hear of it
+    publish(net, "d", b"2")
+    alice = arrive(net, "a")
+    publish(net, "d", b"3")
+    net.join("a", "d")
+    net.advance(0.1)
+    assert sorted(take_all(alice)) == [b"1", b"2", b"3"]
+    assert rest(net) == ["a"]
+
+
+def test_what_comes_on_both_ways_is_awaited_on_both_before_the_session_is_here() -> None:
+    net = Net("a", "b", "c")
+    alice = arrive(net, "a")
+    alice.subscribe("t/#", qos=2)
+    alice.drop()
+    net.halt_before(f.READY)
+    alice = arrive(net, "b")
+    net.stall("c", "b")
+    publish(net, "c", b"1")
+    net.stall("b", "a", False)
+    for _ in range(6):
+        net.advance(1)
+    net.stall("c", "b", False)
+    net.advance(0.1)
+    publish(net, "c", b"2")
+    assert take_all(alice) == [b"1", b"2"]
+    assert rest(net) == ["b"]
+
+
 def test_what_a_group_gives_to_where_the_session_was_is_sent_on() -> None:
     net = Net("a", "b", "c")
     alice = arrive(net, "a")
@@ -252,6 +289,12 @@ def test_what_a_group_gives_to_where_the_session_was_is_sent_on() -> None:
     net.advance(0.1)
     publish(net, "c", b"2", qos=1)
     assert take_all(alice) == [b"1", b"2"]
+    alice.drop()
+    sent = [b"%d" % number for number in range(8)]
+    for payload in sent:
+        publish(net, "a", payload, qos=1)  # where it was it is a member as it is where it is
+    alice = arrive(net, "b")
+    assert sorted(take_all(alice)) == sent
     assert rest(net) == ["b"]
 
 
