@@ -9,7 +9,6 @@ from emqtwist.core.cluster import frames as f
 from emqtwist.core.cluster.claims import Claims
 from emqtwist.core.cluster.epochs import GIVEN, HERE, epoch_of, state_of
 from emqtwist.core.cluster.frames import Frame
-from emqtwist.core.cluster.giving import Giving
 from emqtwist.core.cluster.keeping import end_given
 from emqtwist.core.cluster.peer import Peer
 from emqtwist.core.cluster.registry import Conflicts, Registry
@@ -47,7 +46,7 @@ class Discarding(Conflicts):
     def meet(self, client_id: str, peer: Peer, value: int) -> None:
         session = self._broker.sessions.by_id.get(client_id)
         giving = self._claims.givings.get(client_id)
-        if not value & 1 and giving is not None and giving.peer is peer and (giving.done or self._is_at_another(giving)):
+        if not value & 1 and giving is not None and giving.peer is peer and giving.done:
             giving.end()  # what it was sent on for has ended there
             return
         if not value:
@@ -57,11 +56,6 @@ class Discarding(Conflicts):
         if session is not None and state_of(session) != HERE:
             return  # that is up to the node that it was given to, or is looked at again when it has come wholly
         self._send_stored(peer, (f.DISCARD, client_id, self._registry.table.entries.get(client_id, 0) >> 1))
-
-    def _is_at_another(self, giving: Giving) -> bool:
-        """Whether a third node has the session, or one that has taken its place."""
-        rows = self._registry.rows(giving.session.client_id)
-        return bool(rows) and rows[0][1] >> 1 >= giving.epoch
 
     def discard(self, peer: Peer, frame: Frame) -> None:
         """Another node has a session of this client too: what is here is to end if that is the one."""
@@ -76,8 +70,7 @@ class Discarding(Conflicts):
         if session is None:
             self._registry.withdraw(client_id)
         elif giving is not None:
-            if giving.peer is None or giving.peer is peer or not self._registry.may_have(giving.peer, client_id):
-                giving.end()  # else it ends when the one there does
+            giving.end()  # where the session is wholly, nothing is to be sent on any more
         elif state_of(session) == GIVEN:
             end_given(self._broker.sessions, session)
         else:

@@ -163,22 +163,29 @@ def test_a_node_that_crashes_while_a_session_comes_asks_the_one_that_it_came_fro
     assert rest(net) == ["c"]
 
 
-def test_what_is_sent_on_before_the_rows_come_once_more_has_other_numbers() -> None:
+@pytest.mark.parametrize("here", [False, True])
+def test_what_is_sent_on_before_the_rows_come_once_more_has_other_numbers(here: bool) -> None:
     net = absent("a", "b", "c")
     for payload in (b"2", b"3", b"4"):
         publish(net, "a", payload)
     net.halt_before(f.END)
     alice = arrive(net, "b")
+    if not here:
+        alice.drop()
     assert net.halted == "a"
     net.join("a", "c")
     for payload in (b"5", b"6"):
         publish(net, "a", payload)
         publish(net, "c", payload + b"c")
     net.cut("a", "b")
+    net["a"].stored = False  # so that the rows begin later than what was sent on
     publish(net, "a", b"7")
     net.go_on()
     net.join("a", "b")
+    net["a"].stored = True
+    net.settle()
     net.advance(0.1)
+    alice = alice if here else arrive(net, "b")
     assert sorted(take_all(alice)) == sorted([b"1", b"2", b"3", b"4", b"5", b"5c", b"6", b"6c", b"7"])
     assert rest(net) == ["b"]
 
@@ -240,6 +247,78 @@ def test_a_mark_that_is_on_its_way_when_the_session_comes_back_holds() -> None:
     assert history.holders() == ["b"]
 
 
+def test_a_node_that_sent_on_to_one_to_which_the_session_comes_back_goes_on_with_that() -> None:
+    net = absent("a", "b", "c", "d")
+    arrive(net, "b").drop()
+    arrive(net, "c").drop()
+    alice = arrive(net, "b")
+    net.join("a", "d")
+    publish(net, "d", b"2")
+    assert take_all(alice) == [b"1", b"2"]
+    assert rest(net) == ["b"]
+
+
+def test_the_new_node_itself_may_be_late() -> None:
+    net = Net("a", "b")
+    alice = arrive(net, "a")
+    alice.subscribe("t/#", qos=2)
+    alice.drop()
+    net.halt_before(f.FLUSHED, "b")
+    alice = arrive(net, "b")
+    assert net.halted == "b"
+    for _ in range(6):
+        net.advance(1)
+    net.go_on()
+    publish(net, "b", b"1")
+    assert rest(net) == ["b"]
+    publish(net, "b", b"2")
+    assert take_all(alice) == [b"1", b"2"]
+
+
+def test_who_has_ended_a_session_has_none_though_it_remembers_that() -> None:
+    net = Net("a", "b")
+    registry, b = net["a"].cluster.takeover.registry, net["a"].cluster.peer("b")
+    net["b"].cluster.takeover.registry.table.set("alice", 4 << 1 | 1)
+    net["b"].cluster.takeover.registry.table.set("bob", 4 << 1)
+    net["b"].cluster.proceed(net["b"].cluster.peer("a"))
+    net.settle()
+    assert (registry.epoch_at(b, "alice"), registry.epoch_at(b, "bob")) == (4, 0)
+    assert (registry.may_have(b, "alice"), registry.may_have(b, "bob")) == (True, False)
+
+
+def test_a_mark_is_passed_on_to_where_the_session_had_gone() -> None:
+    net = absent("a", "b", "c", "d")
+    arrive(net, "b").drop()
+    arrive(net, "c").drop()
+    net.join("c", "d")  # d cuts, and a does not hear of it
+    publish(net, "d", b"2")
+    alice = arrive(net, "a")
+    publish(net, "d", b"3")
+    net.join("a", "d")
+    net.advance(0.1)
+    assert sorted(take_all(alice)) == [b"1", b"2", b"3"]
+    assert rest(net) == ["a"]
+
+
+def test_what_comes_on_both_ways_is_awaited_on_both_before_the_session_is_here() -> None:
+    net = Net("a", "b", "c")
+    alice = arrive(net, "a")
+    alice.subscribe("t/#", qos=2)
+    alice.drop()
+    net.halt_before(f.READY)
+    alice = arrive(net, "b")
+    net.stall("c", "b")
+    publish(net, "c", b"1")
+    net.stall("b", "a", False)
+    for _ in range(6):
+        net.advance(1)
+    net.stall("c", "b", False)
+    net.advance(0.1)
+    publish(net, "c", b"2")
+    assert take_all(alice) == [b"1", b"2"]
+    assert rest(net) == ["b"]
+
+
 def test_what_a_group_gives_to_where_the_session_was_is_sent_on() -> None:
     net = Net("a", "b", "c")
     alice = arrive(net, "a")
@@ -252,6 +331,12 @@ def test_what_a_group_gives_to_where_the_session_was_is_sent_on() -> None:
     net.advance(0.1)
     publish(net, "c", b"2", qos=1)
     assert take_all(alice) == [b"1", b"2"]
+    alice.drop()
+    sent = [b"%d" % number for number in range(8)]
+    for payload in sent:
+        publish(net, "a", payload, qos=1)  # where it was it is a member as it is where it is
+    alice = arrive(net, "b")
+    assert sorted(take_all(alice)) == sent
     assert rest(net) == ["b"]
 
 
