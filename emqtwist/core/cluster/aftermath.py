@@ -72,7 +72,7 @@ class Aftermath(Move):
         return True
 
     def relayed(self, message: Message, origin: Origin, peer: Subscriber) -> None:
-        take_past(self.session, message, PUBLISH_BYTE | message.qos << 1, NO_IDENTIFIERS)
+        deliver_relayed(self.session, message)
 
     def cut(self, node: str, epoch: int, direct: bool) -> None:
         if direct and self.passes(node, epoch):
@@ -117,6 +117,14 @@ def take_past(session: Session, message: Message, first_byte: int, identifiers: 
         session.move = move
 
 
+def deliver_relayed(session: Session, message: Message) -> None:
+    """Deliver what was sent on here, unless the session subscribes to no such thing any more."""
+    for subscription in session.subscriptions.values():
+        if matches(subscription.topic_filter, message.topic):
+            take_past(session, message, PUBLISH_BYTE | message.qos << 1, NO_IDENTIFIERS)
+            return
+
+
 class ToClient(To):
     """Takes what is for one session."""
 
@@ -140,7 +148,7 @@ class ToClient(To):
             if session.move is not None:
                 session.move.relayed(message, message.origin, peer)
             else:
-                session.deliver(message, PUBLISH_BYTE | message.qos << 1, NO_IDENTIFIERS)
+                deliver_relayed(session, message)
 
     def cut(self, session: Session, address: Address, direct: bool) -> None:
         if session.move is not None:

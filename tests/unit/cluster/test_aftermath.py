@@ -86,6 +86,18 @@ def test_the_node_that_had_a_session_sends_on_what_comes_though_it_crashes() -> 
     assert take_all(alice) == [b"3"]
 
 
+def test_what_is_sent_on_does_not_come_to_who_has_unsubscribed_since() -> None:
+    net = absent("a", "b", "c")
+    alice = arrive(net, "b")
+    alice.unsubscribe("t/#")
+    alice.subscribe("u", qos=1)
+    net.join("a", "c")
+    publish(net, "c", b"2")
+    net.join("b", "c")
+    assert rest(net) == ["b"]
+    assert take_all(alice) == []
+
+
 def test_a_node_between_sends_on_what_comes_though_it_crashes() -> None:
     net = absent("a", "b", "c", "d")
     arrive(net, "b").drop()
