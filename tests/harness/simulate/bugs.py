@@ -42,6 +42,8 @@ CLUSTER_BUGS: Final = [  # and what is found
 ]
 TAKEOVER_BUGS: Final = [  # where sessions go from node to node
     (NO_EPOCH, f"the session of .* is gone|{LOST}"),
+]
+WAY_BUGS: Final = [  # while nodes are away
     (NOT_NOTED, f"{LOST}|is gone|G2: .* twice, at QoS 2"),
     (NO_CUT, "G2: .* twice, at QoS 2"),
 ]
@@ -88,5 +90,11 @@ LINK_BUGS: Final = [
     (DIALS_ONCE, LOST),
 ]
 
-ALL: Final = [(Loads(), [*CLUSTER_BUGS, *LINK_BUGS]), (Loads(takeover=True), TAKEOVER_BUGS),
-              (Loads(retained=True), RETAINED_BUGS), (Loads(shared=True), SHARED_BUGS)]
+# What is played, from which seed on, and what is planted in it.
+ALL: Final = [
+    (Loads(), 0, [*CLUSTER_BUGS, *LINK_BUGS]),
+    (Loads(takeover=True), 0, TAKEOVER_BUGS),
+    (Loads(takeover=True), 100, WAY_BUGS),
+    (Loads(retained=True), 0, RETAINED_BUGS),
+    (Loads(shared=True), 0, SHARED_BUGS),
+]
