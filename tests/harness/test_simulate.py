@@ -31,6 +31,11 @@ def test_nodes_agree_what_is_retained_and_a_message_of_a_group_has_one_member(fi
         simulate(seed, Loads(retained=True, shared=True))
 
 
+def test_what_a_group_gives_to_a_session_on_its_way_is_not_lost() -> None:
+    for seed in range(3016, 3020):
+        simulate(seed, Loads(takeover=True, retained=True, shared=True))
+
+
 @pytest.mark.sweep
 @pytest.mark.parametrize("loads", [Loads(), Loads(retained=True), Loads(shared=True)], ids=Loads.told)
 def test_a_cluster_keeps_its_promises_for_long(loads: Loads) -> None:

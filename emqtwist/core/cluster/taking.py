@@ -200,6 +200,8 @@ class Taking(Move):
                 self._late.append((NO_ORIGIN if group else origin, (message, first_byte, identifiers, 0)))
         elif self.before is not None and not self.before.wants(message, first_byte):
             return  # it is sent on to here
+        elif group and self.ending:
+            self._take(message, first_byte, identifiers)  # the other node may have ended its copy before it came there
         elif group or origin[0] in self.back:
             self._send_back(message, first_byte, origin)
         elif origin[0] in self.there:  # else it comes from the other node, or has come before the session moved
@@ -220,9 +222,9 @@ class Taking(Move):
         else:
             self._take(message, first_byte)
 
-    def _take(self, message: Message, first_byte: int) -> None:
+    def _take(self, message: Message, first_byte: int, identifiers: tuple[int, ...] = NO_IDENTIFIERS) -> None:
         """Rows that are still to come may stand behind it in the store only: so it waits first, as they do."""
-        self.session.wait((message, first_byte, NO_IDENTIFIERS, 0))
+        self.session.wait((message, first_byte, identifiers, 0))
         self.session.pump()
 
     def cut(self, node: str, epoch: int, direct: bool) -> None:
