@@ -48,6 +48,7 @@ class Reference(Knowing):
         for mail in self.letters:
             if matches(topic_filter, mail.topic):
                 mail.owed.pop(client.client_id, None)
+                mail.sure.pop(client.client_id, None)  # it may come to a later subscription, behind others or not
 
     def ends_session(self, client: "SimClient") -> None:
         """What it was owed ends with it."""
