@@ -54,7 +54,7 @@ async def test_what_is_committed_is_there_at_the_next_start(store: SQLiteStore) 
     assert await found(store) == ([], 0, 0)
     await store.commit(1, GROUP)
     await store.stop()
-    assert await found(store) == ([(1, "c", 60.0, 5, None, 1, 2, 2, 0)], 1, 1)
+    assert await found(store) == ([(1, "c", 60.0, 5, None, 1, 2, 2, 0, "")], 1, 1)
     rows, more = await store.page(Fetch(1, -1, 0, 1000))
     assert (rows, more) == ([(0, 1, 0, 0x32, (), b"t", b"x", 1, 0, b"", None, "p", 1, b"g")], False)
 
