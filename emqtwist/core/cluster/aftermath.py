@@ -91,8 +91,8 @@ class Aftermath(Move):
             if epoch < self.epoch:
                 self.nodes.add(node)
             return True
-        if node in self.nodes and epoch == self.epoch:
-            self.nodes.discard(node)
+        if node in self.nodes and (epoch == self.epoch or (epoch > self.epoch and self.sources.keys() <= {node})):
+            self.nodes.discard(node)  # where it sent on by itself, all that it did is before any mark of it
             return True
         return False
 

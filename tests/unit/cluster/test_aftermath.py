@@ -73,6 +73,16 @@ def test_what_comes_directly_is_left_out_where_it_was_subscribed_before_and_unti
     assert aftermath.awaited() == set()
 
 
+@pytest.mark.parametrize(("sources", "left"), [({"c": 3}, set()), ({}, set()), ({"a": 3}, {"c"}), ({"a": 3, "c": 3}, {"c"})])
+def test_a_mark_for_where_the_session_went_later_holds_for_what_its_node_sent_on_by_itself(
+        sources: dict[str, int], left: set[str]) -> None:
+    world = World()
+    world.connect("alice", session_expiry_interval=100)
+    aftermath = Aftermath(world.session("alice"), 3, sources, {"c"}, set(), None, {"c": []}, 0, Origins("b", "b-1"))
+    aftermath.cut("c", 4, direct=True)
+    assert aftermath.awaited() == left
+
+
 def test_the_node_that_had_a_session_sends_on_what_comes_though_it_crashes() -> None:
     net = absent("a", "b", "c")
     alice = arrive(net, "b")
