@@ -79,9 +79,9 @@ async def stop(context: Context, words: Words) -> list[Line]:
 def reload_certificates(context: Context, words: Words) -> list[Line]:
     """Of one listener, of the cluster or a bridge, or of all with TLS. Who is connected stays."""
     certificates = context.service.certificates
-    labels = words if words and words[0] in certificates.credentials else list(certificates.credentials)
-    if words and labels is not words:
-        labels = [_found(context, words).name]
+    labels = list(certificates.credentials)
+    if words:
+        labels = words if words[0] in certificates.credentials else [_found(context, words).name]
     if not set(labels) <= set(certificates.credentials):
         raise Refused(f"{labels[0]} has no certificates")
     problems = {label: certificates.reload(label) for label in labels}
