@@ -81,7 +81,7 @@ def reload_certificates(context: Context, words: Words) -> list[Line]:
     certificates = context.service.certificates
     labels = list(certificates.credentials)
     if words:
-        labels = words if words[0] in certificates.credentials else [_found(context, words).name]
+        labels = [words[0] if words[0] in certificates.credentials else _found(context, words).name]
     if not set(labels) <= set(certificates.credentials):
         raise Refused(f"{labels[0]} has no certificates")
     problems = {label: certificates.reload(label) for label in labels}
