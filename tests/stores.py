@@ -8,7 +8,7 @@ from emqtwist.config import parse
 from emqtwist.core.broker import Broker
 from emqtwist.core.journal import Journal
 from emqtwist.core.link import Turn
-from emqtwist.core.records import Record
+from emqtwist.core.records import Fetch, Record
 from emqtwist.storage.memory import MemoryStore
 from tests.peers import Witness, World
 
@@ -74,6 +74,10 @@ class StoredWorld(World):
         number, self._under_way = self._under_way[0], None
         self.journal.committed(number)
 
+    def read(self, fetch: Fetch) -> None:
+        """The broker gets a page."""
+        self.broker.page(fetch, *now(self.store.page(fetch)))
+
     def commit(self) -> None:
         """Store all that there is, hand over the pages that are wanted, and let follow what follows."""
         while True:
@@ -84,7 +88,7 @@ class StoredWorld(World):
             wanted, self.journal.wanted = self.journal.wanted, []
             for fetch in wanted:
                 if self.journal.has(fetch.group):
-                    self.broker.page(fetch.session, *now(self.store.page(fetch)))
+                    self.read(fetch)
                     busy = True
                 else:  # as the keeper, which waits until the rows that are wanted are stored
                     self.journal.wanted.append(fetch)

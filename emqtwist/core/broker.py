@@ -22,7 +22,7 @@ from emqtwist.core.observer import Observer
 from emqtwist.core.pool import Job, Pools, Worker
 from emqtwist.core.prefixes import Prefixed, check_filter, subscription_to
 from emqtwist.core.pubsub import fan_out, feed
-from emqtwist.core.records import BRIDGE, OUTBOX, Record, Snapshot
+from emqtwist.core.records import BRIDGE, OUTBOX, Fetch, Record, Snapshot
 from emqtwist.core.recovery import bring_back, bury, give_up, recover, rows_of
 from emqtwist.core.retained import Retained
 from emqtwist.core.router import Route, Router
@@ -352,15 +352,15 @@ class Broker:
                 bury(self.journal, snapshot, now)
             self._tidy()  # delayed messages wait for a tick: no module is loaded yet
 
-    def page(self, number: int, rows: list[Record], more: bool) -> None:
-        """Rows of a session's queue, as `journal.wanted` asked for; `more`: there are rows behind them."""
-        session = self.sessions.by_number.get(number)
+    def page(self, fetch: Fetch, rows: list[Record], more: bool) -> None:
+        """Rows of a queue, as `journal.wanted` asked for; `more`: there are rows behind them."""
+        session = self.sessions.by_number.get(fetch.session)
         if session is not None and self.journal is not None:
-            bring_back(session, rows_of(rows, self.journal.offset), more)
+            bring_back(session, fetch, rows_of(rows, self.journal.offset), more)
         else:
             for others in (self.cluster, self.bridges):
                 if others is not None:
-                    others.page(number, rows, more)
+                    others.page(fetch, rows, more)
 
 
 class Testament(Job):

@@ -29,11 +29,11 @@ class Ledger:
 
     `released` maps Packet Identifiers that wait for PUBCOMP to rows. `doubtful`: so many of the first rows that come from
     the store may have been sent before this process began; `repeated` are those of them that came. `begun` are rows of QoS 2
-    that may expire no more. `fetching`: a page is under way. `has_will`: the store has a Will of this session.
+    that may expire no more. `asked` is the page that somebody waits for. `has_will`: the store has a Will of this session.
     """
 
     __slots__ = ("number", "journal", "rows", "front", "next_seq", "last_rank", "last_seq", "released", "doubtful", "repeated",
-                 "begun", "fetching", "has_will", "_last_group")
+                 "begun", "asked", "has_will", "_last_group")
 
     def __init__(self, number: int, journal: Journal, front: int) -> None:
         self.number = number
@@ -46,7 +46,7 @@ class Ledger:
         self.doubtful = 0
         self.repeated: set[int] = set()
         self.begun: set[int] = set()
-        self.fetching = False
+        self.asked: Fetch | None = None
         self.has_will = False
         self._last_group = 0  # that has a row of those in the store only
 
@@ -177,7 +177,18 @@ class Ledger:
     # Pages.
 
     def want(self, size: int) -> None:
-        """Ask for the next rows, some `size` bytes of them."""
-        if not self.fetching:
-            self.fetching = True
-            self.journal.want(Fetch(self.number, self.last_rank, self.last_seq, size, self._last_group))
+        """Ask for the next rows, some `size` bytes of them, unless a page is under way."""
+        if self.asked is None:
+            self.ask(Fetch(self.number, self.last_rank, self.last_seq, size, self._last_group))
+
+    def ask(self, fetch: Fetch) -> None:
+        """Ask for a page; nobody waits for another one any more."""
+        self.asked = fetch
+        self.journal.want(fetch)
+
+    def takes(self, fetch: Fetch) -> bool:
+        """Whether somebody waits for the page that has come."""
+        if fetch is not self.asked:
+            return False
+        self.asked = None
+        return True

@@ -1,6 +1,7 @@
 """What the core knows of a session that goes from one node to another, and of clients whose session is another node's."""
 from emqtwist.core.ledger import Row
 from emqtwist.core.message import Message
+from emqtwist.core.records import Fetch
 from emqtwist.core.subscriber import Subscriber
 
 
@@ -21,8 +22,8 @@ class Move:
         """All that `node` publishes behind this goes to where the session has this epoch; `direct`: it says so itself."""
         raise NotImplementedError
 
-    def page(self, rows: list[Row], more: bool) -> bool:
-        """Whether this page of the queue was wanted here, and not for the client."""
+    def page(self, fetch: Fetch, rows: list[Row], more: bool) -> bool:
+        """Take a page of the queue; false where it is the client that waits for it."""
         return False
 
     def stop(self) -> None:

@@ -1,7 +1,7 @@
 """The other nodes of a cluster, as far as a Broker knows of them."""
 from emqtwist.core.move import Claim
 from emqtwist.core.pending import Pending
-from emqtwist.core.records import Record, Snapshot
+from emqtwist.core.records import Fetch, Record, Snapshot
 from emqtwist.core.session import Session
 from emqtwist.core.subscriber import Subscription
 
@@ -31,7 +31,7 @@ class Neighbours:
     def recover(self, snapshot: Snapshot) -> None:
         """What the store has of other nodes, and for them."""
 
-    def page(self, number: int, rows: list[Record], more: bool) -> None:
+    def page(self, fetch: Fetch, rows: list[Record], more: bool) -> None:
         """Rows of a queue that is no session's have come from the store; `more`: there are rows behind them."""
 
     def claim(self, client_id: str, clean_start: bool) -> Pending[Claim] | None:

@@ -9,7 +9,7 @@ from emqtwist.core.ledger import Row
 from emqtwist.core.message import NEVER, Message
 from emqtwist.core.mqueue import OVERHEAD
 from emqtwist.core.prefixes import subscription_to
-from emqtwist.core.records import BRIDGE, ENDED, OUTBOX, Record, Snapshot
+from emqtwist.core.records import BRIDGE, ENDED, OUTBOX, Fetch, Record, Snapshot
 from emqtwist.core.retained import Retained
 from emqtwist.core.session import Session
 from emqtwist.core.sessions import Sessions
@@ -132,12 +132,13 @@ def rows_of(records: list[Record], offset: float) -> list[Row]:
     return rows
 
 
-def bring_back(session: Session, rows: list[Row], more: bool) -> None:
-    """The next page of a session's queue has come; `more`: there are rows behind it."""
+def bring_back(session: Session, fetch: Fetch, rows: list[Row], more: bool) -> None:
+    """A page of a session's queue has come, for whoever still waits for it; `more`: there are rows behind it."""
     backlog, ledger = session.backlog, session.ledger
-    if (session.move is not None and session.move.page(rows, more)) or backlog is None or ledger is None:
+    if ledger is None or not ledger.takes(fetch):
         return
-    ledger.fetching = False
+    if (session.move is not None and session.move.page(fetch, rows, more)) or backlog is None:
+        return
     for packet_id in ledger.bring_back(rows):
         session.inflight.held[packet_id] = None
         session.send_pubrel(packet_id)

@@ -202,7 +202,7 @@ class Keeper(Part):
             return
         self._work.asked.remove(fetch)
         self._begin()
-        self._broker.page(fetch.session, *page)
+        self._broker.page(fetch, *page)
         if not self._called:
             self._step()
 

@@ -79,8 +79,8 @@ class Ledger:
         self.pages: list[tuple[Any, ...]] = []
         self.alarms = Alarms(Turn(), Observer())
 
-    def page(self, session: int, rows: list[Any], more: bool) -> None:
-        self.pages.append((session, rows, more))
+    def page(self, fetch: Fetch, rows: list[Any], more: bool) -> None:
+        self.pages.append((fetch, rows, more))
 
 
 class Place:
@@ -238,7 +238,7 @@ def test_a_page_is_asked_for_when_what_came_before_is_stored() -> None:
     assert [each for each, _ in place.store.fetched] == [fetch]
     turns = place.turns
     place.store.fetched[0][1].callback((["row"], True))
-    assert place.broker.pages == [(1, ["row"], True)]
+    assert place.broker.pages == [(fetch, ["row"], True)]
     assert place.turns > turns
 
 

@@ -24,7 +24,7 @@ from emqtwist.core.cluster.peer import Pack, Peer
 from emqtwist.core.link import Link
 from emqtwist.core.message import NEVER, NO_IDENTIFIERS
 from emqtwist.core.neighbours import Neighbours
-from emqtwist.core.records import BRIDGE, ENDED, OPENED, Record, Snapshot
+from emqtwist.core.records import BRIDGE, ENDED, OPENED, Fetch, Record, Snapshot
 from emqtwist.core.recovery import rows_of
 from emqtwist.core.subscriber import Subscription
 from emqtwist.mqtt.constants import OPTION_RETAIN_AS_PUBLISHED
@@ -144,11 +144,11 @@ class Bridges(Neighbours):
             journal.add((OPENED, record[0], f"{identity} {terms.text()}", NEVER, BRIDGE, 0))
         self._lead(bridge)
 
-    def page(self, number: int, rows: list[Record], more: bool) -> None:
+    def page(self, fetch: Fetch, rows: list[Record], more: bool) -> None:
         journal = self.broker.journal
         for bridge in self.known.values():
             ledger = bridge.outbox.ledger
-            if ledger is not None and ledger.number == number and journal is not None:
+            if ledger is not None and journal is not None and ledger.takes(fetch):
                 bridge.outbox.bring_back(rows_of(rows, journal.offset), more)
 
     # Links.

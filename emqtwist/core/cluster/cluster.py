@@ -29,7 +29,7 @@ from emqtwist.core.link import Link
 from emqtwist.core.move import Claim
 from emqtwist.core.neighbours import Neighbours
 from emqtwist.core.pending import Pending
-from emqtwist.core.records import ENDED, OUTBOX, Record, Snapshot
+from emqtwist.core.records import ENDED, OUTBOX, Fetch, Record, Snapshot
 from emqtwist.core.recovery import rows_of
 from emqtwist.core.session import Session
 from emqtwist.core.settings import QueueSettings
@@ -228,11 +228,11 @@ class Cluster(Neighbours):
         for part in self.parts:
             part.recover(snapshot)
 
-    def page(self, number: int, rows: list[Record], more: bool) -> None:
+    def page(self, fetch: Fetch, rows: list[Record], more: bool) -> None:
         journal = self.broker.journal
         for peer in self.peers.values():
             ledger = peer.outbox.ledger
-            if ledger is not None and ledger.number == number and journal is not None:
+            if ledger is not None and journal is not None and ledger.takes(fetch):
                 peer.outbox.bring_back(rows_of(rows, journal.offset), more)
                 peer.stir()
 

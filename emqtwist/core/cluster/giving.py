@@ -47,7 +47,7 @@ class Giving(Move):
 
     __slots__ = ("session", "peer", "epoch", "due", "over", "done", "stale", "nodes", "before", "_sessions", "_origins",
                  "_send", "_send_stored", "_memory", "_next", "_sent", "_late", "_rows", "_cursor", "_doubtful", "_end",
-                 "_stale", "_wanted", "_old", "_read", "_place", "_last", "_under_way", "_level", "_flushed", "_asked",
+                 "_page", "_read", "_place", "_last", "_under_way", "_level", "_flushed", "_asked",
                  "_began", "_by_number", "_late_nodes", "_claimed", "_flush")
 
     def __init__(self, session: Session, sessions: Sessions, origins: Origins, send: Send, send_stored: Send) -> None:
@@ -69,8 +69,6 @@ class Giving(Move):
             self._sent |= session.ledger.repeated
         self._late: list[Moved] = []  # what came since
         self._by_number = session.circle.settings.queue.kind != "simple"  # the store has them in another order
-        self._stale = session.ledger is not None and session.ledger.fetching  # a page comes that was not wanted here
-        self._wanted = self._old = False
         self._asked: Pending[bool] | None = None
         self._flush: Flush | None = None  # for what is still to come here
         self.before = session.move if isinstance(session.move, Aftermath) else None
@@ -103,7 +101,7 @@ class Giving(Move):
     def _reset(self, have: int) -> None:
         """Send the rows from here on."""
         self._level = self._flushed = self._began = False
-        self._old = self._wanted  # the page that comes is of the last time
+        self._page: Fetch | None = None  # the one that is awaited; others are of the last time, or for the client, who has gone
         self._rows: deque[Moved] = deque([row for row in self._memory if row.seq > have])
         self._cursor = (BEFORE_ALL, 0)
         self._read = self.session.ledger is None
@@ -157,18 +155,10 @@ class Giving(Move):
         if self.peer is not None:
             self.peer.stir()
 
-    def page(self, rows: list[Row], more: bool) -> bool:
-        if self._stale:
-            self._stale = False
-            self._stir()
-            return False
-        if not self._wanted:
-            return False
-        self._wanted = False
-        if self._old:
-            self._old = False
-            self._stir()
+    def page(self, fetch: Fetch, rows: list[Row], more: bool) -> bool:
+        if fetch is not self._page:
             return True
+        self._page = None
         ledger = self.session.ledger
         for rank, state, delivery in rows:
             seq = delivery[3]
@@ -292,10 +282,10 @@ class Giving(Move):
 
     def _fetch(self) -> None:
         ledger = self.session.ledger
-        if ledger is None or self._read or self._wanted or self._stale or (self._rows and not self._by_number):
+        if ledger is None or self._read or self._page is not None or (self._rows and not self._by_number):
             return
-        ledger.fetching = self._wanted = True
-        ledger.journal.want(Fetch(ledger.number, *self._cursor, PAGE, ledger.journal.barrier()))
+        self._page = Fetch(ledger.number, *self._cursor, PAGE, ledger.journal.barrier())
+        ledger.ask(self._page)
 
     # Waiting for the store, and for other nodes.
 
@@ -331,7 +321,7 @@ class Giving(Move):
         if self.session.move is self:
             self.session.move = None
         if self.session.ledger is not None:
-            self.session.ledger.fetching = False
+            self.session.ledger.asked = None  # or the client would be given from the beginning on what it has
         if self._asked is not None:
             self._asked.cancel()
             self._asked = None

@@ -123,7 +123,6 @@ class Outbox:
         backlog, ledger = self.backlog, self._ledger
         if backlog is None or ledger is None:
             return
-        ledger.fetching = False
         ledger.bring_back(rows)
         backlog.bring_back(rows)
         if not rows and not more:

@@ -123,7 +123,7 @@ def test_a_page_for_a_session_that_ended_meanwhile_is_nobodys() -> None:
     page = now(world.store.page(fetch))
     arrive_anew = world.peer()
     arrive_anew.send(Connect(5, "bob", True))
-    world.broker.page(fetch.session, *page)
+    world.broker.page(fetch, *page)
     world.commit()
     assert [type(packet) for packet in arrive_anew.received()] == [Connack]
     assert world.drops["session_ended"] == 20
