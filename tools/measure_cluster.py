@@ -10,7 +10,6 @@ Nodes are brokers of this Python on loopback, with a store each. Processor time 
 load share the cores.
 """
 import os
-import selectors
 import socket
 import statistics
 import subprocess
@@ -19,13 +18,13 @@ import tempfile
 import time
 from pathlib import Path
 
-from measure_durable import ACK, PAYLOAD, connect, publish, subscribe
+from measure_durable import connect
+from pairs import MESSAGES, PAYLOAD, Pair, publish, subscribe
+from pairs import stream as stream_all
 
 COOKIE = "a cookie to measure with"
 BIN = Path(sys.executable).parent
 PAIRS = 5
-WINDOW = 500
-MESSAGES = 20_000  # of each pair
 
 
 class Node:
@@ -102,66 +101,13 @@ def free_ports(count):
     return ports
 
 
-class Pair:
-    """A publisher at one node with up to WINDOW messages under way, and a subscriber at another."""
-
-    def __init__(self, source, target, number, qos):
-        self.qos, self.topic = qos, b"t/%03d" % number
-        self.publisher, self.subscriber = connect(source.port, b"p%03d" % number), connect(target.port, b"s%03d" % number)
-        subscribe(self.subscriber, self.topic)
-        first = publish(self.topic, 1, bytes(PAYLOAD))
-        if not qos:
-            first = b"\x30" + first[1:2] + first[2:4 + len(self.topic)] + first[6 + len(self.topic):]
-            first = first[:1] + bytes([len(first) - 2]) + first[2:]
-        self.size = len(first)
-        self.packets = [first if not qos else publish(self.topic, number, bytes(PAYLOAD)) for number in range(1, WINDOW + 1)]
-        self.sent = self.acknowledged = self.got = 0
-        self.rest = b""
-
-    def send(self):
-        done = self.acknowledged if self.qos else self.got
-        count = min(WINDOW - (self.sent - done), MESSAGES - self.sent)
-        if count > 0:
-            first = self.sent % WINDOW
-            self.publisher.sendall(b"".join((self.packets * 2)[first:first + count]))
-            self.sent += count
-
-    def take_acknowledgements(self):
-        self.acknowledged += len(self.publisher.recv(1 << 16)) // 4
-        self.send()
-
-    def take_messages(self):
-        data = self.rest + self.subscriber.recv(1 << 18)
-        whole = len(data) // self.size
-        if self.qos:
-            at = 4 + len(self.topic)
-            self.subscriber.sendall(b"".join([
-                ACK.pack(0x40, 2, int.from_bytes(data[start + at:start + at + 2], "big"))
-                for start in range(0, whole * self.size, self.size)]))
-        self.rest = data[whole * self.size:]
-        self.got += whole
-        if not self.qos:
-            self.send()
-
-    def is_done(self):
-        return self.got >= MESSAGES and (not self.qos or self.acknowledged >= MESSAGES)
-
-
 def stream(source, target, qos):
     """Messages a second; microseconds of the processor for each, at either node."""
-    pairs = [Pair(source, target, number, qos) for number in range(PAIRS)]
-    with selectors.DefaultSelector() as selector:
-        for pair in pairs:
-            selector.register(pair.publisher, selectors.EVENT_READ, pair.take_acknowledgements)
-            selector.register(pair.subscriber, selectors.EVENT_READ, pair.take_messages)
-        nodes = [source] if source is target else [source, target]
-        before, began = [node.processor_time() for node in nodes], time.perf_counter()
-        for pair in pairs:
-            pair.send()
-        while not all(pair.is_done() for pair in pairs):
-            for key, _ in selector.select():
-                key.data()
-        took = time.perf_counter() - began
+    pairs = [Pair(connect(source.port, b"p%03d" % number), connect(target.port, b"s%03d" % number), b"t/%03d" % number, qos)
+             for number in range(PAIRS)]
+    nodes = [source] if source is target else [source, target]
+    before = [node.processor_time() for node in nodes]
+    took = stream_all(pairs)
     used = [(node.processor_time() - first) / (PAIRS * MESSAGES) * 1e6 for node, first in zip(nodes, before, strict=True)]
     return PAIRS * MESSAGES / took, used
 

@@ -3,7 +3,7 @@
     python tools/measure_durable.py online [ROUNDS]     # QoS 1 between persistent sessions: the store against memory, in turns
     python tools/measure_durable.py latency [SECONDS]   # 1,000 messages a second: from sending to delivery, and to PUBACK
 
-Brokers are those of this Python. Packets are made beforehand and are of one size, so that this load is not the limit.
+Brokers are those of this Python.
 """
 import os
 import selectors
@@ -16,13 +16,11 @@ import tempfile
 import time
 from pathlib import Path
 
+from pairs import MESSAGES, PAYLOAD, Pair, connected, publish, stream
+
 PAIRS = 10
-WINDOW = 500
-MESSAGES = 20_000  # of each pair
-PAYLOAD = 64
 RATE = 1000  # messages a second, for `latency`
 PERSISTENT = b"\x10%c\0\4MQTT\4\0\0\0\0%c"  # CONNECT of 3.1.1, Clean Session 0
-ACK = struct.Struct(">BBH")
 
 
 class Broker:
@@ -58,70 +56,19 @@ class Broker:
 
 
 def connect(port, client_id):
-    client = socket.create_connection(("127.0.0.1", port))
-    client.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-    client.sendall(PERSISTENT % (12 + len(client_id), len(client_id)) + client_id)
-    assert client.recv(4)[3] == 0
-    return client
+    return connected(port, PERSISTENT % (12 + len(client_id), len(client_id)) + client_id)
 
 
-def subscribe(client, topic):
-    client.sendall(b"\x82%c\0\1\0%c" % (5 + len(topic), len(topic)) + topic + b"\1")
-    assert client.recv(5)[:1] == b"\x90"
-
-
-def publish(topic, packet_id, payload):
-    return b"\x32%c\0%c" % (4 + len(topic) + len(payload), len(topic)) + topic + packet_id.to_bytes(2, "big") + payload
-
-
-class Pair:
-    """A publisher that has up to WINDOW messages under way, and the subscriber that acknowledges them."""
-
-    def __init__(self, port, number):
-        self.topic = b"t/%03d" % number
-        self.publisher, self.subscriber = connect(port, b"p%03d" % number), connect(port, b"s%03d" % number)
-        subscribe(self.subscriber, self.topic)
-        self.size = len(publish(self.topic, 1, bytes(PAYLOAD)))
-        self.packets = [publish(self.topic, packet_id, bytes(PAYLOAD)) for packet_id in range(1, WINDOW + 1)]
-        self.sent = self.acknowledged = self.got = 0
-        self.rest = b""
-
-    def send(self):
-        count = min(WINDOW - (self.sent - self.acknowledged), MESSAGES - self.sent)
-        if count > 0:
-            first = self.sent % WINDOW
-            self.publisher.sendall(b"".join((self.packets * 2)[first:first + count]))
-            self.sent += count
-
-    def take_acknowledgements(self):
-        self.acknowledged += len(self.publisher.recv(1 << 16)) // 4
-        self.send()
-
-    def take_messages(self):
-        data = self.rest + self.subscriber.recv(1 << 18)
-        whole = len(data) // self.size
-        at = 4 + len(self.topic)
-        acks = [ACK.pack(0x40, 2, int.from_bytes(data[start + at:start + at + 2], "big"))
-                for start in range(0, whole * self.size, self.size)]
-        self.rest = data[whole * self.size:]
-        self.got += whole
-        self.subscriber.sendall(b"".join(acks))
+def pair_of(port, number):
+    return Pair(connect(port, b"p%03d" % number), connect(port, b"s%03d" % number), b"t/%03d" % number)
 
 
 def online(store):
     """Messages a second; microseconds of processor time for each, of the broker and of its store process."""
-    with Broker(store) as broker, selectors.DefaultSelector() as selector:
-        pairs = [Pair(broker.port, number) for number in range(PAIRS)]
-        for pair in pairs:
-            selector.register(pair.publisher, selectors.EVENT_READ, pair.take_acknowledgements)
-            selector.register(pair.subscriber, selectors.EVENT_READ, pair.take_messages)
-        before, began = broker.processor_time(), time.perf_counter()
-        for pair in pairs:
-            pair.send()
-        while any(pair.got < MESSAGES or pair.acknowledged < MESSAGES for pair in pairs):
-            for key, _ in selector.select():
-                key.data()
-        rate = PAIRS * MESSAGES / (time.perf_counter() - began)
+    with Broker(store) as broker:
+        pairs = [pair_of(broker.port, number) for number in range(PAIRS)]
+        before = broker.processor_time()
+        rate = PAIRS * MESSAGES / stream(pairs)
         used = [(after - first) / (PAIRS * MESSAGES) * 1e6 for first, after in zip(before, broker.processor_time(), strict=True)]
         return rate, used
 
@@ -130,7 +77,7 @@ def latency(seconds):
     """Microseconds from sending to delivery, and to PUBACK."""
     delivered, acknowledged, sent = [], [], {}
     with Broker("type = sqlite") as broker, selectors.DefaultSelector() as selector:
-        pair = Pair(broker.port, 0)
+        pair = pair_of(broker.port, 0)
         selector.register(pair.publisher, selectors.EVENT_READ)
         selector.register(pair.subscriber, selectors.EVENT_READ)
         began = time.perf_counter()

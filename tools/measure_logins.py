@@ -18,13 +18,12 @@ import time
 from collections import Counter
 from pathlib import Path
 
+from pairs import MESSAGES, Pair, connected, text
+from pairs import stream as stream_all
+
 PAIRS = 10
-WINDOW = 500  # messages under way in each pair
-MESSAGES = 20_000  # of each pair
-PAYLOAD = 64
 RULES = 50
 PASSWORD = b"pencil"
-ACCEPT = b"\x20\2\0\0"
 LATE = re.compile(rb"long_schedule warning: pid = (.*), info: (\d+) ms late")
 SERVER = """
 import asyncio, sys
@@ -72,8 +71,8 @@ class Broker:
         with socket.socket() as holder:
             holder.bind(("127.0.0.1", 0))
             self.port = holder.getsockname()[1]
-        for name, text in (files or {}).items():
-            Path(self.folder.name, name).write_text(text)
+        for name, content in (files or {}).items():
+            Path(self.folder.name, name).write_text(content)
         path = Path(self.folder.name, "broker.ini")
         path.write_text(f"[node]\ndata_dir = data\n[store]\ntype = memory\n[log]\nfile = broker.log\n{configuration}")
         self.process = subprocess.Popen(
@@ -103,10 +102,6 @@ class Broker:
         self.process.kill()
         self.process.wait()
         self.folder.cleanup()
-
-
-def text(value):
-    return len(value).to_bytes(2, "big") + value
 
 
 def connect_packet(client_id):
@@ -181,65 +176,13 @@ def guarded():
     return f"[auth]\norder = file\n[auth.file]\npath = users\n[mqtt]\nacl_nomatch = deny\n{lines}", {"users": users}
 
 
-class Pair:
-    """A publisher that has up to WINDOW messages on their way to the subscriber."""
-
-    def __init__(self, port, number, qos):
-        self.topic, self.qos = b"t/%03d" % number, qos
-        self.publisher, self.subscriber = self._connect(port, b"p%03d" % number), self._connect(port, b"s%03d" % number)
-        self.subscriber.sendall(b"\x82%c\0\1" % (5 + len(self.topic)) + text(self.topic) + b"%c" % qos)
-        assert self.subscriber.recv(5)[4] == qos
-        self.packets = [self._packet(packet_id) for packet_id in range(1, WINDOW + 1)]
-        self.size = len(self.packets[0])
-        self.sent = self.got = 0
-        self.rest = b""
-
-    def _connect(self, port, client_id):
-        client = socket.create_connection(("127.0.0.1", port))
-        client.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        client.sendall(connect_packet(client_id))
-        assert client.recv(4) == ACCEPT
-        return client
-
-    def _packet(self, packet_id):
-        body = text(self.topic) + (packet_id.to_bytes(2, "big") if self.qos else b"") + bytes(PAYLOAD)
-        return b"%c%c" % (0x30 | self.qos << 1, len(body)) + body
-
-    def send(self):
-        count = min(WINDOW - (self.sent - self.got), MESSAGES - self.sent)
-        if count > 0:
-            first = self.sent % WINDOW
-            self.publisher.sendall(b"".join((self.packets * 2)[first:first + count]))
-            self.sent += count
-
-    def take_acknowledgements(self):
-        assert self.publisher.recv(1 << 16)
-
-    def take_messages(self):
-        data = self.rest + self.subscriber.recv(1 << 18)
-        whole = len(data) // self.size
-        if self.qos:
-            at = 4 + len(self.topic)
-            self.subscriber.sendall(b"".join([b"\x40\2" + data[start + at:start + at + 2]
-                                              for start in range(0, whole * self.size, self.size)]))
-        self.rest = data[whole * self.size:]
-        self.got += whole
-        self.send()
-
-
 def stream(configuration, files, qos):
     """Microseconds of the broker's processor for each message."""
-    with Broker(configuration, files) as broker, selectors.DefaultSelector() as selector:
-        pairs = [Pair(broker.port, number, qos) for number in range(PAIRS)]
-        for pair in pairs:
-            selector.register(pair.publisher, selectors.EVENT_READ, pair.take_acknowledgements)
-            selector.register(pair.subscriber, selectors.EVENT_READ, pair.take_messages)
+    with Broker(configuration, files) as broker:
+        pairs = [Pair(*[connected(broker.port, connect_packet(b"%b%03d" % (side, number))) for side in (b"p", b"s")],
+                      b"t/%03d" % number, qos) for number in range(PAIRS)]
         before = broker.processor_time()
-        for pair in pairs:
-            pair.send()
-        while any(pair.got < MESSAGES for pair in pairs):
-            for key, _ in selector.select():
-                key.data()
+        stream_all(pairs)
         return (broker.processor_time() - before) / (PAIRS * MESSAGES) * 1e6
 
 

@@ -23,9 +23,14 @@ LISTED = ["emqtt An MQTT broker"]
 BUNDLED = sorted(Path(ensurepip.__file__).with_name("_bundled").glob("setuptools-*.whl"))  # old; none from Python 3.12
 
 
+def clean_environment() -> dict[str, str]:
+    """Without what would lead Python elsewhere."""
+    return {name: value for name, value in os.environ.items() if not name.startswith("PYTHON")}
+
+
 def pip(*arguments: object, environment: dict[str, str] | None = None) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "-m", "pip", *map(str, arguments)]
-    return subprocess.run(command, env=os.environ | (environment or {}), capture_output=True, text=True)
+    return subprocess.run(command, env=clean_environment() | (environment or {}), capture_output=True, text=True)
 
 
 def done(process: subprocess.CompletedProcess[str]) -> str:
@@ -61,9 +66,8 @@ class Environment:
                     shutil.copy(str(origin.locate_file(file)), self.site / file)
 
     def run(self, *arguments: object, folder: Path = Path("/")) -> str:
-        clean = {name: value for name, value in os.environ.items() if not name.startswith("PYTHON")}
         command = [str(self.python), *map(str, arguments)]
-        return done(subprocess.run(command, cwd=folder, env=clean, capture_output=True, text=True))
+        return done(subprocess.run(command, cwd=folder, env=clean_environment(), capture_output=True, text=True))
 
     def install(self, *arguments: object) -> None:
         done(pip("--python", self.python, "install", "--no-index", "--no-deps", "--no-build-isolation", *arguments))

@@ -19,11 +19,6 @@ def stamp_at(wall: float) -> int:
     return max(0, int(wall * 1000)) << COUNTER
 
 
-def moment_of(stamp: int) -> float:
-    """Wall time of a stamp."""
-    return (stamp >> COUNTER) / 1000
-
-
 class Clock:
     """Of one node; `last` is the highest stamp it gave or heard of. Where there is a journal, that knows how wall time runs, else
     `offset` does: wall time less monotonic time.

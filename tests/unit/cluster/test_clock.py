@@ -1,9 +1,14 @@
 """Stamps: later than all that a node has heard of, as far as that may be."""
-from emqtwist.core.cluster.clock import AHEAD, Clock, moment_of, stamp_at
+from emqtwist.core.cluster.clock import AHEAD, COUNTER, Clock, stamp_at
 from emqtwist.core.journal import Journal
 from emqtwist.core.link import Turn
 
 NOW = 1_700_000_000.0
+
+
+def moment_of(stamp: int) -> float:
+    """Wall time of a stamp."""
+    return (stamp >> COUNTER) / 1000
 
 
 def clock(incarnation: str = "one") -> Clock:
