@@ -22,6 +22,9 @@ class Move:
         """All that `node` publishes behind this goes to where the session has this epoch; `direct`: it says so itself."""
         raise NotImplementedError
 
+    def left(self, group: bytes, peer: Subscriber) -> None:
+        """At `peer` the client is no member of a group any more."""
+
     def page(self, fetch: Fetch, rows: list[Row], more: bool) -> bool:
         """Take a page of the queue; false where it is the client that waits for it."""
         return False

@@ -3,11 +3,13 @@
 There it is sent on, and here it is left out where it comes directly too, until such a node cuts, as it is asked to: it marks at
 one moment what it has for each other node. What is before the mark comes by where the session was, what is behind it directly.
 """
-from emqtwist.core.cluster.addressed import CUT, RELAYED, Address, address_of, cut, send_cut
+from emqtwist.core.cluster.addressed import CUT, LEFT, RELAYED, Address, address_of, cut, send_cut, send_left
 from emqtwist.core.cluster.course import Course
-from emqtwist.core.cluster.inbox import To
+from emqtwist.core.cluster.groups import trail_of
+from emqtwist.core.cluster.inbox import Inbox, To
 from emqtwist.core.cluster.origin import ForwardedMessage, Origin, Origins
 from emqtwist.core.cluster.peer import Peer
+from emqtwist.core.group import SharedMessage
 from emqtwist.core.message import NO_IDENTIFIERS, PUBLISH_BYTE, QOS_BITS, Message
 from emqtwist.core.move import Move
 from emqtwist.core.pending import Pending
@@ -128,27 +130,43 @@ def deliver_relayed(session: Session, message: Message) -> None:
 class ToClient(To):
     """Takes what is for one session."""
 
-    __slots__ = ("_sessions",)
+    __slots__ = ("_sessions", "_inbox")
 
-    def __init__(self, sessions: Sessions) -> None:
+    def __init__(self, sessions: Sessions, inbox: Inbox) -> None:
         self._sessions = sessions
+        self._inbox = inbox
 
     def session(self, client_id: str) -> Session | None:
         return self._sessions.by_id.get(client_id)
 
     def take(self, peer: Peer, message: ForwardedMessage, group: bytes) -> None:
         address = address_of(group)
-        session = None if address is None else self.session(address.client_id)
-        if address is None or session is None:
+        if address is None:
             return
-        if address.what == CUT:
-            self.cut(session, address, peer.name == address.node)
+        session = self.session(address.client_id)
+        if address.what == RELAYED and address.group and (session is None or address.group not in session.subscriptions):
+            self._to_group(peer, message, address)
+        elif session is None:
+            return
         elif address.what == RELAYED:
             message.origin = address.node, address.number
-            if session.move is not None:
-                session.move.relayed(message, message.origin, peer)
-            else:
-                deliver_relayed(session, message)
+            self._relayed(peer, session, SharedMessage(message, address.group) if address.group else message, message.origin)
+        elif address.what == CUT:
+            self.cut(session, address, peer.name == address.node)
+        elif address.what == LEFT and session.move is not None:
+            session.move.left(address.group, peer)
+
+    def _relayed(self, peer: Peer, session: Session, message: Message, origin: Origin) -> None:
+        if session.move is not None:
+            session.move.relayed(message, origin, peer)
+        else:
+            deliver_relayed(session, message)
+
+    def _to_group(self, peer: Peer, message: ForwardedMessage, address: Address) -> None:
+        """The client has left: another member gets it. Before it can come back to that node, the copy there leaves too."""
+        send_left(peer, address.client_id, address.group)
+        if self._inbox.to_group is not None:
+            self._inbox.to_group.take(peer, message, trail_of(address.group).behind(peer.name, True))
 
     def cut(self, session: Session, address: Address, direct: bool) -> None:
         if session.move is not None:

@@ -16,7 +16,7 @@ from emqtwist.core.cluster.aftermath import Aftermath
 from emqtwist.core.cluster.course import Course, note_here
 from emqtwist.core.cluster.epochs import AWAITING, GIVEN, HERE, epoch_of, set_epoch
 from emqtwist.core.cluster.flushing import Flush
-from emqtwist.core.cluster.keeping import AS_IT_WAS, end_given, forget_rows, keep_absent
+from emqtwist.core.cluster.keeping import AS_IT_WAS, end_given, forget_rows, keep_absent, leave_group
 from emqtwist.core.cluster.moved import NO_ORIGIN, Moved, Wire
 from emqtwist.core.cluster.origin import Origin, Origins
 from emqtwist.core.cluster.peer import Peer
@@ -222,6 +222,11 @@ class Giving(Move):
             self.nodes.discard(node)
         self.note()
         self.look()
+
+    def left(self, group: bytes, peer: Subscriber) -> None:
+        """What the copy is given for a group goes to the other node: it stays a member for as long as its client does there."""
+        if self.over and peer is self.peer:
+            leave_group(self._sessions, self.session, group)
 
     def look(self) -> None:
         """It ends when nothing more can come that is to be sent on."""

@@ -26,6 +26,14 @@ def forget_rows(session: Session) -> None:
         session.backlog.nothing_stored()
 
 
+def leave_group(sessions: Sessions, session: Session, group: bytes) -> None:
+    """Have a session be no member of a group, if it is."""
+    subscription = session.subscriptions.get(group)
+    if subscription is not None:
+        sessions.unsubscribe(session, subscription)
+        sessions.unsubscribed(session, group)
+
+
 def keep_absent(sessions: Sessions, session: Session, due: float) -> None:
     """Have stored what is said of a session whose client is away; it expires then."""
     sessions.keep(session, AS_IT_WAS)

@@ -52,7 +52,7 @@ class Takeover(Part):
             f.READY: self.handover.ready, f.DONE: self.handover.done, f.SESSION: self._session, f.ROWS: self._rows,
             f.LEVEL: self._level, f.END: self._end, f.GONE: self._gone, f.DISCARD: self.discarding.discard,
         }
-        to_client = inbox.to_client = ToClient(broker.sessions)
+        to_client = inbox.to_client = ToClient(broker.sessions, inbox)
         self.aftermaths = Aftermaths(peers, origins, self.registry, self.flushing, routes, to_client, send, send_stored)
         self.serve[f.CUT] = self.aftermaths.cut
         self._broker = broker
