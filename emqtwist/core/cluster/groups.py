@@ -167,7 +167,7 @@ class WideGroup(Group):
         if near is not None and near.order:
             self._give(self.here.serve(self._choose(near, message)), message)
             return True
-        if not trail.anybody and self._hand_on(message, trail, self.here, False):
+        if self._hand_on(message, trail, self.here, trail.anybody):
             return True
         members = self.here if self.near.order else self.away
         mine = self._not_own(self._of_here(members), message)
