@@ -3,8 +3,10 @@ import pytest
 
 from emqtwist.core import causes
 from emqtwist.core.cluster import frames as f
+from emqtwist.core.cluster.addressed import send_left
+from emqtwist.mqtt.packets import Connect
 from tests.clusters import Net
-from tests.peers import Peer
+from tests.peers import Peer, properties
 from tests.scenes import LASTING
 from tests.unit.cluster.test_takeover import arrive, publish, take_all, without
 
@@ -108,6 +110,21 @@ def test_the_copy_leaves_the_group_of_who_has_left(crashes: bool) -> None:
         net.join("a", "c")
     net.join("a", "b")
     assert net["c"].broker.subscriptions.groups.by_name == {}
+
+
+@pytest.mark.parametrize(("phase", "node", "leaves"), [(f.LEVEL, "b", False), (f.END, "c", False), (f.END, "b", True)])
+def test_the_copy_leaves_when_the_node_says_so_that_the_session_went_to(phase: int, node: str, leaves: bool) -> None:
+    """Else it is about what was given before, and comes late."""
+    net = Net("a", "b", "c")
+    alice = arrive(net, "a")
+    alice.subscribe(GROUP, qos=2)
+    alice.drop()
+    net.halt_before(phase)
+    Peer(net["b"]).send(Connect(5, "alice", False, 0, None, None, None, False, properties(session_expiry_interval=3600)))
+    send_left(net[node].cluster.peer("a"), "alice", GROUP.encode())
+    net[node].flush()
+    net.settle()
+    assert is_member(net, "a") != leaves
 
 
 def test_the_copy_stays_in_the_group_of_who_has_not_left() -> None:
