@@ -28,6 +28,9 @@ NOT_NOTED: Final = Bug("where a session has gone to is forgotten in a restart", 
 NO_CUT: Final = Bug("what comes directly is taken before its node has cut", "core.cluster.aftermath:Aftermath.wants",
                     "return False", "pass")
 
+NOT_TO_GROUP: Final = Bug("what is sent on for a group ends with who has left it", "core.cluster.aftermath:ToClient.take",
+                          "self._to_group(peer, message, address)", "pass")
+
 LOST: Final = "(G1|G7): .* lacks|G11: "
 CLUSTER_BUGS: Final = [  # and what is found
     (NO_BARRIER, f"G2: .* twice, at QoS 2|{LOST}"),
@@ -46,6 +49,10 @@ TAKEOVER_BUGS: Final = [  # where sessions go from node to node
 WAY_BUGS: Final = [  # while nodes are away
     (NOT_NOTED, f"{LOST}|is gone|G2: .* twice, at QoS 2"),
     (NO_CUT, "G2: .* twice, at QoS 2"),
+]
+
+LEFT_BUGS: Final = [  # where clients have left groups meanwhile
+    (NOT_TO_GROUP, "G8: nobody of "),
 ]
 
 OLDER_WINS: Final = Bug("an older message takes the place of a newer one", "core.cluster.retained:Replicas._is_news",
@@ -97,4 +104,5 @@ ALL: Final = [
     (Loads(takeover=True), 100, WAY_BUGS),
     (Loads(retained=True), 0, RETAINED_BUGS),
     (Loads(shared=True), 0, SHARED_BUGS),
+    (Loads(takeover=True, retained=True, shared=True), 5099, LEFT_BUGS),
 ]
