@@ -8,6 +8,7 @@ import socket
 from collections import deque
 from collections.abc import Iterable
 from itertools import islice
+from socket import SocketType
 from struct import pack
 from typing import Any, cast
 
@@ -51,7 +52,7 @@ class Stream:
                  "streamingProducer", "producerPaused", "unsent", "told", "_set", "_peer", "_waiting", "_watched",
                  "_half_closing", "_half_closed", "_reason", "_options")
 
-    def __init__(self, connected: socket.socket, peer: Address, protocol: Protocol, sockets: SocketSet,
+    def __init__(self, connected: SocketType, peer: Address, protocol: Protocol, sockets: SocketSet,
                  options: tuple[bool, bool] = (False, False)) -> None:
         self.fd = connected.fileno()
         self.socket = connected
@@ -330,7 +331,7 @@ class Stream:
     def getHost(self) -> Address:
         return type(self._peer)("TCP", *self.socket.getsockname())
 
-    def getHandle(self) -> socket.socket:
+    def getHandle(self) -> SocketType:
         return self.socket
 
     def fileno(self) -> int:

@@ -62,11 +62,11 @@ class Faulty:
         self.real = real
         self.errors = list(errors)
 
-    def accept(self) -> Any:
+    def _accept(self) -> Any:
         if self.errors:
             number = self.errors.pop(0)
             raise OSError(number, os.strerror(number))
-        return self.real.accept()
+        return self.real._accept()
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self.real, name)
