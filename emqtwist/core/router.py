@@ -23,15 +23,17 @@ REMEMBERED: Final = 256  # bytes of the longest Topic Name in the cache: what cl
 class Router:
     """Tables of subscriptions; `cache` maps Topic Names that clients may publish to, once checked, to their routes.
 
-    `subscriptions` counts each: those that are one here, and the members of a group.
+    `subscriptions` counts each: those that are one here, and the members of a group. `dollars` is how many Topic Filters begin
+    with `$`: no others reach topics that do [MQTT-4.7.2-1].
     """
 
-    __slots__ = ("cache", "cache_size", "subscriptions", "_exact", "_wild", "_trie", "_shapes", "_left_out")
+    __slots__ = ("cache", "cache_size", "subscriptions", "dollars", "_exact", "_wild", "_trie", "_shapes", "_left_out")
 
     def __init__(self, cache_size: int) -> None:
         self.cache: dict[bytes, Route] = {}
         self.cache_size = cache_size
         self.subscriptions = 0
+        self.dollars = 0
         self._exact: dict[bytes, Held] = {}
         self._wild: dict[bytes, Held] = {}
         self._trie = Trie()
@@ -47,6 +49,7 @@ class Router:
         before: Subscription | None = None
         if held is None:
             table[topic_filter] = subscription
+            self.dollars += topic_filter[0] == DOLLAR
             if wildcard:
                 self._trie.insert(topic_filter)
                 self._shapes.add(topic_filter)
@@ -78,6 +81,7 @@ class Router:
         else:
             gone = held
             del table[topic_filter]  # [MQTT-3.10.4-2]
+            self.dollars -= topic_filter[0] == DOLLAR
             if wildcard:
                 self._trie.delete(topic_filter)
                 self._shapes.remove(topic_filter)

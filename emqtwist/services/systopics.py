@@ -7,7 +7,6 @@ import json
 import time
 from collections import deque
 from collections.abc import Callable
-from functools import partial
 
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
 
@@ -25,6 +24,7 @@ from emqtwist.services.periodic import Periodic
 DESCRIPTION = "emqtwist MQTT Broker"
 INTERVAL = 1.0  # seconds between two heartbeats
 NO_ONE = "undefined"  # the user name of who has none, as emqttd writes it
+Told = tuple[str, dict[str, object]]  # a topic, and what is told there as JSON
 
 
 def uptime(seconds: float) -> str:
@@ -57,7 +57,7 @@ class SysTopics(Observer):
         self._now = now
         self.wall = wall
         self._started = self._last = now()
-        self._events: deque[tuple[str, Callable[[], dict[str, object]], int]] = deque()
+        self._events: deque[tuple[Callable[..., Told], tuple[object, ...], int]] = deque()
 
     def heartbeat(self) -> None:
         """The time every second, the rest when `sys_interval` has passed."""
@@ -90,14 +90,14 @@ class SysTopics(Observer):
     # What the broker tells.
 
     def alarm_raised(self, alarm: Alarm) -> None:
-        self.tell_soon(f"alarms/{quoted(alarm.identifier)}/alert", partial(raised, alarm, self.wall()))
+        self.tell_soon(raised, (alarm, self.wall()))
 
     def alarm_cleared(self, alarm: Alarm) -> None:
-        self.tell_soon(f"alarms/{quoted(alarm.identifier)}/clear", partial(cleared, alarm, self.wall()))
+        self.tell_soon(cleared, (alarm, self.wall()))
 
-    def tell_soon(self, topic: str, event: Callable[[], dict[str, object]], qos: int = 0) -> None:
-        """Tell what `event` gives, as JSON, in the reactor's next iteration, if somebody listens then."""
-        self._events.append((topic, event, qos))
+    def tell_soon(self, tell: Callable[..., Told], event: tuple[object, ...], qos: int = 0) -> None:
+        """Tell what `tell` makes of an event in the reactor's next iteration, if somebody listens then."""
+        self._events.append((tell, event, qos))
         if len(self._events) == 1:
             self.wake()
 
@@ -107,11 +107,15 @@ class SysTopics(Observer):
 
     def tell_events(self) -> None:
         """What has happened so far. One that fails is told no more; those behind it are, by the next call."""
+        if not self._broker.router.dollars:
+            self._events.clear()  # nobody listens
+            return
         self._turns.begin()
         for _ in range(len(self._events)):  # and not what these bring about
-            topic, event, qos = self._events.popleft()
+            tell, event, qos = self._events.popleft()
+            topic, words = tell(*event)
             if self._broker.router.route(f"{self._root}{topic}".encode()):
-                self._publish(topic, json.dumps(event()), qos)
+                self._publish(topic, json.dumps(words), qos)
         if self._events:
             self.wake()
 
@@ -165,9 +169,10 @@ def quoted(name: str) -> str:
 
 # What is told, in emqttd's words; `at` is wall time.
 
-def raised(alarm: Alarm, at: float) -> dict[str, object]:
-    return {"id": alarm.identifier, "severity": alarm.severity, "title": alarm.title, "summary": alarm.summary, "ts": int(at)}
+def raised(alarm: Alarm, at: float) -> Told:
+    return f"alarms/{quoted(alarm.identifier)}/alert", {
+        "id": alarm.identifier, "severity": alarm.severity, "title": alarm.title, "summary": alarm.summary, "ts": int(at)}
 
 
-def cleared(alarm: Alarm, at: float) -> dict[str, object]:
-    return {"id": alarm.identifier, "ts": int(at)}
+def cleared(alarm: Alarm, at: float) -> Told:
+    return f"alarms/{quoted(alarm.identifier)}/clear", {"id": alarm.identifier, "ts": int(at)}

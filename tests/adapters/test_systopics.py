@@ -9,6 +9,7 @@ from twisted.python.failure import Failure
 
 from emqtwist import BrokerService, __version__
 from emqtwist.config import parse
+from emqtwist.core.callback import Callback
 from emqtwist.core.metrics import ALIASES
 from emqtwist.mqtt.packets import Publish, Subscribe
 from emqtwist.services.systopics import DESCRIPTION, quoted, uptime
@@ -27,7 +28,10 @@ class Place:
         self.service = BrokerService(self.config, self.reactor, lambda: START + self.reactor.seconds())
         self.service.startService()
         self.heard: list[tuple[str, str, int, bool]] = []
-        self.service.subscribe("$SYS/#", lambda message: self.heard.append(
+        self.callback = self.listen()
+
+    def listen(self) -> Callback:
+        return self.service.subscribe("$SYS/#", lambda message: self.heard.append(
             (message.topic_name, message.payload.decode(), message.qos, message.retain)))
 
     def pass_seconds(self, count: int) -> None:
@@ -244,6 +248,17 @@ def test_what_happens_while_the_part_is_down_is_told_when_it_is_back(logged_fail
     place.pass_seconds(1)
     place.settle()
     assert len(place.texts("clients/a/connected")) == 1
+
+
+def test_what_nobody_listened_to_is_not_told_to_who_comes_later() -> None:
+    place = Place()
+    place.service.broker.unsubscribe(place.callback)
+    place.connect("a")
+    place.settle()
+    place.listen()
+    place.connect("b")
+    place.settle()
+    assert [name for name, _, _, _ in place.heard] == [f"{ROOT}clients/b/connected"]
 
 
 def test_one_that_was_stopped_tells_nothing_of_what_came_up_while_it_told() -> None:

@@ -55,6 +55,20 @@ def test_who_is_not_subscribed_takes_nothing_away(topic_filter: bytes) -> None:
     assert (router.subscriptions, reached(router, b"a/b")) == (2, ["alice", "bob"])
 
 
+@pytest.mark.parametrize("topic_filter", [b"$SYS/#", b"$SYS/uptime"])
+def test_filters_that_begin_with_a_dollar_are_counted_once_each(topic_filter: bytes) -> None:
+    router = Router(100)
+    counts = []
+    for name in (b"#", b"a/$b", topic_filter):
+        add(router, ALICE, name)
+        counts.append(router.dollars)
+    add(router, BOB, topic_filter)
+    for each in (ALICE, BOB):
+        counts.append(router.dollars)
+        router.unsubscribe(topic_filter, each)
+    assert (counts, router.dollars) == ([0, 0, 1, 1, 1], 0)
+
+
 def test_a_wildcard_filter_that_is_gone_is_not_looked_for_any_more() -> None:
     router = Router(100)
     for topic_filter in (b"a/+", b"#"):
