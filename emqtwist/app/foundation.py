@@ -166,6 +166,7 @@ class Foundation:
         listener = listener_of(section, self.config, self.turns, self.reactor, self.sockets,
                                self.credentials.get(section.label))
         listener.admission.checks += [self.guard.check, Crowd(listener).check]
+        listener.admission.standing.append(self.guard.check)
         if self.store is not None:
             listener.hold_off()
         return listener

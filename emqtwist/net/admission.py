@@ -17,7 +17,8 @@ Check = Callable[[str], str]  # takes the peer's host; gives a cause of REFUSALS
 class Admission:
     """The checks of one listener, asked in their order; `refused` is a dict cause -> how many.
 
-    `section` may be replaced: who is connected stays. `connections` tells how many are open. Nobody can be answered yet: a
+    `section` may be replaced: who is connected stays. Where it bounds nobody, only the `standing` checks are asked, those of them
+    that do not go by it. `connections` tells how many are open. Nobody can be answered yet: a
     client that is refused sees its connection close. Of many that are refused for one cause the log tells the first, and once
     a second, by `tell`, how many there were besides.
     """
@@ -27,6 +28,7 @@ class Admission:
     def __init__(self, listener: str, section: AnyListener, connections: Callable[[], int], metrics: Metrics) -> None:
         self.section = section
         self.checks: list[Check] = [self._check_address, self._check_count]
+        self.standing: list[Check] = []
         self.refused: dict[str, int] = {}
         self._sparing: Sparing[str] = Sparing()
         self._listener = listener
@@ -36,7 +38,7 @@ class Admission:
     def admits(self, address: IAddress) -> bool:
         """Whether who connects from `address` may come in; a refusal is counted and logged."""
         host = host_of(address)
-        for check in self.checks:
+        for check in self.checks if self.section.bounded else self.standing:
             cause = check(host)
             if cause:
                 self.refuse(peer_of(address).text, cause)

@@ -1,5 +1,6 @@
 """[listener.<type>.<name>]: where clients connect."""
 from dataclasses import dataclass
+from functools import cached_property
 from typing import ClassVar, Final
 
 from emqtwist.config.access import ACCESS, Access
@@ -108,6 +109,12 @@ class AnyListener:
     def label(self) -> str:
         """Type and name, as `tcp.default`: no other listener has this."""
         return f"{self.kind}.{self.name}"
+
+    @cached_property
+    def bounded(self) -> bool:
+        """Whether anything here is against some of those who connect; looked at for each of them."""
+        return bool(self.max_connections or self.max_connections_per_address or self.connection_rate
+                    or self.connection_rate_per_address or self.access.rules or not self.access.otherwise)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -174,7 +174,7 @@ def guarded(before: Scene) -> Scene:
     def scene(world: World) -> None:
         before(world)
         admission = Admission("tcp.a", section, lambda: 0, world.broker.metrics)
-        admission.checks.append(Guard(world.broker).check)
+        admission.standing.append(Guard(world.broker).check)
         assert not admission.admits(IPv4Address("TCP", "127.0.0.1", 5000))
     return scene
 
