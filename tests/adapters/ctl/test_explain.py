@@ -134,7 +134,7 @@ def test_what_is_noted_of_clients_is_bounded(monkeypatch: pytest.MonkeyPatch) ->
         desk.service.broker.observer.disconnected(f"c{number}" + "l" * 1000, "", "normal", "r" * 1000)
     found = desk.service.decisions
     assert len(found.last) == decisions.LAST
-    assert max(len(each.client_id) + len(each.reason) for each in found.last) == 2 * decisions.LONGEST
+    assert max(len(each[1]) + len(each[5]) for each in found.last) == 2 * decisions.LONGEST
     assert len(found.of("c509" + "l" * 1000)) == 2
     assert found.of("c0" + "l" * 1000) == []
 
