@@ -60,7 +60,7 @@ def decode_body(packet_type: int, data: bytes, pos: int, end: int, version: int)
         return _subscribe(data, pos, end, version)
     if packet_type == c.UNSUBSCRIBE:
         return _unsubscribe(data, pos, end, version)
-    if packet_type == c.PINGREQ or packet_type == c.PINGRESP:
+    if packet_type == c.PINGREQ or packet_type == c.PINGRESP:  # the good ones are known already
         _expect_end(pos, end)
         return Pingreq() if packet_type == c.PINGREQ else Pingresp()
     if packet_type == c.DISCONNECT:

@@ -15,7 +15,10 @@ from emqtwist.mqtt.errors import MalformedPacket, MQTTError, PacketTooLarge, Pro
 from emqtwist.mqtt.packets import (
     Acknowledgement,
     AliasedPublish,
+    Disconnect,
     Packet,
+    Pingreq,
+    Pingresp,
     Puback,
     Pubacks,
     Pubcomp,
@@ -34,6 +37,8 @@ from emqtwist.mqtt.wire import decode_binary, decode_byte, decode_variable
 SHORT_ACKNOWLEDGEMENTS: Final[dict[int, type[Acknowledgement]]] = {
     0x40: Puback, 0x50: Pubrec, 0x62: Pubrel, 0x70: Pubcomp,
 }
+# First byte -> class, for packets that are nothing but their fixed header.
+EMPTY: Final[dict[int, type[Pingreq] | type[Pingresp] | type[Disconnect]]] = {0xC0: Pingreq, 0xD0: Pingresp, 0xE0: Disconnect}
 RUNS: Final[dict[int, type[Run]]] = {0x40: Pubacks, 0x50: Pubrecs, 0x62: Pubrels, 0x70: Pubcomps}
 # The lower four bits of the first byte, by packet type: table 2-2.
 FLAGS: Final = (0, 0, 0, 0, 0, 0, 2, 0, 2, 0, 2, 0, 0, 0, 0, 0)
@@ -160,11 +165,13 @@ class Decoder:
                         packets.append(RUNS[first](run))
                     else:
                         packets.append(SHORT_ACKNOWLEDGEMENTS[first](packet_id))
+                elif not length and first in EMPTY and version:
+                    packets.append(EMPTY[first]())
                 else:
                     packets.append(self._decode_other(first, data, pos, stop))
                     if not version:  # now it is known, and with it the rules for the rest
                         self._stream += stop
-                        return packets + self.feed(data[stop:])
+                        return packets + self.feed(data[stop:]) if stop < end else packets
                 start = stop
             if start < end:
                 self._check_tail(end - start, limit)
