@@ -138,7 +138,8 @@ class AccessControl:
     # The gatekeeper.
 
     def guards(self, listener: str) -> bool:
-        return bool(self.chain(listener))
+        chain = self._chains.get(listener)  # as `chain` does, for each CONNECT
+        return bool(self.chain(listener) if chain is None else chain)
 
     def judge(self, client: Client, password: bytes | None) -> Pending[Finding]:
         key = self.results.key(client, password)
