@@ -100,7 +100,6 @@ class Port(StockPort):
         if not self._watched:
             self.fd = self.fileno()
             self._sockets.add(self)
-            self._sockets.watch(self.fd, 0, READ)
             self._watched = READ
 
     def _unwatch(self) -> None:

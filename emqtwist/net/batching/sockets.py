@@ -92,10 +92,12 @@ class SocketSet:
     # Members.
 
     def add(self, member: Member) -> None:
+        """A member that waits for bytes, or for who connects."""
         if self._epoll is None:
             self._epoll = select.epoll()
             self.reactor.addReader(self)
         self.members[member.fd] = member
+        self._epoll.register(member.fd, READ)
 
     def remove(self, member: Member) -> None:
         """Its descriptor is about to be closed; it waits for nothing any more."""

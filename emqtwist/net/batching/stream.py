@@ -69,13 +69,12 @@ class Stream:
         self._set = sockets
         self._peer = peer
         self._waiting: deque[bytes | memoryview] | None = None  # most connections never let anything wait
-        self._watched = 0
+        self._watched = READ
         self._half_closing = False
         self._half_closed = False
         self._reason: Failure | None = None  # why it closes when the batch is over
         self._options = options
         sockets.add(self)
-        self._watch(READ)
 
     # What the set calls.
 
