@@ -197,7 +197,10 @@ class MQTTProtocol(Protocol):
         self._read_on()  # closing with bytes unread would take back the last ones written
         self.transport.unregisterProducer()
         self.transport.loseConnection()  # [MQTT-3.14.4-2]
-        self.factory.closing(self)
+        if isinstance(self.transport, Stream) and not self.transport.unsent:
+            self.is_closing = True  # as soon as the batch is over
+        else:
+            self.factory.closing(self)
 
     def _bound(self, size: int) -> None:
         """Messages wait in the session now; only answers come, and a peer that asks without reading them is a flood."""
