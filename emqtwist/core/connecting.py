@@ -110,11 +110,10 @@ def _check_identifier(connection: Connection, packet: Connect, answer: Propertie
 
 
 def _check_access(connection: Connection, packet: Connect, answer: Properties) -> None:
-    if answer.authentication_method is not None or is_asked(connection):
-        return  # somebody decides
-    if not admits_unasked(connection):
-        connection.broker.metrics.authentication(metrics.REFUSED)
-        raise NotAuthorized("anonymous clients are not allowed here (mqtt.allow_anonymous)")  # [MQTT-3.1.4-2]
+    if admits_unasked(connection) or answer.authentication_method is not None or is_asked(connection):
+        return  # or somebody decides
+    connection.broker.metrics.authentication(metrics.REFUSED)
+    raise NotAuthorized("anonymous clients are not allowed here (mqtt.allow_anonymous)")  # [MQTT-3.1.4-2]
 
 
 def _check_will(connection: Connection, packet: Connect, answer: Properties) -> None:

@@ -57,7 +57,7 @@ class Connection(Link):
         super().__init__(broker.turn)
         settings = broker.settings
         self.broker = broker
-        self.decoder = Decoder(settings.max_packet_size, 0, min(settings.max_connect_size, settings.max_packet_size))
+        self.decoder = Decoder(settings.max_packet_size, 0, settings.max_connect_size)
         self.decoder.runs = True
         self.door = door
         self.peer = peer

@@ -18,7 +18,7 @@ from emqtwist.core.wills import WillMessage
 from emqtwist.mqtt import constants as c
 from emqtwist.mqtt.encoder import encode
 from emqtwist.mqtt.errors import MQTTError, ServerBusy, SessionTakenOver
-from emqtwist.mqtt.packets import Connack, Connect
+from emqtwist.mqtt.packets import Connack, Connect, Will
 from emqtwist.mqtt.properties import Properties, forwarded_properties
 
 DEFECT: Final = "a defect of the broker kept the session from being opened"
@@ -153,8 +153,9 @@ class Entry(Job):
         quotas.own(connection, packet.user_name)
         if connection.broker.cluster is not None:
             connection.broker.cluster.session_opened(session, packet.clean_start)
-        self.will = _will(connection, packet)
-        if connection.broker.journal is not None:
+        if packet.will is not None:
+            self.will = _will(connection, packet, packet.will)
+        if session.ledger is not None or session.expiry_interval > 0:
             _record(connection, session, packet, self.will)
 
     def opened(self, link: Link, decision: bool) -> None:
@@ -217,12 +218,17 @@ class Entry(Job):
         broker.observer.arrived(connection.client_id, user_name, connection.peer.text, packet.version, packet.clean_start)
         if broker.hooks.at[CLIENT_CONNACK]:
             broker.hooks.run(CLIENT_CONNACK, (connection.client(), c.SUCCESS))
-        if connection.state == OPEN:  # nobody has ended it there
-            broker.hooks.run(SESSION_RESUMED if self.present else SESSION_CREATED, (connection.client_id, user_name))
+        hook = SESSION_RESUMED if self.present else SESSION_CREATED
+        if connection.state == OPEN and broker.hooks.at[hook]:  # nobody has ended it there
+            broker.hooks.run(hook, (connection.client_id, user_name))
         if connection.state == OPEN and broker.hooks.at[CLIENT_CONNECTED]:
             broker.hooks.run(CLIENT_CONNECTED, (connection.client(),))
-        if connection.state == OPEN:
+        if connection.state != OPEN:
+            return
+        if self.present:
             session.redeliver()  # [MQTT-3.2.0-1]
+        else:
+            session.pump()
 
 
 def _discard(connection: Connection, old: Session, clean_start: bool) -> End:
@@ -252,10 +258,7 @@ def _window(connection: Connection, packet: Connect) -> int:
     return min(theirs, ours) if ours else theirs  # [MQTT-4.9.0-1]
 
 
-def _will(connection: Connection, packet: Connect) -> WillMessage | None:
-    will = packet.will
-    if will is None:
-        return None
+def _will(connection: Connection, packet: Connect, will: Will) -> WillMessage:
     properties = will.properties or NOTHING
     expiry = properties.message_expiry_interval
     message = WillMessage(will.topic_name, will.payload, will.qos, will.retain, forwarded_properties(properties),

@@ -138,7 +138,7 @@ class Session(Subscriber):
         link, inflight = self.link, self.inflight
         if link is None:
             return
-        while inflight.room_to_resend() > 0 and not link.congested:
+        while inflight.resend and inflight.room_to_resend() > 0 and not link.congested:
             packet_id, _ = inflight.resend.popitem()
             if self.gate is None or self.gate.repeats(packet_id):
                 self._repeat(link, packet_id)

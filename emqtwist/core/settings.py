@@ -61,7 +61,7 @@ class Settings:
                  flapping: FlappingSettings, logins: LoginSettings, max_sessions: int, max_sessions_per_user: int,
                  max_retained_per_client: int, acl_deny_action: str, acl_explain: bool) -> None:
         self.max_packet_size = max_packet_size
-        self.max_connect_size = max_connect_size
+        self.max_connect_size = min(max_connect_size, max_packet_size)
         self.max_client_id = max_client_id
         self.max_topic_levels = max_topic_levels
         self.max_qos = max_qos
