@@ -80,9 +80,12 @@ def decode_connect(data: bytes, pos: int, end: int, version: int, bridge: bool) 
     """The CONNECT whose Connect Flags stand at `pos`."""
     start = pos
     flags, pos = decode_byte(data, pos, end, "Connect Flags")
-    _check_connect_flags(flags, start, version)
+    if flags & ~CLEAN_START_FLAG:  # for which each is good
+        _check_connect_flags(flags, start, version)
     keep_alive, pos = decode_two(data, pos, end, "Keep Alive")
-    properties, pos = _properties(data, pos, end, version, c.CONNECT)
+    properties: Properties | None = None
+    if version == c.MQTT_5_0:
+        properties, pos = decode_properties(data, pos, end, c.CONNECT)
     if properties is not None and properties.authentication_method is None:
         if properties.authentication_data is not None:
             raise ProtocolError("Authentication Data without Authentication Method", position=start + 3)
