@@ -44,17 +44,18 @@ class MQTTProtocol(Protocol):
     _bytes: Bucket | None = None
 
     def connectionMade(self) -> None:
-        factory = self.factory
-        factory.turns.begin()
-        peer = peer_of(self.transport.getPeer())
-        peer.certificate = getattr(self.transport, "certificate", None)
+        factory, transport = self.factory, self.transport
+        if not factory.turns.reading:
+            factory.turns.begin()
+        peer = peer_of(transport.getPeer())
+        peer.certificate = getattr(transport, "certificate", None)
         self.connection = Connection(factory.turns.broker, factory.door, peer)
         self.connection.owner = self
         if factory.no_delay is not None:
-            self.transport.setTcpNoDelay(factory.no_delay)
-            self.transport.setTcpKeepAlive(True)
-        self.transport.bufferSize = factory.max_unsent
-        self.transport.registerProducer(self, True)
+            transport.setTcpNoDelay(factory.no_delay)
+            transport.setTcpKeepAlive(True)
+        transport.bufferSize = factory.max_unsent
+        transport.registerProducer(self, True)
         factory.came(self)
 
     def dataReceived(self, data: bytes) -> None:
@@ -162,7 +163,7 @@ class MQTTProtocol(Protocol):
         """Write all that the turn produced. A defect in that costs this connection: what it had to send is lost."""
         connection = self.connection
         try:
-            if connection.closing:
+            if connection.closing and connection.out:
                 connection.cut()
             pieces = connection.out
             if pieces:
@@ -193,11 +194,12 @@ class MQTTProtocol(Protocol):
 
     def _end(self) -> None:
         """All is written: close, by force when the peer does not take the last bytes."""
+        transport = self.transport
         self._forgive()
         self._read_on()  # closing with bytes unread would take back the last ones written
-        self.transport.unregisterProducer()
-        self.transport.loseConnection()  # [MQTT-3.14.4-2]
-        if isinstance(self.transport, Stream) and not self.transport.unsent:
+        transport.unregisterProducer()
+        transport.loseConnection()  # [MQTT-3.14.4-2]
+        if isinstance(transport, Stream) and not transport.unsent:
             self.is_closing = True  # as soon as the batch is over
         else:
             self.factory.closing(self)

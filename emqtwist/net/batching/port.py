@@ -69,7 +69,7 @@ class Port(StockPort):
 
     def _peer(self, address: Any) -> Any:
         """Who has connected, as `accept` names him."""
-        return self._buildAddr(_with_scope(address))
+        return self._addressType("TCP", *(address if len(address) == 2 else _with_scope(address)))
 
     def _connect(self, accepted: SocketType, address: Any) -> None:
         peer = self._peer(address)
@@ -136,8 +136,6 @@ class Port(StockPort):
 
 def _with_scope(address: Any) -> Any:
     """An IPv6 address with its scope in the host, as Twisted writes it."""
-    if len(address) != 4:
-        return address
     host, _ = socket.getnameinfo(address, socket.NI_NUMERICHOST | socket.NI_NUMERICSERV)
     return (host, *address[1:])
 
