@@ -141,7 +141,8 @@ class Sessions:
             self._alarms.clear(f"session_not_ended/{session.client_id}")
         if self.cluster is not None:
             self.cluster.session_ended(session)
-        self._circle.hooks.run(SESSION_TERMINATED, (session.client_id,))
+        if self._circle.hooks.at[SESSION_TERMINATED]:
+            self._circle.hooks.run(SESSION_TERMINATED, (session.client_id,))
 
     def end_later(self, session: Session, error: Exception) -> None:
         """It could not be ended: nobody can resume it, and its end is tried again."""
