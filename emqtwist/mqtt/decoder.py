@@ -37,11 +37,14 @@ from emqtwist.mqtt.wire import decode_binary, decode_byte, decode_variable
 SHORT_ACKNOWLEDGEMENTS: Final[dict[int, type[Acknowledgement]]] = {
     0x40: Puback, 0x50: Pubrec, 0x62: Pubrel, 0x70: Pubcomp,
 }
-# First byte -> class, for packets that are nothing but their fixed header.
-EMPTY: Final[dict[int, type[Pingreq] | type[Pingresp] | type[Disconnect]]] = {0xC0: Pingreq, 0xD0: Pingresp, 0xE0: Disconnect}
+# Packets that are nothing but their fixed header.
+EMPTY: Final[dict[bytes, type[Pingreq] | type[Pingresp] | type[Disconnect]]] = {
+    b"\xc0\0": Pingreq, b"\xd0\0": Pingresp, b"\xe0\0": Disconnect,
+}
 RUNS: Final[dict[int, type[Run]]] = {0x40: Pubacks, 0x50: Pubrecs, 0x62: Pubrels, 0x70: Pubcomps}
 # The lower four bits of the first byte, by packet type: table 2-2.
 FLAGS: Final = (0, 0, 0, 0, 0, 0, 2, 0, 2, 0, 2, 0, 0, 0, 0, 0)
+NAME: Final = b"\0\4MQTT"
 RUN_BYTES: Final = 1024  # that are looked at together: what follows a short run is not looked at again and again
 SMALL_CHUNK: Final = 4096
 
@@ -72,6 +75,9 @@ class Decoder:
         """The packets that `data` completes; those before a broken one, which sets `error`."""
         if self.error is not None:
             return []
+        if len(data) == 2 and data in EMPTY and self.version and not self._chunks and self.max_packet_size >= 2:
+            self._stream += 2  # all that most clients say at a time
+            return [EMPTY[data]()]
         if self._chunks:
             self._keep(data)
             if self.buffered < self._needed:
@@ -165,8 +171,6 @@ class Decoder:
                         packets.append(RUNS[first](run))
                     else:
                         packets.append(SHORT_ACKNOWLEDGEMENTS[first](packet_id))
-                elif not length and first in EMPTY and version:
-                    packets.append(EMPTY[first]())
                 else:
                     packets.append(self._decode_other(first, data, pos, stop))
                     if not version:  # now it is known, and with it the rules for the rest
@@ -218,8 +222,11 @@ class Decoder:
     def _decode_connect(self, data: bytes, pos: int, end: int) -> Packet:
         """The CONNECT, whose level decides how all that comes after it is read."""
         start = pos
-        name, pos = decode_binary(data, pos, end, "Protocol Name")
-        level, pos = decode_byte(data, pos, end, "Protocol Level")
+        if data[pos:pos + 6] == NAME and pos + 6 < end:  # as nearly all have
+            name, level, pos = b"MQTT", data[pos + 6], pos + 7
+        else:
+            name, pos = decode_binary(data, pos, end, "Protocol Name")
+            level, pos = decode_byte(data, pos, end, "Protocol Level")
         version = PROTOCOLS.get((name, level), 0)
         if not self.version:  # an unknown version is refused in the form nearest to it
             self.version = version or (c.MQTT_5_0 if level > c.MQTT_5_0 else c.MQTT_3_1_1)
