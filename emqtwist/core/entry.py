@@ -165,9 +165,12 @@ class Entry(Job):
     def answer_now(self) -> None:
         """A new session that is to last is known at all nodes first: its client may come to any of them next."""
         connection, cluster = self.connection, self.connection.broker.cluster
+        if cluster is None:
+            self._answer()
+            return
         session = connection.session
         lasts = self.error is None and not self.present and session is not None and session.expiry_interval > 0
-        announced = cluster.announced() if cluster is not None and lasts else None
+        announced = cluster.announced() if lasts else None
         if announced is None:
             self._answer()
         else:
