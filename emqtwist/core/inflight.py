@@ -1,4 +1,6 @@
 """What was sent to a client at QoS 1 and 2 and is not acknowledged, in the order it was sent."""
+from typing import Final
+
 from emqtwist.core.message import Delivery
 from emqtwist.mqtt.constants import MAX_PACKET_ID
 
@@ -6,6 +8,11 @@ from emqtwist.mqtt.constants import MAX_PACKET_ID
 def identifier_of(row: int) -> int:
     """The Packet Identifier of a row: stored with it, so that it is the same after a restart."""
     return (row - 1) % MAX_PACKET_ID + 1
+
+
+# What most sessions have of these all their life: one of each for all is never added to.
+NOTHING: Final[dict[int, None]] = {}
+NEVER_SENT: Final[dict[int, float]] = {}
 
 
 class Inflight:
@@ -22,10 +29,10 @@ class Inflight:
     def __init__(self) -> None:
         self.held: dict[int, Delivery | None] = {}
         self.window = 0
-        self.resend: dict[int, None] = {}
+        self.resend: dict[int, None] = NOTHING
         self.retries = False
         self.watched = False
-        self.sent_at: dict[int, float] = {}
+        self.sent_at: dict[int, float] = NEVER_SENT
         self._last_id = 0
 
     def room(self) -> int:
@@ -67,6 +74,8 @@ class Inflight:
         self.resend.pop(packet_id, None)
 
     def note_sent(self, packet_id: int, now: float) -> None:
+        if self.sent_at is NEVER_SENT:
+            self.sent_at = {}
         self.sent_at.pop(packet_id, None)
         self.sent_at[packet_id] = now
 

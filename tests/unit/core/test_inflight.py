@@ -100,3 +100,12 @@ def test_the_times_of_sending_are_kept_oldest_first() -> None:
     assert list(inflight.sent_at.items()) == [(3, 3.0), (1, 4.0)]
     inflight.begin_resend()
     assert inflight.sent_at == {}
+
+
+def test_what_one_session_has_sent_is_nothing_to_another() -> None:
+    one, other = window(10), window(10)
+    one.note_sent(one.add(ONE), 1.0)
+    one.begin_resend()
+    one.note_sent(1, 2.0)
+    assert (list(one.resend), one.sent_at) == ([1], {1: 2.0})
+    assert (other.resend, other.sent_at) == ({}, {})
