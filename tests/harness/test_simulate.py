@@ -37,10 +37,12 @@ def test_what_a_group_gives_to_a_session_on_its_way_is_not_lost() -> None:
 
 
 @pytest.mark.sweep
-@pytest.mark.parametrize("loads", [Loads(), Loads(retained=True), Loads(shared=True)], ids=Loads.told)
-def test_a_cluster_keeps_its_promises_for_long(loads: Loads) -> None:
+@pytest.mark.parametrize("part", range(2))
+@pytest.mark.parametrize("loads", [Loads(), Loads(takeover=True), Loads(retained=True), Loads(shared=True),
+                                   Loads(takeover=True, retained=True, shared=True)], ids=Loads.told)
+def test_a_cluster_keeps_its_promises_for_long(loads: Loads, part: int) -> None:
     first = SystemRandom().randrange(1 << 32)
-    for seed in range(first, first + 800):
+    for seed in range(first, first + 250):
         simulate(seed, loads)
 
 
