@@ -225,7 +225,7 @@ class Deaf:
     def __init__(self, whole: Any) -> None:
         self._whole = whole
 
-    def accept(self) -> None:
+    def _accept(self) -> None:
         raise OSError(errno.EBADF, "planted")
 
     def __getattr__(self, name: str) -> Any:
