@@ -40,11 +40,11 @@ types: $(VENV)/.dev
 	@$(BIN)/mypy
 
 ## pytest        the tests but the long ones; ARGS="tests/unit -x" for some
-pytest: $(VENV)/.dev
+pytest: $(VENV)/.dev $(MQTTJS)
 	@$(PYTEST) -q $(PARALLEL) $(ARGS)
 
 ## stock         the tests with sockets on Twisted's own transports
-stock: $(VENV)/.dev
+stock: $(VENV)/.dev $(MQTTJS)
 	@EMQTWIST_IO=stock $(PYTEST) -q $(PARALLEL) tests/integration $(ARGS)
 
 ## compiled      the core's tests on a wheel compiled by mypyc
