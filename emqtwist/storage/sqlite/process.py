@@ -90,7 +90,12 @@ class Store:
                 data = data[os.write(self._outlet, data):]
 
     def _guarded(self, work: Callable[[], object]) -> None:
-        """What nobody has asked for may fail, as when the disk is full: the next commit tells, and it is tried again."""
+        """What nobody has asked for may fail, as when the disk is full: the next commit tells, and it is tried again.
+
+        When the file is closed there is nothing to do.
+        """
+        if self._db is None:
+            return
         try:
             work()
         except (sqlite3.Error, OSError):

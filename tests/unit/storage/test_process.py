@@ -171,6 +171,18 @@ def test_the_log_goes_into_the_file_before_it_is_large(tmp_path: Path, monkeypat
     loop.end()
 
 
+def test_nothing_is_done_in_the_background_once_it_has_stopped(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As a checkpoint that was due, and what is left of ended sessions."""
+    loop = Loop(tmp_path, durability="interval", sync_interval=0.0)
+    loop.ask("commit", 1, [retained(b"t")])
+    loop.store.quiet = False
+    monkeypatch.setattr(process, "CHECKPOINT", -1)
+    monkeypatch.setattr(process, "BUSY", 0.0)
+    assert loop.ask("stop") == (DONE, None)
+    loop.end()
+    assert not (tmp_path / "store.db-wal").exists()
+
+
 def test_info_tells_sizes_counts_and_times(loop: Loop) -> None:
     loop.ask("commit", 1, [OPENED, retained(b"t"), (r.MESSAGE, 1, b"t", b"x", 1, False, b"", None, "p", b"g"),
                            (r.QUEUED, 1, 0, 1, 1, 0x32, (), 0)])
