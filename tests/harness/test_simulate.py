@@ -8,7 +8,7 @@ from tests.harness.planting import Bug
 from tests.harness.simulate import bugs
 from tests.harness.simulate.__main__ import main
 from tests.harness.simulate.run import Simulation, simulate
-from tests.harness.simulate.world import Found, Loads, World, timeline
+from tests.harness.simulate.world import FAULT, Found, Loads, World, timeline
 
 
 @pytest.mark.parametrize("first", range(0, 24, 8))
@@ -31,6 +31,15 @@ def test_nodes_agree_what_is_retained_and_a_message_of_a_group_has_one_member(fi
         simulate(seed, Loads(retained=True, shared=True))
 
 
+@pytest.mark.parametrize("loads", [Loads(takeover=True, crashes=False, partitions=False, pauses=True),
+                                   Loads(takeover=True, crashes=False, partitions=False, stops=True)], ids=Loads.told)
+def test_nodes_that_stop_for_a_while_or_are_stopped_keep_all_promises(loads: Loads) -> None:
+    runs = [simulate(seed, loads) for seed in (0, 3, 4)]
+    faults = [line for run in runs for line in run.world.log if line[11:12] == FAULT]
+    assert sum(" goes on" in line or " has ended" in line for line in faults) > 8
+    assert not any(" crashes" in line for line in faults)
+
+
 def test_what_a_group_gives_to_a_session_on_its_way_is_not_lost() -> None:
     for seed in (*range(3016, 3020), 5099):
         simulate(seed, Loads(takeover=True, retained=True, shared=True))
@@ -39,7 +48,8 @@ def test_what_a_group_gives_to_a_session_on_its_way_is_not_lost() -> None:
 @pytest.mark.sweep
 @pytest.mark.parametrize("part", range(2))
 @pytest.mark.parametrize("loads", [Loads(), Loads(takeover=True), Loads(retained=True), Loads(shared=True),
-                                   Loads(takeover=True, retained=True, shared=True)], ids=Loads.told)
+                                   Loads(takeover=True, retained=True, shared=True),
+                                   Loads(takeover=True, retained=True, shared=True, pauses=True, stops=True)], ids=Loads.told)
 def test_a_cluster_keeps_its_promises_for_long(loads: Loads, part: int) -> None:
     first = SystemRandom().randrange(1 << 32)
     for seed in range(first, first + 250):

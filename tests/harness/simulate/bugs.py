@@ -51,6 +51,16 @@ WAY_BUGS: Final = [  # while nodes are away
     (NO_CUT, "G2: .* twice, at QoS 2"),
 ]
 
+PAUSE_BUGS: Final = [  # where nothing else goes wrong but that links break
+    (NOT_SENT_AGAIN, LOST),
+    (EARLY_SUBACK, LOST),
+]
+STOP_BUGS: Final = [
+    (NO_MARK, "G2: .* twice, at QoS 2"),
+    (LOST_ROUTES, LOST),
+    (NOT_NOTED, f"{LOST}|is gone|G2: .* twice, at QoS 2"),
+]
+
 LEFT_BUGS: Final = [  # where clients have left groups meanwhile
     (NOT_TO_GROUP, "G8: nobody of "),
 ]
@@ -105,4 +115,6 @@ ALL: Final = [
     (Loads(retained=True), 0, RETAINED_BUGS),
     (Loads(shared=True), 0, SHARED_BUGS),
     (Loads(takeover=True, retained=True, shared=True), 5099, LEFT_BUGS),
+    (Loads(takeover=True, crashes=False, partitions=False, pauses=True), 0, PAUSE_BUGS),
+    (Loads(takeover=True, crashes=False, partitions=False, stops=True), 0, STOP_BUGS),
 ]

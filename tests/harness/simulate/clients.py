@@ -51,7 +51,11 @@ class SimClient(Client):
     def _step(self) -> None:
         self.sim.later(self.sim.between(0.02, 2.0), self._step)
         chance = self.sim.random.random()
-        if not self.here:
+        if self.here and self.node.paused:
+            if chance < 0.2:
+                self.sim.say(self.client_id, "hears nothing of its node, and leaves")
+                self.drop()
+        elif not self.here:
             if self.peer is None and (chance < 0.5 or self.calm) and not self.rests:
                 self.enter()
         elif self.calm:
@@ -96,7 +100,7 @@ class SimClient(Client):
         """Connect, at this node, or at its own, or at any."""
         if self.roams and node is None and (not self.persistent or self.sim.now > KNOWN):
             self.node = self.sim.random.choice(list(self._nodes.values()))
-        if not self.node.alive:
+        if not self.node.alive or self.node.paused or self.node.closing:
             return
         self.drop()
         self.world = self.node
@@ -135,12 +139,19 @@ class SimClient(Client):
             self.sim.later(self.sim.between(0.0, 0.05), self._look)
 
     def _look(self) -> None:
+        """What comes at a node that is paused is read later: so nothing is sent to it."""
+        if self.node.paused and self.peer is not None:
+            self.sim.later(0.1, self._look)
+            return
         self._looks = False
         self.read()
         if self.owed:
             self.sim.later(self.sim.between(0.0, 0.05 if self.calm else 1.0), self._acknowledge)
 
     def _acknowledge(self) -> None:
+        if self.node.paused and self.owed:
+            self.sim.later(0.1, self._acknowledge)
+            return
         self.acknowledge(self.sim.random.randrange(1, 8))
         if self.owed and self.peer is not None:
             self.sim.later(self.sim.between(0.0, 0.2), self._acknowledge)

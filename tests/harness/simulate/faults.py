@@ -2,6 +2,8 @@
 from collections.abc import Callable
 from functools import partial
 
+from twisted.internet.defer import Deferred
+
 from tests.harness.simulate.account import Account
 from tests.harness.simulate.network import Network, Way
 from tests.harness.simulate.node import Node
@@ -27,6 +29,10 @@ class Faults:
             self._kinds += [self._part, self._stall]
         if loads.crashes:
             self._kinds += [self._crash, self._crash_in_commit, self._crash_in_commit]
+        if loads.pauses:
+            self._kinds += [self._pause, self._pause]
+        if loads.stops:
+            self._kinds += [self._stop, self._stop]
 
     def begin(self) -> None:
         self._active = True
@@ -39,6 +45,7 @@ class Faults:
         for ways in list(self._blocked):
             self._unblock(ways)
         for node in self._nodes.values():
+            self._go_on(node, node.starts)
             if not node.alive:
                 node.restart()
             node.disk.slow = 1.0
@@ -72,14 +79,40 @@ class Faults:
         node = node or self._node()
         if self._active and node.alive:
             node.stop()
-            self._network.crashed(node)
+            self._gone(node)
+
+    def _gone(self, node: Node) -> None:
+        self._network.crashed(node)
+        for account in self._accounts:
+            account.crashed(node)
+        self.world.later(self.world.between(0.05, 12.0), self._restart, node)
+
+    def _stop(self) -> None:
+        node = self._node()
+        if node.alive and not (node.closing or node.paused):
             for account in self._accounts:
-                account.crashed(node)
-            self.world.later(self.world.between(0.05, 12.0), self._restart, node)
+                account.crashed(node)  # whose session ends with its connection loses it now
+            Deferred.fromCoroutine(node.close()).addCallback(self._stopped, node).addErrback(node.died)
+
+    def _stopped(self, ended: bool, node: Node) -> None:
+        if ended:
+            self._gone(node)
 
     def _restart(self, node: Node) -> None:
         if not node.alive:
             node.restart()
+
+    def _pause(self) -> None:
+        node = self._node()
+        if node.alive and not node.paused:
+            node.pause()
+            self._network.paused(node)
+            self.world.later(self.world.between(0.05, 20.0), self._go_on, node, node.starts)
+
+    def _go_on(self, node: Node, start: int) -> None:
+        if node.paused and node.starts == start:
+            node.go_on()
+            self._network.goes_on(node)
 
     def _cut(self) -> None:
         one, two = self._two()

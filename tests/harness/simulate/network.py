@@ -54,6 +54,18 @@ class Network:
         for end in self._ends:
             self.world.later(self.world.between(0.0, 0.01), end.pump)
 
+    def paused(self, node: Node) -> None:
+        """A node does nothing for a while."""
+        for other in self.nodes:
+            if other != node.name:
+                self.happens(node.name, other)
+
+    def goes_on(self, node: Node) -> None:
+        """And reads what has come meanwhile."""
+        self.paused(node)
+        for end in self._ends:
+            self.world.later(self.world.between(0.0, 0.01), end.pump)
+
     def cut(self, one: str, two: str) -> None:
         """What connections there are between two nodes break."""
         for end in self._ends:
@@ -62,9 +74,7 @@ class Network:
 
     def crashed(self, node: Node) -> None:
         """The process of a node is gone; the others hear of it, most of them soon."""
-        for other in self.nodes:
-            if other != node.name:
-                self.happens(node.name, other)
+        self.paused(node)
         for end in list(self._ends):
             if end.node is node:
                 end.crash()
@@ -76,6 +86,6 @@ class Network:
         ends = [self.nodes[name].end_to(far) for name, far in ((one, two), (two, one))]
         if ends[0] is None or ends[1] is None or ends[0].other is not ends[1] or ends[0].gone or ends[1].gone:
             return None
-        if self.blocked(one, two) or self.blocked(two, one):
+        if self.blocked(one, two) or self.blocked(two, one) or self.nodes[one].paused or self.nodes[two].paused:
             return None
         return self.trouble[min(one, two), max(one, two)]

@@ -35,21 +35,37 @@ OFF = 0.3  # of all crashes are of the host
 
 
 class SimReactor:
-    """The time of one process; what it has planned ends with it."""
+    """The time of one process; what it has planned ends with it. What is due while it is `paused` is done when it goes on."""
 
     def __init__(self, world: World) -> None:
         self._world = world
         self.ended = False
+        self.paused = False
+        self._due: list[Call] = []
 
     def seconds(self) -> float:
         return self._world.now
 
     def callLater(self, delay: float, function: Callable[..., object], *arguments: object) -> Call:
-        return self._world.later(delay, self._call, function, arguments)
+        call = self._world.later(delay, self._call)
+        call.arguments = call, function, arguments
+        return call
 
-    def _call(self, function: Callable[..., object], arguments: tuple[object, ...]) -> None:
-        if not self.ended:
+    def _call(self, call: Call, function: Callable[..., object], arguments: tuple[object, ...]) -> None:
+        if self.paused:
+            call.is_over = False  # it can still be cancelled
+            self._due.append(call)
+        elif not self.ended:
             function(*arguments)
+
+    def go_on(self) -> None:
+        """In the order in which it was due."""
+        self.paused = False
+        due, self._due = self._due, []
+        for call in due:
+            if not call.is_over:
+                call.is_over = True
+                call.function(*call.arguments)
 
 
 @implementer(IStore)
@@ -138,8 +154,13 @@ class SimPeer(Peer):
         super().write(data)
 
     def drop(self) -> None:
-        self.world.turns.begin()
-        super().drop()
+        """A node that is paused hears of it later."""
+        if self.world.paused:
+            self.reader = None
+            self.world.left.append(self)
+        elif not self.closed:
+            self.world.turns.begin()
+            super().drop()
 
     def flush(self) -> None:
         super().flush()
@@ -149,6 +170,7 @@ class SimPeer(Peer):
 
 class Node(JournalWorld):
     """`starts` counts its processes; `skew` is by how much its clock on the wall is ahead; `alive` while a process runs.
+    While its host is `paused` nothing happens in it, and `left` are those who leave. When it is `closing` nobody comes any more.
 
     `slowest`: seconds that its disk takes at most, as a rule; `window`: of its links, in bytes. It is `off` while its host is.
     """
@@ -163,7 +185,8 @@ class Node(JournalWorld):
         self.name = name
         self.starts = 0
         self.skew = 0.0
-        self.alive = self.off = False
+        self.alive = self.off = self.paused = self.closing = False
+        self.left: list[SimPeer] = []
         self.failure: Failure | None = None
         self.blames: list[Refused] = []
         super().__init__(*lines, stored=False)
@@ -206,7 +229,8 @@ class Node(JournalWorld):
         """The process ends at once, sometimes with its host: what is not written is lost."""
         self.off = self.sim.random.random() < OFF
         self.sim.fault(f"{self.name} crashes{', its host too' if self.off else ''}")
-        self.alive = False
+        self.alive = self.paused = self.closing = False
+        self.left.clear()
         self.reactor.ended = True
         self.disk.crash()
         for link in list(self.broker.links):
@@ -214,6 +238,38 @@ class Node(JournalWorld):
             peer.closed = True
             if peer.reader is not None:
                 peer.reader.stir()
+
+    async def close(self) -> bool:
+        """Be stopped in good order, step by step as a BrokerService is; whether that has ended the process, and nothing else."""
+        self.sim.fault(f"{self.name} is stopped")
+        self.closing, start = True, self.starts
+        await self.keeper.drain()
+        self.turns.begin()
+        self.broker.shut_down()
+        self.turns.flush()
+        self.links.stop()
+        await self.keeper.drain()
+        if not self.alive or self.starts != start:
+            return False
+        self.keeper.stopService()
+        self.alive = self.closing = False
+        self.reactor.ended = True
+        self.sim.fault(f"{self.name} has ended")
+        return True
+
+    def pause(self) -> None:
+        """Its host stops, as a virtual machine does that is moved: clients and other nodes see nothing of it."""
+        self.sim.fault(f"{self.name} stops for a while")
+        self.paused = self.reactor.paused = True
+
+    def go_on(self) -> None:
+        """First it does what is due."""
+        self.sim.fault(f"{self.name} goes on")
+        self.paused = False
+        self.reactor.go_on()
+        left, self.left = self.left, []
+        for peer in left:
+            peer.drop()
 
     def restart(self) -> None:
         """Another process begins, with what the store has."""
@@ -231,7 +287,7 @@ class Node(JournalWorld):
         self.links = SimLinks(self.network, self, self.window)
         self.links.start()
         self.keeper.startService()
-        self.keeper.ended.addErrback(self._died)
+        self.keeper.ended.addErrback(self.died)
         self._ticks = 0
         self.reactor.callLater(TICK * self.sim.random.random(), self._tick)
 
@@ -249,7 +305,7 @@ class Node(JournalWorld):
         protocol = self.links.up.get(name) if self.alive else None
         return None if protocol is None else cast(End, protocol.transport)
 
-    def _died(self, failure: Failure) -> None:
+    def died(self, failure: Failure) -> None:
         self.failure = failure
 
     def _random(self) -> str:

@@ -135,9 +135,9 @@ class End:
         world.later(self._last_due - world.now, self.pump)
 
     def pump(self) -> None:
-        """What is due arrives, unless nothing goes this way now."""
+        """What is due arrives, unless nothing goes this way now, or the host there has stopped."""
         while self.pipe and self.pipe[0].due <= self.network.world.now + 1 / TICKS:
-            if self.network.blocked(self.node.name, self.far.name):
+            if self.network.blocked(self.node.name, self.far.name) or self.far.paused:
                 return
             piece = self.pipe.popleft()
             if piece.data:

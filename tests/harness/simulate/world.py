@@ -11,7 +11,8 @@ from random import Random
 TICKS = 10_000  # in a second
 FAULT = "!"  # how a line of the log about a fault begins
 OPTIONS = {"takeover": "persistent clients come back at any node", "retained": "messages are retained, and deleted",
-           "shared": "clients share subscriptions"}  # of the command: a field of Loads each
+           "shared": "clients share subscriptions", "pauses": "hosts stop for a while, and go on",
+           "stops": "nodes are stopped as an operator does it, and started again"}  # of the command: a field of Loads each
 
 
 class Found(AssertionError):
@@ -29,6 +30,8 @@ class Loads:
     takeover: bool = False
     retained: bool = False
     shared: bool = False
+    pauses: bool = False
+    stops: bool = False
     crashes: bool = True
     partitions: bool = True
 
