@@ -110,14 +110,19 @@ LIBRARIES := -lssl -lcrypto
 else
 PORT := --port {port}
 endif
-## bench         this broker and Mosquitto side by side; ARGS="--only stream" for some, TLS=1 over TLS
-bench: $(VENV)/.run $(PEM)
+ifdef FORM
+WHEEL := $(COMPILED)/.built
+endif
+## bench         beside Mosquitto; ARGS="--only stream" for some, TLS=1 over TLS, FORM=compiled for both forms
+bench: $(VENV)/.run $(PEM) $(WHEEL)
 	@$(CC) -O2 $(LOAD) -o $(VENV)/mqload $(BENCH)/mqload.c $(LIBRARIES)
 	@$(BIN)/python $(BENCH)/compare.py --mqload $(VENV)/mqload --suite quick --baseline mosquitto \
 	  --file 'mosquitto:m.conf=$(MOSQUITTO)' \
 	  --start 'mosquitto=mosquitto -c {dir}/m.conf' \
 	  --file 'emqtwist:b.ini=$(EMQTWIST)' \
 	  --start 'emqtwist=$(CURDIR)/$(BIN)/twistd -n --pidfile= emqtt --config {dir}/b.ini $(PORT)' \
+	  $(if $(WHEEL),--file 'compiled:b.ini=$(EMQTWIST)' \
+	    --start 'compiled=$(CURDIR)/$(COMPILED)/bin/twistd -n --pidfile= emqtt --config {dir}/b.ini $(PORT)') \
 	  $(if $(TLS),--extra=--tls) $(ARGS)
 
 $(CURDIR)/$(VENV)/bench.pem: | $(BIN)/python
