@@ -40,6 +40,11 @@ def test_nodes_that_stop_for_a_while_or_are_stopped_keep_all_promises(loads: Loa
     assert not any(" crashes" in line for line in faults)
 
 
+def test_clients_that_begin_anew_anywhere_have_the_session_that_they_began_last() -> None:
+    runs = [simulate(seed, Loads(takeover=True, anew=True)) for seed in range(20, 26)]
+    assert sum(" begins anew" in line for run in runs for line in run.world.log) > 8
+
+
 def test_what_a_group_gives_to_a_session_on_its_way_is_not_lost() -> None:
     for seed in (*range(3016, 3020), 5099):
         simulate(seed, Loads(takeover=True, retained=True, shared=True))
@@ -49,6 +54,7 @@ def test_what_a_group_gives_to_a_session_on_its_way_is_not_lost() -> None:
 @pytest.mark.parametrize("part", range(2))
 @pytest.mark.parametrize("loads", [Loads(), Loads(takeover=True), Loads(retained=True), Loads(shared=True),
                                    Loads(takeover=True, retained=True, shared=True),
+                                   Loads(takeover=True, anew=True),
                                    Loads(takeover=True, retained=True, shared=True, pauses=True, stops=True)], ids=Loads.told)
 def test_a_cluster_keeps_its_promises_for_long(loads: Loads, part: int) -> None:
     first = SystemRandom().randrange(1 << 32)

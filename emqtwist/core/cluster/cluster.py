@@ -62,7 +62,7 @@ class Cluster(Neighbours):
         self.routes = Routes(broker.router, self.send, self.send_stored)
         self.inbox = Inbox(broker, self.send, self.send_stored)
         self.replicas = Replicas(broker, self.clock, node, pack, self.send_stored)
-        self.takeover = Takeover(broker, node, self.peers, self.peer, self.origins, self.inbox, self.routes.table,
+        self.takeover = Takeover(broker, self.clock, node, self.peers, self.peer, self.origins, self.inbox, self.routes.table,
                                  self.send, self.send_stored)
         sessions = self.takeover.registry
         sharing = Sharing(node, broker, self.routes, self.inbox, self.send)

@@ -61,12 +61,15 @@ class Discarding(Conflicts):
         """Another node has a session of this client too: what is here is to end if that is the one."""
         _, client_id, epoch = frame
         session = self._broker.sessions.by_id.get(client_id)
-        mine = self._registry.table.entries.get(client_id, 0) >> 1
-        if session is not None:
-            mine = epoch_of(session)
-        if (epoch, peer.name) < (mine, self._node):
-            return
         giving = self._claims.givings.get(client_id)
+        if giving is not None and giving.peer is not None:
+            mine = giving.epoch, giving.peer.name  # it counts as what it becomes
+        elif session is not None:
+            mine = epoch_of(session), self._node
+        else:
+            mine = self._registry.table.entries.get(client_id, 0) >> 1, self._node
+        if (epoch, peer.name) < mine:
+            return
         if session is None:
             self._registry.withdraw(client_id)
         elif giving is not None:

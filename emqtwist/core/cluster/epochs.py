@@ -1,7 +1,9 @@
 """Session epochs: of the sessions that a client has on several nodes, that of the highest epoch is the one.
 
-The epoch of a client rises with each session that takes the place of another, or is taken over. A store keeps with it whether the
-session is on its way: given to another node, or coming from one.
+The epoch of a new session has the time in it, in milliseconds since 1970, so that of several the last one is the one: nodes may
+be away that have others, and nobody knows what a node had stored before it crashed. A session that began while not all could be
+asked for an older one, and whose client has not begun anew, gives way to all beyond FIRST. With each takeover the epoch goes
+up. A store keeps with it whether the session is on its way: given to another node, or coming from one.
 """
 from typing import Final
 
@@ -12,8 +14,7 @@ GIVEN: Final = 1  # to another node, which may have had some of it
 COMING: Final = 2  # from another node, which still has some of it
 AWAITING: Final = 3  # it has come, but some nodes may still have messages for it that go to where it was
 
-IGNORANT: Final = 1  # the epoch of a session that began while not all nodes could be asked for an older one
-FIRST: Final = 2  # that of any other
+FIRST: Final = 1 << 42  # the lowest epoch of a session that takes the place of all others; milliseconds reach this in 2109
 
 
 def epoch_of(session: Session) -> int:

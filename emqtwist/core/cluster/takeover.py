@@ -6,9 +6,10 @@ from emqtwist.core.cluster import frames as f
 from emqtwist.core.cluster.aftermath import Aftermath, ToClient
 from emqtwist.core.cluster.aftermaths import Aftermaths
 from emqtwist.core.cluster.claims import Claims
+from emqtwist.core.cluster.clock import COUNTER, Clock
 from emqtwist.core.cluster.course import Course, course_of, note_here
 from emqtwist.core.cluster.discarding import Discarding
-from emqtwist.core.cluster.epochs import COMING, FIRST, GIVEN, HERE, IGNORANT, epoch_of, set_epoch, state_of
+from emqtwist.core.cluster.epochs import COMING, FIRST, GIVEN, HERE, epoch_of, set_epoch, state_of
 from emqtwist.core.cluster.flushing import Flushing
 from emqtwist.core.cluster.frames import Frame
 from emqtwist.core.cluster.giving import Giving
@@ -37,11 +38,11 @@ class Takeover(Part):
     `peers` are the other nodes by name, `peer` makes one that has to be there. `routes` is what this node announces.
     """
 
-    __slots__ = ("registry", "flushing", "claims", "discarding", "handover", "serve", "aftermaths", "_broker", "_peers", "_peer",
-                 "_origins", "_around", "_replaced", "_send", "_send_stored")
+    __slots__ = ("registry", "flushing", "claims", "discarding", "handover", "serve", "aftermaths", "_broker", "_clock", "_peers",
+                 "_peer", "_origins", "_around", "_replaced", "_send", "_send_stored")
 
-    def __init__(self, broker: Broker, node: str, peers: dict[str, Peer], peer: Callable[[str], Peer], origins: Origins,
-                 inbox: Inbox, routes: Authored, send: Send, send_stored: Send) -> None:
+    def __init__(self, broker: Broker, clock: Clock, node: str, peers: dict[str, Peer], peer: Callable[[str], Peer],
+                 origins: Origins, inbox: Inbox, routes: Authored, send: Send, send_stored: Send) -> None:
         self.registry = Registry(send)
         self.flushing = Flushing(peers, send)
         self.claims = Claims(broker, peers, self.registry, send)
@@ -56,6 +57,7 @@ class Takeover(Part):
         self.aftermaths = Aftermaths(peers, origins, self.registry, self.flushing, routes, to_client, send, send_stored)
         self.serve[f.CUT] = self.aftermaths.cut
         self._broker = broker
+        self._clock = clock
         self._peers = peers
         self._peer = peer
         self._replaced = ""  # the client whose session here is about to have another take its place
@@ -70,10 +72,12 @@ class Takeover(Part):
         return self.claims.claim(client_id, clean_start)
 
     def session_opened(self, session: Session, clean_start: bool) -> None:
-        """Who does not know of all nodes whether they have a session of the client begins one that gives way to theirs."""
+        """Who does not know of all nodes whether they have a session of the client begins one that gives way to theirs, unless
+        the client gives those up."""
         if not epoch_of(session):
-            knows = clean_start or self.claims.knows_all()
-            set_epoch(session, max(self.registry.highest(session.client_id) + 1, FIRST if knows else IGNORANT), HERE)
+            least = FIRST if clean_start or self.claims.knows_all() else 0
+            began = self._clock.stamp() >> COUNTER
+            set_epoch(session, max(self.registry.highest(session.client_id) + 1, least + began), HERE)
         self.registry.put(session)
 
     def session_ended(self, session: Session) -> None:

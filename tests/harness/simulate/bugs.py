@@ -22,7 +22,9 @@ OVERTAKES: Final = Bug("a message overtakes those that wait for a node", "core.c
 LOST_ROUTES: Final = Bug("routes of persistent sessions are forgotten in a restart", "core.cluster.cluster:Cluster.recover",
                          "self.routes.recover(outboxes[number], name)", "pass")
 NO_EPOCH: Final = Bug("a session is ended by a node that has an older one: the check of the epoch is dropped",
-                      "core.cluster.discarding:Discarding.discard", "if (epoch, peer.name) < (mine, self._node):", "if False:")
+                      "core.cluster.discarding:Discarding.discard", "if (epoch, peer.name) < mine:", "if False:")
+NOT_THE_LAST: Final = Bug("of two sessions that a client began the one of the node whose name comes last stays",
+                          "core.cluster.takeover:Takeover.session_opened", "least + began", "least")
 NOT_NOTED: Final = Bug("where a session has gone to is forgotten in a restart", "core.cluster.takeover:Takeover.recover",
                        "for record in snapshot.sessions if record[9]", "for record in snapshot.sessions if False")
 NO_CUT: Final = Bug("what comes directly is taken before its node has cut", "core.cluster.aftermath:Aftermath.wants",
@@ -43,9 +45,6 @@ CLUSTER_BUGS: Final = [  # and what is found
     (OVERTAKES, f"{LOST}|G3|[0-9]"),  # a KeyError of the store, too
     (LOST_ROUTES, LOST),
 ]
-TAKEOVER_BUGS: Final = [  # where sessions go from node to node
-    (NO_EPOCH, f"the session of .* is gone|{LOST}"),
-]
 WAY_BUGS: Final = [  # while nodes are away
     (NOT_NOTED, f"{LOST}|is gone|G2: .* twice, at QoS 2"),
     (NO_CUT, "G2: .* twice, at QoS 2"),
@@ -61,6 +60,10 @@ STOP_BUGS: Final = [
     (NOT_NOTED, f"{LOST}|is gone|G2: .* twice, at QoS 2"),
 ]
 
+ANEW_BUGS: Final = [  # where clients give up their sessions, and begin others at any node
+    (NO_EPOCH, f"the session of .* is gone|{LOST}"),
+    (NOT_THE_LAST, "has not subscribed|is gone|G2: .* twice, at QoS 2"),
+]
 LEFT_BUGS: Final = [  # where clients have left groups meanwhile
     (NOT_TO_GROUP, "G8: nobody of "),
 ]
@@ -94,7 +97,7 @@ TO_ABSENT: Final = Bug("who is away is preferred", "core.group:Group.deliver", "
 SHARED_BUGS: Final = [
     (TO_TWO, "G8: .* which .* got at 2"),
     (TWICE, "G8: .* which .* got"),
-    (DROPPED, "G8: nobody of "),
+    (DROPPED, f"G8: nobody of |{LOST}"),
     (TO_ABSENT, "G8: nobody of "),
 ]
 
@@ -110,11 +113,11 @@ LINK_BUGS: Final = [
 # What is played, from which seed on, and what is planted in it.
 ALL: Final = [
     (Loads(), 0, [*CLUSTER_BUGS, *LINK_BUGS]),
-    (Loads(takeover=True), 0, TAKEOVER_BUGS),
     (Loads(takeover=True), 100, WAY_BUGS),
     (Loads(retained=True), 0, RETAINED_BUGS),
     (Loads(shared=True), 0, SHARED_BUGS),
     (Loads(takeover=True, retained=True, shared=True), 5099, LEFT_BUGS),
+    (Loads(takeover=True, anew=True), 0, ANEW_BUGS),
     (Loads(takeover=True, crashes=False, partitions=False, pauses=True), 0, PAUSE_BUGS),
     (Loads(takeover=True, crashes=False, partitions=False, stops=True), 0, STOP_BUGS),
 ]

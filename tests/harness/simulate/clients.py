@@ -18,12 +18,13 @@ class SimClient(Client):
     """`persistent`: its session outlives its connections; `roams`: it connects at any node, else always at `home`.
 
     `publishes` and `subscribes` say what it does besides, to what its account or `filters` say; one that `stays` never
-    unsubscribes. While `calm` is set it stays connected, and begins nothing; while it `rests` it does not connect.
+    unsubscribes; `anew`: at times it gives its session up, and `begins` another until it has one. While `calm` is set it stays
+    connected, and begins nothing; while it `rests` it does not connect.
     """
 
     def __init__(self, world: World, nodes: dict[str, Node], account: Account, client_id: str, home: Node, version: int,
                  persistent: bool = True, roams: bool = False, publishes: bool = False, subscribes: bool = False,
-                 filters: tuple[str, ...] = (), stays: bool = False) -> None:
+                 filters: tuple[str, ...] = (), stays: bool = False, anew: bool = False) -> None:
         super().__init__(home, client_id, version, EXPIRY)
         self.sim = world
         self.node = home
@@ -33,6 +34,8 @@ class SimClient(Client):
         self.subscribes = subscribes
         self.filters = filters or account.filters
         self.stays = stays
+        self.anew = anew and version == 5  # before, Clean Session ends with the connection
+        self.begins = False
         self.calm = False
         self.rests = False
         self._nodes = nodes
@@ -105,7 +108,11 @@ class SimClient(Client):
         self.drop()
         self.world = self.node
         self.account.enters(self, self.node)
-        if not self.persistent:
+        if self.anew and not (self.calm or self.begins) and self.sim.now > KNOWN and self.sim.random.random() < 0.2:
+            self.sim.say(self.client_id, "begins anew")
+            self._end_session()
+            self.begins = True
+        if self.begins or not self.persistent:
             self.outgoing.clear()
             self.known.clear()
         self._life += 1
@@ -114,7 +121,7 @@ class SimClient(Client):
         self.sim.say(self.client_id, f"connects to {self.node.name}")
         self.sim.later(PATIENCE + 3.0, self._give_up, self._life)
         expiry = properties(session_expiry_interval=EXPIRY) if self.version == 5 and self.persistent else None
-        peer.send(Connect(self.version, self.client_id, not self.persistent, 0, None, None, None, False, expiry))
+        peer.send(Connect(self.version, self.client_id, self.begins or not self.persistent, 0, None, None, None, False, expiry))
 
     def _give_up(self, life: int) -> None:
         if life == self._life and self.peer is not None and not self.here:
@@ -128,9 +135,12 @@ class SimClient(Client):
         self._life += 1
         self.account.leaves(self)
         if not self.persistent:
-            self.subscribed.clear()
-            self.unsubscribed.clear()
-            self.account.ends_session(self)
+            self._end_session()
+
+    def _end_session(self) -> None:
+        self.subscribed.clear()
+        self.unsubscribed.clear()
+        self.account.ends_session(self)
 
     def stir(self) -> None:
         """Something has come: it looks soon."""
@@ -175,6 +185,7 @@ class SimClient(Client):
         if isinstance(packet, Connack):
             self.sim.say(self.client_id, f"is connected, {'present' if packet.session_present else 'no session'}")
             self.account.connected(self, packet.session_present)
+            self.begins = False
         super()._take(peer, packet)
         for letter in self.accepted[accepted:]:
             assert isinstance(letter, Mail)
@@ -199,4 +210,5 @@ class SimClient(Client):
 
     def idle(self) -> bool:
         """Whether it is connected, if it is to be, and nothing is under way."""
-        return self.rests or self.here and not (self.outgoing or self.asked or self.owed or self.known)
+        known = self.known and not self.anew  # else it may be of the session that it has given up
+        return self.rests or self.here and not (self.outgoing or self.asked or self.owed or known)

@@ -24,7 +24,9 @@ class Faults:
         self._nodes = network.nodes
         self._blocked: list[list[Way]] = []
         self._active = False
-        self._kinds: list[Callable[[], None]] = [self._cut, self._slow, self._step]
+        self._kinds: list[Callable[[], None]] = [self._cut, self._slow]
+        if not loads.anew:
+            self._kinds.append(self._step)  # else which session began last may not be known
         if loads.partitions:
             self._kinds += [self._part, self._stall]
         if loads.crashes:

@@ -47,10 +47,12 @@ class Reader:
     moved: int = 0  # messages that had been sent when some could still come on two ways, as its session had moved
     last: dict[tuple[object, ...], int] = field(default_factory=dict)
     sessions: int = 0
+    began: "Node | None" = None  # where it has begun anew, while not all nodes need know of it
+    stale: bool = False  # it may have come back to the session that it had before: nothing is known of that
 
     def expects(self, mail: Mail) -> bool:
         """Whether it has subscribed to such, or had when this was sent."""
-        if any(matches(topic_filter, mail.topic) for topic_filter in self.possible):
+        if self.stale or any(matches(topic_filter, mail.topic) for topic_filter in self.possible):
             return True
         return any(end >= mail.number for topic_filter, end in self.ended.items() if matches(topic_filter, mail.topic))
 
@@ -118,7 +120,7 @@ class Knowing(Account):
 
     def _knows(self, node: "Node", reader: Reader, held: Held) -> bool:
         home = reader.home
-        if home is None or any(not self._linked(node.name, name, since) for name, since in reader.moving.items()):
+        if home is None or reader.stale or any(not self._linked(node.name, name, since) for name, since in reader.moving.items()):
             return False
         if node is home:
             return True
@@ -174,9 +176,14 @@ class Knowing(Account):
         if reader.moving:
             self._moves(reader, client.node)
         reader.home = client.node
-        if client.persistent and reader.sessions > 1 and not present:
+        begins = client.begins or not client.persistent
+        if client.begins:
+            reader.began = client.node
+        elif reader.began not in (None, client.node):
+            self._turns_stale(reader)
+        if not (begins or reader.stale) and reader.sessions > 1 and not present:
             raise Found(f"the session of {client.client_id} is gone", client.client_id)
-        if not client.persistent and present:
+        if begins and present:
             raise Found(f"{client.client_id} finds a session that should have ended", client.client_id)
 
     def _moves(self, reader: Reader, node: "Node") -> None:
@@ -189,8 +196,15 @@ class Knowing(Account):
             held.hearing = dict.fromkeys(known, since)
         reader.moving.clear()
 
+    def _turns_stale(self, reader: Reader) -> None:
+        """It has begun anew, and is at another node now, which may not have heard of that: what was there serves it."""
+        reader.stale = True
+        for mail in self.letters:
+            mail.owed.pop(reader.client.client_id, None)
+            mail.sure.pop(reader.client.client_id, None)
+
     def ends_session(self, client: "SimClient") -> None:
-        self.readers[client.client_id] = Reader(client, sessions=self.readers[client.client_id].sessions)
+        self.readers[client.client_id] = Reader(client)
 
     def look(self) -> None:
         """Now and then: who is linked for so long knows all."""
@@ -198,6 +212,8 @@ class Knowing(Account):
             calm = [node for node in self.network.nodes.values() if node is not one and self._is_calm(one, node)]
             for reader in self.readers.values():
                 reader.moved = len(self.letters) if is_moving(reader.client) else reader.moved
+                if reader.began is one and len(calm) == len(self.network.nodes) - 1:
+                    reader.began = None
                 if reader.home is one and not reader.moving and not _is_coming(reader.client, one):
                     for held in reader.held.values():
                         held.knowing.update({node.name: node.starts for node in calm})

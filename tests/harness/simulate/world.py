@@ -10,9 +10,10 @@ from random import Random
 
 TICKS = 10_000  # in a second
 FAULT = "!"  # how a line of the log about a fault begins
-OPTIONS = {"takeover": "persistent clients come back at any node", "retained": "messages are retained, and deleted",
-           "shared": "clients share subscriptions", "pauses": "hosts stop for a while, and go on",
-           "stops": "nodes are stopped as an operator does it, and started again"}  # of the command: a field of Loads each
+OPTIONS = {  # of the command: a field of Loads each
+    "takeover": "persistent clients come back at any node", "retained": "messages are retained, and deleted",
+    "shared": "clients share subscriptions", "pauses": "hosts stop for a while, and go on",
+    "stops": "nodes are stopped as an operator does it, and started again", "anew": "clients give up their sessions at times"}
 
 
 class Found(AssertionError):
@@ -32,6 +33,7 @@ class Loads:
     shared: bool = False
     pauses: bool = False
     stops: bool = False
+    anew: bool = False
     crashes: bool = True
     partitions: bool = True
 

@@ -311,6 +311,55 @@ def test_of_two_sides_of_a_partition_the_newer_session_is_the_one_after_it_has_h
     assert "alice" in net[newest].broker.sessions.by_id
 
 
+@pytest.mark.parametrize("clean_start", [False, True])
+@pytest.mark.parametrize("newest", ["a", "b"])
+def test_of_two_sessions_that_began_while_nodes_were_away_the_last_one_stays(newest: str, clean_start: bool) -> None:
+    other = "b" if newest == "a" else "a"
+    net = Net("a", "b")
+    net.isolate("a")
+    old = net[other].connect("alice", clean_start=clean_start, session_expiry_interval=3600)
+    net.advance(1.0)
+    new = net[newest].connect("alice", clean_start=clean_start, session_expiry_interval=3600)
+    net.join_all()
+    assert (old.closed, new.closed) == (True, False)
+    assert "alice" not in net[other].broker.sessions.by_id
+
+
+def test_a_session_stays_when_a_node_returns_that_had_stored_an_attempt_before_and_told_nobody() -> None:
+    net = Net("a", "b")
+    net.stall("b", "a")
+    wanted = Connect(5, "alice", False, 0, None, None, None, False, properties(session_expiry_interval=3600))
+    net["b"].peer().send(wanted)
+    net.advance(0.1)
+    new = net["a"].peer()
+    new.send(wanted)
+    net.isolate("a")
+    net.advance(1.0)
+    assert not new.one(Connack).session_present
+    net.join_all()
+    assert not new.closed
+    assert net["b"].broker.sessions.by_id == {}
+
+
+def test_a_session_on_its_way_is_not_ended_by_one_that_is_older_than_what_it_becomes() -> None:
+    net = Net("a", "b", "c")
+    net.isolate("b")
+    for node in ("b", "a"):  # at the same moment: the name of the node decides
+        old = net[node].connect("alice", clean_start=True, session_expiry_interval=3600)
+    old.subscribe("t/#", qos=1)
+    old.drop()
+    alice = arrive(net, "c")
+    assert net["c"].cluster.takeover.claims.takings  # b may have messages for it
+    net.join_all()
+    net.advance(0.1)
+    assert not alice.closed
+    assert not net["c"].cluster.takeover.claims.takings
+    assert "alice" not in net["a"].broker.sessions.by_id
+    assert "alice" not in net["b"].broker.sessions.by_id
+    publish(net, "a", b"x")
+    assert payloads(alice) == [b"x"]
+
+
 def test_of_two_new_sessions_at_once_one_stays() -> None:
     net = Net("a", "b")
     net.isolate("a")
