@@ -110,10 +110,10 @@ LIBRARIES := -lssl -lcrypto
 else
 PORT := --port {port}
 endif
-ifdef FORM
+ifneq ($(filter compiled,$(FORM)),)
 WHEEL := $(COMPILED)/.built
 endif
-## bench         beside Mosquitto; ARGS="--only stream" for some, TLS=1 over TLS, FORM=compiled for both forms
+## bench         beside Mosquitto; ARGS="--only stream" for some, TLS=1 over TLS, FORM=compiled beside it
 bench: $(VENV)/.run $(PEM) $(WHEEL)
 	@$(CC) -O2 $(LOAD) -o $(VENV)/mqload $(BENCH)/mqload.c $(LIBRARIES)
 	@$(BIN)/python $(BENCH)/compare.py --mqload $(VENV)/mqload --suite quick --baseline mosquitto \
@@ -123,6 +123,7 @@ bench: $(VENV)/.run $(PEM) $(WHEEL)
 	  --start 'emqtwist=$(CURDIR)/$(BIN)/twistd -n --pidfile= emqtt --config {dir}/b.ini $(PORT)' \
 	  $(if $(WHEEL),--file 'compiled:b.ini=$(EMQTWIST)' \
 	    --start 'compiled=$(CURDIR)/$(COMPILED)/bin/twistd -n --pidfile= emqtt --config {dir}/b.ini $(PORT)') \
+	  $(if $(filter bare,$(FORM)),--start 'bare=$(CURDIR)/$(BIN)/python $(CURDIR)/tools/bare_engine.py {port}') \
 	  $(if $(TLS),--extra=--tls) $(ARGS)
 
 $(CURDIR)/$(VENV)/bench.pem: | $(BIN)/python
