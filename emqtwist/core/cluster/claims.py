@@ -24,12 +24,14 @@ def nobody(peer: Peer, frame: Frame) -> None:
 
 
 class Claiming:
-    """A client that waits. `asked` is who was asked for its session, `awaited` who would be, but is away; `told` was named.
+    """A client that waits. `asked` is who was asked for its session, under which `epoch`, `awaited` who would be, but is away;
+    `told` was named.
 
     Who was asked shortly before is in `visited`: when they name each other, they are asked again later.
     """
 
-    __slots__ = ("client_id", "pending", "began", "away_since", "asked", "awaited", "told", "visited", "without", "waiting")
+    __slots__ = ("client_id", "pending", "began", "away_since", "asked", "epoch", "awaited", "told", "visited", "without",
+                 "waiting")
 
     def __init__(self, client_id: str, now: float) -> None:
         self.client_id = client_id
@@ -37,11 +39,16 @@ class Claiming:
         self.began = now
         self.away_since = 0.0  # since when the node in question is away, 0 while it is not
         self.asked: Peer | None = None
+        self.epoch = 0
         self.awaited: Peer | None = None
         self.told: Peer | None = None
         self.visited: set[Peer] = set()
         self.without: set[str] = set()  # processes that have nothing of it
         self.waiting: dict[Peer, Frame] = {}  # other nodes that ask for it meanwhile
+
+    def is_old(self, frame: Frame) -> bool:
+        """Whether who was asked answers to an earlier time that it was asked: the other answer follows."""
+        return bool(frame[2] < self.epoch)
 
 
 class Claims:
@@ -117,7 +124,7 @@ class Claims:
     def gone(self, peer: Peer, frame: Frame) -> None:
         """A node that was asked does not have the session; it may know who has."""
         claiming = self.under_way.get(frame[1])
-        if claiming is None or claiming.asked is not peer:
+        if claiming is None or claiming.asked is not peer or claiming.is_old(frame):
             return
         claiming.asked = None
         claiming.told = self.peers.get(frame[3])
@@ -190,8 +197,8 @@ class Claims:
         if claiming.asked is not holder and claiming.client_id not in self.takings:
             claiming.asked = holder
             claiming.visited.add(holder)
-            epoch = self._registry.highest(claiming.client_id) + 1
-            self._send(holder, (f.TAKE, claiming.client_id, epoch, -1))
+            claiming.epoch = self._registry.highest(claiming.client_id) + 1
+            self._send(holder, (f.TAKE, claiming.client_id, claiming.epoch, -1))
 
     def _note_away(self, claiming: Claiming) -> None:
         if not claiming.away_since:

@@ -219,6 +219,8 @@ class Takeover(Part):
         if self._taking(peer, frame) is not None:
             return
         claiming = self.claims.under_way.get(client_id)
+        if claiming is not None and claiming.asked is peer and claiming.is_old(frame):
+            return
         wanted = claiming is not None and claiming.asked is peer and (session is None or state_of(session) == GIVEN)
         giving = self.claims.givings.get(client_id)
         back: set[str] = set()
