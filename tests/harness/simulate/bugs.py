@@ -30,9 +30,6 @@ NOT_NOTED: Final = Bug("where a session has gone to is forgotten in a restart", 
 NO_CUT: Final = Bug("what comes directly is taken before its node has cut", "core.cluster.aftermath:Aftermath.wants",
                     "return False", "pass")
 
-NOT_TO_GROUP: Final = Bug("what is sent on for a group ends with who has left it", "core.cluster.aftermath:ToClient.take",
-                          "self._to_group(peer, message, address)", "pass")
-
 LOST: Final = "(G1|G7): .* lacks|G11: "
 CLUSTER_BUGS: Final = [  # and what is found
     (NO_BARRIER, f"G2: .* twice, at QoS 2|{LOST}"),
@@ -63,9 +60,6 @@ STOP_BUGS: Final = [
 ANEW_BUGS: Final = [  # where clients give up their sessions, and begin others at any node
     (NO_EPOCH, f"the session of .* is gone|{LOST}"),
     (NOT_THE_LAST, "has not subscribed|is gone|G2: .* twice, at QoS 2"),
-]
-LEFT_BUGS: Final = [  # where clients have left groups meanwhile
-    (NOT_TO_GROUP, "G8: nobody of "),
 ]
 
 OLDER_WINS: Final = Bug("an older message takes the place of a newer one", "core.cluster.retained:Replicas._is_news",
@@ -116,7 +110,6 @@ ALL: Final = [
     (Loads(takeover=True), 100, WAY_BUGS),
     (Loads(retained=True), 0, RETAINED_BUGS),
     (Loads(shared=True), 0, SHARED_BUGS),
-    (Loads(takeover=True, retained=True, shared=True), 5099, LEFT_BUGS),
     (Loads(takeover=True, anew=True), 0, ANEW_BUGS),
     (Loads(takeover=True, crashes=False, partitions=False, pauses=True), 0, PAUSE_BUGS),
     (Loads(takeover=True, crashes=False, partitions=False, stops=True), 0, STOP_BUGS),
