@@ -49,7 +49,6 @@ WAY_BUGS: Final = [  # while nodes are away
 
 PAUSE_BUGS: Final = [  # where nothing else goes wrong but that links break
     (NOT_SENT_AGAIN, LOST),
-    (EARLY_SUBACK, LOST),
 ]
 STOP_BUGS: Final = [
     (NO_MARK, "G2: .* twice, at QoS 2"),
