@@ -1,5 +1,5 @@
 """The messages of one session that wait, under the operator's rules for what may be dropped."""
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 
 from emqtwist.core import causes
 from emqtwist.core.circle import Circle
@@ -105,9 +105,13 @@ class Backlog:
         return run
 
     def give_away(self, give: Callable[[Delivery], bool]) -> None:
-        """Offer each to `give`, in the order of sending; what that takes waits no longer."""
+        """Offer each to `give`, in the order of sending; what that takes waits no longer.
+
+        What an earlier process sent at QoS 2 is not offered.
+        """
         above = self.queue.above_high
-        for delivery in self.queue.take_where(give):
+        sent: Collection[int] = () if self.ledger is None else self.ledger.begun
+        for delivery in self.queue.take_where(lambda each: each[3] not in sent and give(each)):
             self.qos0 -= not delivery[1] & QOS_BITS
             if self.ledger is not None:
                 self.ledger.done(delivery[3])

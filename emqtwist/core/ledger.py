@@ -29,7 +29,7 @@ class Ledger:
 
     `released` maps Packet Identifiers that wait for PUBCOMP to rows. `doubtful`: so many of the first rows that come from
     the store may have been sent before this process began; `repeated` are those of them that came. `begun` are rows of QoS 2
-    that may expire no more. `asked` is the page that somebody waits for. `has_will`: the store has a Will of this session.
+    that were sent, where it matters. `asked` is the page that somebody waits for. `has_will`: the store has a Will of this session.
     """
 
     __slots__ = ("number", "journal", "rows", "front", "next_seq", "last_rank", "last_seq", "released", "doubtful", "repeated",
@@ -160,10 +160,11 @@ class Ledger:
             self.journal.hold(link, number)
 
     def begin(self, delivery: Delivery) -> None:
-        """A row is sent for the first time; at QoS 2 it may expire no more."""
-        if delivery[0].expires_at != NEVER and delivery[1] & QOS_BITS == QOS_2_BITS and delivery[3] not in self.begun:
-            self.begun.add(delivery[3])
-            self.journal.mark(r.SENT, self.rows, delivery[3])
+        """A row is sent for the first time; at QoS 2 it may expire no more, nor go to another member of its group."""
+        message, first_byte, _, seq = delivery
+        if first_byte & QOS_BITS == QOS_2_BITS and seq not in self.begun and (message.expires_at != NEVER or message.group()):
+            self.begun.add(seq)
+            self.journal.mark(r.SENT, self.rows, seq)
 
     def release(self, packet_id: int, seq: int) -> None:
         """PUBREC came: only the Packet Identifier is still needed."""

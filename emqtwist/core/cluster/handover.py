@@ -84,10 +84,24 @@ class Handover:
         giving = self._giving(peer, frame)
         if giving is None or giving.done:
             return False
-        del self.claims.givings[frame[1]]
+        self.take_back(giving)
+        return True
+
+    def look(self) -> None:
+        """Take back what was given in vain: the client may have come elsewhere meanwhile, and nobody asks for it."""
+        stale = [giving for giving in self.claims.givings.values() if giving.stale]
+        if not stale or not self.claims.knows_all():
+            return  # another node may have it
+        for giving in stale:
+            session = giving.session
+            if not giving.done and self._has_nothing(giving) and self.registry.highest(session.client_id) <= epoch_of(session):
+                self.take_back(giving)
+
+    def take_back(self, giving: Giving) -> None:
+        """The other node has nothing of it. If another one has an older session of the client, that is to end now."""
+        del self.claims.givings[giving.session.client_id]
         giving.take_back()
         self.registry.put(giving.session)
-        return True
 
     def give(self, session: Session, peer: Peer, epoch: int, have: int) -> None:
         """Send the session, or what the other node does not have of it."""

@@ -174,7 +174,7 @@ class Outbox:
         if given:
             self._fleeting = deque([sent for sent in self._fleeting if sent[0] not in given])
         if self.backlog is not None:
-            self.backlog.give_away(give)
+            self.backlog.give_away(lambda each: 0 < each[3] <= self.known or give(each))
 
     def _give_away(self, lane: deque[Sent], give: Callable[[Delivery], bool]) -> set[int]:
         given: set[int] = set()
@@ -210,7 +210,8 @@ class Outbox:
     def _send(self, link: Link, delivery: Delivery) -> None:
         self._order += 1
         number = delivery[3]
-        if number:
+        if number and self._ledger is not None:
+            self._ledger.begin(delivery)
             self._kept.append((number, self._order, delivery))
             self._sender.send(link, number, 0, delivery, self._ledger)
         else:

@@ -157,8 +157,7 @@ class Takeover(Part):
             if giving.peer is peer and giving.done:
                 giving.end()
             elif giving.peer is peer:
-                del self.claims.givings[giving.session.client_id]
-                giving.take_back()
+                self.handover.take_back(giving)
         for taking in self.claims.takings.values():
             if taking.peer is peer:
                 taking.give_up()
@@ -179,6 +178,7 @@ class Takeover(Part):
         """A client whose session cannot come wholly has to come again."""
         self.claims.look()
         self.claims.tick(now)
+        self.handover.look()
         for giving in list(self.claims.givings.values()):
             giving.pump()
         self._look_at_aftermaths(now)

@@ -5,7 +5,7 @@ import pytest
 
 from emqtwist.core import causes
 from emqtwist.core.cluster import seats
-from emqtwist.core.cluster.frames import LOAD
+from emqtwist.core.cluster.frames import LOAD, MARK
 from emqtwist.core.cluster.routes import HELD, STORED
 from emqtwist.core.cluster.seats import MOST, counts_of, value_of
 from emqtwist.core.cluster.sharing import EACH
@@ -393,6 +393,64 @@ def test_what_a_lost_node_was_sent_at_qos_2_waits_for_it() -> None:
     assert taken(carol) == [[]]
     net.join("a", "b")
     assert taken(bob, carol) == [[b"x"], []]
+
+
+def lose_again(net: Net) -> None:
+    """a has restarted: its rows come from the store while b takes nothing, and that is lost again."""
+    net.halt_before(MARK, "b")
+    net.join("a", "b")
+    net.congest("a", "b")
+    net.go_on()
+    cut(net, "a", "b")
+
+
+@pytest.mark.parametrize("waited", [False, True])
+def test_what_a_lost_node_was_sent_at_qos_2_waits_for_it_behind_a_crash_too(waited: bool) -> None:
+    net = Net("a", "b")
+    bob = lasting(net, "b")
+    if waited:
+        net.congest("a", "b")
+        publish(net, "a", b"x", qos=2)
+    net.stall("a", "b")
+    if waited:
+        net.congest("a", "b", False)
+    else:
+        publish(net, "a", b"x", qos=2)
+    net["a"].crash()
+    carol = member(net, "a", "carol")
+    lose_again(net)
+    assert taken(carol) == [[]]
+    net.join("a", "b")
+    assert taken(bob, carol) == [[b"x"], []]
+
+
+@pytest.mark.parametrize("qos", [1, 2])
+def test_what_was_sent_to_nobody_before_a_crash_goes_to_another(qos: int) -> None:
+    net = Net("a", "b")
+    bob = lasting(net, "b")
+    net.congest("a", "b")
+    publish(net, "a", b"x", qos=qos)
+    net["a"].crash()
+    carol = member(net, "a", "carol")
+    lose_again(net)
+    assert taken(carol) == [[b"x"]]
+    net.join("a", "b")
+    assert taken(bob, carol) == [[], []]
+
+
+@pytest.mark.parametrize("qos", [1, 2])
+def test_what_a_lost_node_says_it_has_goes_to_nobody_else(qos: int) -> None:
+    net = Net("a", "b")
+    bob = lasting(net, "b")
+    net.stall("b", "a")  # its acknowledgement is lost
+    publish(net, "a", b"x", qos=qos)
+    net["a"].crash()
+    carol = member(net, "a", "carol")
+    lose_again(net)
+    assert taken(carol) == [[]]
+    net.join("a", "b")
+    assert taken(bob, carol) == [[b"x"], []]
+    assert len(net["a"].cluster.peer("b").outbox) == 0
 
 
 @pytest.mark.parametrize("qos", [1, 2])

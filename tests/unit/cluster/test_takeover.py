@@ -3,6 +3,7 @@ import pytest
 
 from emqtwist.core.acl import SUBSCRIBE, Acl, Pattern, Rule
 from emqtwist.core.cluster import frames as f
+from emqtwist.core.cluster.taking import PATIENCE
 from emqtwist.core.who import Who
 from emqtwist.mqtt import constants as c
 from emqtwist.mqtt.packets import (
@@ -382,6 +383,52 @@ def test_a_node_that_was_asked_twice_gives_the_session_once_and_wholly() -> None
     assert payloads(again) == [b"1", b"2"]
     assert not claims.takings
     assert "alice" not in net["a"].broker.sessions.by_id
+
+
+def gave_in_vain() -> Net:
+    """b gives the session to a when their link breaks, and the client is gone when it is there again; c has an older session."""
+    net = Net("a", "b", "c")
+    net.isolate("c")
+    net["c"].connect("alice", clean_start=True, session_expiry_interval=3600)
+    net.advance(1.0)
+    alice = net["b"].connect("alice", clean_start=True, session_expiry_interval=3600)
+    alice.subscribe("t/#", qos=1)
+    alice.drop()
+    publish(net, "a", b"1")
+    net.halt_before(f.SESSION, "b")
+    waiting = net["a"].peer()
+    waiting.send(Connect(5, "alice", False, 0, None, None, None, False, properties(session_expiry_interval=3600)))
+    assert net.halted == "b"
+    waiting.drop()
+    net.cut("a", "b")
+    net.advance(PATIENCE)
+    assert "alice" not in net["a"].cluster.takeover.claims.under_way
+    return net
+
+
+def test_a_session_that_was_given_in_vain_is_taken_back_when_all_nodes_are_known() -> None:
+    net = gave_in_vain()
+    givings = net["b"].cluster.takeover.claims.givings
+    net.join("a", "b")
+    net.advance(1.0)
+    assert givings  # c may have it, from a
+    net.join_all()
+    net.advance(1.0)
+    assert not givings
+    assert "alice" not in net["c"].broker.sessions.by_id
+    publish(net, "c", b"2")
+    alice = arrive(net, "c")
+    assert payloads(alice) == [b"1", b"2"]
+
+
+def test_a_session_that_was_given_in_vain_is_taken_back_when_the_node_leaves() -> None:
+    net = gave_in_vain()
+    net.join("b", "c")
+    for node in "bc":
+        net[node].cluster.forget("a")
+    net.advance(1.0)
+    assert not net["b"].cluster.takeover.claims.givings
+    assert "alice" not in net["c"].broker.sessions.by_id
 
 
 def test_of_two_new_sessions_at_once_one_stays() -> None:

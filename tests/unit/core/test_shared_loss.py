@@ -6,7 +6,8 @@ from emqtwist.mqtt import constants as c
 from emqtwist.mqtt.errors import MQTTError
 from emqtwist.mqtt.packets import Puback, Publish, Pubrec, Pubrel
 from tests.peers import Peer, World, every_version
-from tests.scenes import arrive, brief, publish
+from tests.scenes import LASTING, arrive, brief, publish
+from tests.stores import StoredWorld
 
 GROUP = "$share/g/a"
 LOSSES = pytest.mark.parametrize("loss", ["drop", "disconnect", "takeover", "clean start", "expiry"])
@@ -264,6 +265,21 @@ def test_qos_2_that_was_not_sent_yet_goes_to_another() -> None:
     bob.drop()
     assert carol.payloads() == [b"2"]
     assert brief(arrive(world, client_id="bob").all(Publish)) == [(1, b"1", True)]
+
+
+@pytest.mark.mqtt5("4.8.2-5")
+def test_qos_2_that_was_sent_before_a_crash_goes_to_nobody_else() -> None:
+    world = StoredWorld("mqtt.session.max_inflight = 2")
+    persistent(world, "bob")
+    publish(world, b"1", b"2", b"3", qos=2)
+    world.crash()
+    carol = persistent(world, "carol")
+    bob = world.connect("bob", receive_maximum=1, **LASTING[5])
+    assert brief(bob.all(Publish)) == [(1, b"1", True)]
+    bob.drop()
+    world.connect("bob", clean_start=True)
+    assert carol.payloads() == [b"3"]
+    assert world.drops == {causes.SESSION_ENDED: 2}
 
 
 # A refusal.
