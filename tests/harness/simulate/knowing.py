@@ -58,13 +58,17 @@ class Reader:
 
 
 class Owed(Mail):
-    """`owed`: to whom it is owed; `sure`: to whom it was, as long as they have the same session; `nodes`: where it was sent."""
+    """`owed`: to whom it is owed; `sure`: to whom it was, as long as they have the same session; `nodes`: where it was sent.
+
+    `stale`: in a session that may be another one than that in which it was sent before.
+    """
 
     def __init__(self, number: int, sender: str, topic: str, qos: int, calm: bool) -> None:
         super().__init__(number, sender, topic, b"%06d" % number + FILL, qos, False, calm)
         self.owed: dict[str, None] = {}
         self.sure: dict[str, None] = {}
         self.nodes: list[tuple[str, int]] = []
+        self.stale = False
 
 
 class Knowing(Account):
@@ -95,6 +99,7 @@ class Knowing(Account):
         else:
             mail.sure = dict.fromkeys(names)
         mail.nodes.append((client.node.name, client.node.starts))
+        mail.stale = mail.stale or self.readers[client.client_id].stale
         mail.owed = {name: None for name in names if not self._has(name, mail)}
 
     def accepts(self, mail: Mail) -> None:

@@ -75,7 +75,7 @@ class Reference(Knowing):
         if not reader.expects(mail):
             raise Found(f"{name} gets {mail.name}, and has not subscribed", name, mail.name)
         if arrival.qos == 2:
-            if mail.number in reader.twice and not (reader.stale or self.readers[mail.sender].stale):
+            if mail.number in reader.twice and not (reader.stale or mail.stale):
                 raise Found(f"G2: {name} gets {mail.name} twice, at QoS 2", name, mail.name)
             reader.twice[mail.number] = None
         if reader.got[mail.number] == 1 and name in mail.sure and len(dict(mail.nodes)) == 1 and mail.number > reader.moved:
