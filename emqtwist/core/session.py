@@ -122,7 +122,7 @@ class Session(Subscriber):
         return len(self.inflight.held) + self.queued()
 
     def absent(self) -> bool:
-        return self.link is None
+        return self.opener is None
 
     def broken(self, error: Exception) -> None:
         self.circle.observer.delivery_failed(self.client_id, error)

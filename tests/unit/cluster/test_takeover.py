@@ -525,6 +525,27 @@ def test_a_shared_subscription_goes_with_its_session() -> None:
     assert take_all(again) == [b"1", b"2", b"3"]
 
 
+def test_a_client_that_comes_while_its_session_joins_its_group_is_here() -> None:
+    net = Net("a", "b")
+    alice, other = arrive(net, "a"), arrive(net, "a", "other")
+    for each in (alice, other):
+        each.subscribe("$share/g/t/#", qos=1)
+        each.drop()
+    net.halt_before(f.END)
+    arrive(net, "b").drop()
+    net["b"].stored = False
+    again = net["b"].peer()
+    again.send(Connect(5, "alice", False, 0, None, None, None, False, properties(session_expiry_interval=3600)))
+    net.go_on()
+    assert again.received() == []
+    net["b"].stored = True
+    net.settle()
+    assert again.one(Connack).session_present
+    for payload in (b"1", b"2"):
+        publish(net, "a", payload)
+    assert take_all(again) == [b"1", b"2"]
+
+
 def test_rules_of_the_new_node_hold_for_what_comes() -> None:
     net = Net("a", "b")
     absent_session(net, "a")
