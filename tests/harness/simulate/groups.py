@@ -63,7 +63,9 @@ class Groups(Knowing):
         play.client(self, "tosser", random.choice(nodes), persistent=False, roams=True, publishes=True)
 
     def _owed_to(self, mail: Owed, node: "Node") -> list[str]:
-        return [name for name in self.filters if any(
+        """What is sent to one whose node has crashed may be for another whose session has gone with that."""
+        names = (KEPT,) if self.network.is_unheard() else self.filters
+        return [name for name in names if any(
             reader.client.stays and name in reader.held and self._knows(node, reader, reader.held[name])
             for reader in self.readers.values())]
 

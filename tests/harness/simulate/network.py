@@ -81,6 +81,11 @@ class Network:
 
     # What the reference asks.
 
+    def is_unheard(self) -> bool:
+        """Whether some node has a link to a process that is gone, and has not heard of that."""
+        ends = [node.end_to(far) for node in self.nodes.values() for far in self.nodes]
+        return any(end is not None and (end.other is None or end.other.gone) for end in ends)
+
     def linked_since(self, one: str, two: str) -> float | None:
         """Since when nothing has happened to the link between two nodes, which is open at both ends; None where it is not."""
         ends = [self.nodes[name].end_to(far) for name, far in ((one, two), (two, one))]
