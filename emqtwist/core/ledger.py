@@ -29,7 +29,8 @@ class Ledger:
 
     `released` maps Packet Identifiers that wait for PUBCOMP to rows. `doubtful`: so many of the first rows that come from
     the store may have been sent before this process began; `repeated` are those of them that came. `begun` are rows of QoS 2
-    that were sent, where it matters. `asked` is the page that somebody waits for. `has_will`: the store has a Will of this session.
+    that were sent, as far as others have to know. `asked` is the page that somebody waits for. `has_will`: the store has a Will
+    of this session.
     """
 
     __slots__ = ("number", "journal", "rows", "front", "next_seq", "last_rank", "last_seq", "released", "doubtful", "repeated",
