@@ -441,6 +441,7 @@ def test_of_two_new_sessions_at_once_one_stays() -> None:
 
 
 @pytest.mark.parametrize(("delay", "published"), [(0, [b"will"]), (60, [])])
+@pytest.mark.mqtt5("3.1.3-9")
 def test_a_will_is_published_as_for_any_takeover(delay: int, published: list[bytes]) -> None:
     net = Net("a", "b")
     watcher = net["b"].connect("watcher")
