@@ -161,7 +161,7 @@ class Ledger:
             self.journal.hold(link, number)
 
     def begin(self, delivery: Delivery) -> None:
-        """A row is sent for the first time; at QoS 2 it may expire no more, nor go to another member of its group."""
+        """A row is sent; at QoS 2 it may expire no more, nor go to another member of its group."""
         message, first_byte, _, seq = delivery
         if first_byte & QOS_BITS == QOS_2_BITS and seq not in self.begun and (message.expires_at != NEVER or message.group()):
             self.begun.add(seq)

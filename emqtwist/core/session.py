@@ -284,8 +284,6 @@ class Session(Subscriber):
         self.circle.hooks.run(hook, (self.client_id, self.user_name, message))
 
     def _send(self, link: Link, delivery: Delivery) -> None:
-        if self.ledger is not None and delivery[1] & QOS_2_BITS:
-            self.ledger.begin(delivery)
         if link.aliases is not None and not self._waits_for_commit(delivery):
             self._send_aliased(link, link.aliases, delivery)
             return
@@ -357,6 +355,7 @@ class Session(Subscriber):
     def _write(self, link: Link, message: Message, delivery: Delivery, packet_id: int) -> None:
         self.circle.metrics.flights += 1
         if self.ledger is not None and self._waits_for_commit(delivery):
+            self.ledger.begin(delivery)
             self.circle.metrics.parts_more -= 2  # it is one
             self.ledger.send(link, message.head + packet_id.to_bytes(2, "big") + message.tail)
         else:

@@ -4,6 +4,7 @@ from random import SystemRandom
 
 import pytest
 
+from emqtwist.core.causes import EXPIRED
 from tests.harness.planting import Bug
 from tests.harness.simulate import bugs
 from tests.harness.simulate.__main__ import main
@@ -45,6 +46,13 @@ def test_clients_that_begin_anew_anywhere_have_the_session_that_they_began_last(
     assert sum(" begins anew" in line for run in runs for line in run.world.log) > 8
 
 
+def test_messages_expire_as_their_publishers_said_wherever_they_wait() -> None:
+    runs = [simulate(seed, Loads(takeover=True, shared=True, expiry=True)) for seed in range(4)]
+    letters = [letter for run in runs for letter in run.reference.letters]
+    assert sum(letter.expiry > 0 for letter in letters) > 100
+    assert sum(node.broker.metrics.drops[EXPIRED] for run in runs for node in run.nodes.values()) > 10
+
+
 def test_what_a_group_gives_to_a_session_on_its_way_is_not_lost() -> None:
     for seed in range(3016, 3020):
         simulate(seed, Loads(takeover=True, retained=True, shared=True))
@@ -54,7 +62,7 @@ def test_what_a_group_gives_to_a_session_on_its_way_is_not_lost() -> None:
 @pytest.mark.parametrize("part", range(2))
 @pytest.mark.parametrize("loads", [Loads(), Loads(takeover=True), Loads(retained=True), Loads(shared=True),
                                    Loads(takeover=True, retained=True, shared=True),
-                                   Loads(takeover=True, anew=True),
+                                   Loads(takeover=True, anew=True), Loads(takeover=True, shared=True, expiry=True),
                                    Loads(takeover=True, retained=True, shared=True, pauses=True, stops=True)], ids=Loads.told)
 def test_a_cluster_keeps_its_promises_for_long(loads: Loads, part: int) -> None:
     first = SystemRandom().randrange(1 << 32)

@@ -12,10 +12,11 @@ if TYPE_CHECKING:
     from tests.harness.simulate.run import Simulation
 
 FILL = b"." * 60  # behind the number of a message
+LONG = 400_000  # seconds that outlast every step of a clock
 
 
 class Mail(Letter):
-    """A message with its number. `calm`: it is sent when nothing goes wrong any more."""
+    """A message with its number. `calm`: it is sent when nothing goes wrong any more. `first` and `last`: when it was sent."""
 
     def __init__(self, number: int, sender: str, topic: str, payload: bytes, qos: int, retain: bool, calm: bool) -> None:
         super().__init__(topic, payload, qos, retain)
@@ -23,10 +24,15 @@ class Mail(Letter):
         self.sender = sender
         self.calm = calm
         self.is_accepted = False
+        self.first = self.last = 0.0
 
     @property
     def name(self) -> str:
         return f"{self.number:06}"
+
+    def lasts(self) -> bool:
+        """Whether it is still of use when all is over."""
+        return not 0 < self.expiry < LONG
 
 
 class Account:

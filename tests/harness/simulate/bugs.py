@@ -103,6 +103,18 @@ LINK_BUGS: Final = [
     (DIALS_ONCE, LOST),
 ]
 
+FOR_EVER: Final = Bug("a message that crosses never expires", "core.cluster.peer:Sending.send",
+                      "None if message.expires_at == NEVER", "None if True")
+ANEW: Final = Bug("a message that crosses begins to live anew", "core.cluster.peer:Sending.send",
+                  "message.expires_at - self._circle.turn.now", "4.0")
+MOVED_FOR_EVER: Final = Bug("what moves with a session never expires", "core.cluster.moved:Moved.wire",
+                            "None if message.expires_at == NEVER", "None if True")
+EXPIRY_BUGS: Final = [
+    (FOR_EVER, "with None seconds to live"),
+    (ANEW, "seconds to live of|which has expired"),
+    (MOVED_FOR_EVER, "with None seconds to live"),
+]
+
 # What is played, from which seed on, and what is planted in it.
 ALL: Final = [
     (Loads(), 0, [*CLUSTER_BUGS, *LINK_BUGS]),
@@ -110,6 +122,7 @@ ALL: Final = [
     (Loads(retained=True), 0, RETAINED_BUGS),
     (Loads(shared=True), 0, SHARED_BUGS),
     (Loads(takeover=True, anew=True), 0, ANEW_BUGS),
+    (Loads(takeover=True, expiry=True), 0, EXPIRY_BUGS),
     (Loads(takeover=True, crashes=False, partitions=False, pauses=True), 0, PAUSE_BUGS),
     (Loads(takeover=True, crashes=False, partitions=False, stops=True), 0, STOP_BUGS),
 ]

@@ -2,7 +2,7 @@
 from typing import Final
 
 from emqtwist.mqtt.packets import Connack, Connect, Packet, Publish, Suback, Unsuback
-from tests.harness.simulate.account import Account, Mail
+from tests.harness.simulate.account import LONG, Account, Mail
 from tests.harness.simulate.node import Node, SimPeer
 from tests.harness.simulate.world import World
 from tests.peers import Peer, properties
@@ -12,19 +12,20 @@ EXPIRY: Final = 500_000  # seconds: longer than any clock on the wall steps
 PATIENCE: Final = 2.0  # seconds for a CONNACK
 KNOWN: Final = 4.0  # seconds from the start after which all nodes have heard of the first sessions
 MOST_OUTGOING: Final = 8
+LIVES: Final = (0, 1, 4, 20, LONG, LONG)  # seconds until a message expires
 
 
 class SimClient(Client):
     """`persistent`: its session outlives its connections; `roams`: it connects at any node, else always at `home`.
 
     `publishes` and `subscribes` say what it does besides, to what its account or `filters` say; one that `stays` never
-    unsubscribes; `anew`: at times it gives its session up, and `begins` another until it has one. While `calm` is set it stays
-    connected, and begins nothing; while it `rests` it does not connect.
+    unsubscribes; `anew`: at times it gives its session up, and `begins` another until it has one; `expires`: what it sends may.
+    While `calm` is set it stays connected, and begins nothing; while it `rests` it does not connect.
     """
 
     def __init__(self, world: World, nodes: dict[str, Node], account: Account, client_id: str, home: Node, version: int,
                  persistent: bool = True, roams: bool = False, publishes: bool = False, subscribes: bool = False,
-                 filters: tuple[str, ...] = (), stays: bool = False, anew: bool = False) -> None:
+                 filters: tuple[str, ...] = (), stays: bool = False, anew: bool = False, expires: bool = False) -> None:
         super().__init__(home, client_id, version, EXPIRY)
         self.sim = world
         self.node = home
@@ -35,6 +36,7 @@ class SimClient(Client):
         self.filters = filters or account.filters
         self.stays = stays
         self.anew = anew and version == 5  # before, Clean Session ends with the connection
+        self.expires = expires and version == 5
         self.begins = False
         self.calm = False
         self.rests = False
@@ -95,7 +97,10 @@ class SimClient(Client):
     def send_one(self, topic: str, qos: int, calm: bool = False) -> None:
         """Publish something, unless too much is under way."""
         if self.here and len(self.outgoing) < MOST_OUTGOING:
-            self.publish(self.account.mail(self.client_id, topic, qos, calm))
+            mail = self.account.mail(self.client_id, topic, qos, calm)
+            if self.expires and not calm:
+                mail.expiry = self.sim.random.choice(LIVES)
+            self.publish(mail)
 
     # Its connection.
 
@@ -173,7 +178,8 @@ class SimClient(Client):
         assert isinstance(peer, SimPeer)
         self.sim.say(self.client_id, f"publishes {letter.name} to {letter.topic} at {letter.qos}{', again' if dup else ''}")
         self.account.sends(self, letter)
-        peer.publish(letter.topic, letter.payload, letter.qos, letter.retain, dup=dup, packet_id=packet_id)
+        values = {"message_expiry_interval": letter.expiry} if letter.expiry else {}
+        peer.publish(letter.topic, letter.payload, letter.qos, letter.retain, dup=dup, packet_id=packet_id, **values)
         self.account.sent(self, letter)
 
     def _take(self, peer: Peer, packet: Packet) -> None:

@@ -155,5 +155,6 @@ class Faults:
     def _step(self) -> None:
         """The clock on the wall jumps."""
         node = self._node()
+        self._network.stepped = True
         node.skew = self.world.random.uniform(-1.0, 1.0) * self.world.random.choice((1.0, MOST_STEP))
         self.world.fault(f"the clock of {node.name} is {node.skew:.1f} s ahead")

@@ -94,6 +94,7 @@ class Groups(Knowing):
         mail, name = self.letters[int(arrival.payload[:6]) - 1], client.client_id
         if not self.readers[name].expects(mail):
             raise Found(f"{name} gets {mail.name}, and has not subscribed", name, mail.name)
+        self.check_life(client, mail, arrival)
         [group] = client.filters
         mail.owed.pop(group, None)
         taken = self.taken[group].get(mail.number)

@@ -9,12 +9,14 @@ from typing import TYPE_CHECKING, Final
 from emqtwist.core.cluster.epochs import COMING, state_of
 from tests.harness.simulate.account import FILL, Account, Mail
 from tests.harness.simulate.world import Found, World
+from tests.properties.journal.clients import Arrival
 
 if TYPE_CHECKING:
     from tests.harness.simulate.clients import SimClient
     from tests.harness.simulate.node import Node
 
 CALM: Final = 5.0  # seconds after which two nodes that are linked know all of each other
+SLACK: Final = 40.0  # seconds that a message is on its way with a session that goes from node to node, in which it grows no older
 
 
 @dataclass
@@ -98,6 +100,9 @@ class Knowing(Account):
             mail.sure = {name: None for name in names if name in mail.sure}
         else:
             mail.sure = dict.fromkeys(names)
+        if not mail.lasts():
+            names, mail.sure = [], {}
+        mail.first, mail.last = mail.first or self.world.now, self.world.now
         mail.nodes.append((client.node.name, client.node.starts))
         mail.stale = mail.stale or self.readers[client.client_id].stale
         mail.owed = {name: None for name in names if not self._has(name, mail)}
@@ -112,6 +117,21 @@ class Knowing(Account):
     def _has(self, name: str, mail: Owed) -> bool:
         """Whether it has come to them."""
         raise NotImplementedError
+
+    def check_life(self, client: "SimClient", mail: Owed, arrival: Arrival) -> None:
+        """What is said of how long it lives still is true, and it has not outlived that."""
+        rest, now, words = arrival.rest, self.world.now, (client.client_id, mail.name)
+        if client.version < 5:
+            rest = mail.expiry or None
+        elif (rest is None) == (mail.expiry > 0):
+            raise Found(f"{client.client_id} gets {mail.name} with {rest} seconds to live of {mail.expiry}", *words)
+        if rest is None or self.network.stepped:
+            return
+        least, most = now - mail.last - SLACK, now - mail.first
+        if not arrival.dup and least > mail.expiry:
+            raise Found(f"{client.client_id} gets {mail.name}, which has expired", *words)
+        if client.version == 5 and not min(least, mail.expiry) <= mail.expiry - rest <= most + 1.0:
+            raise Found(f"{client.client_id} gets {mail.name} with {rest} seconds to live of {mail.expiry}", *words)
 
     def lacking(self) -> list[tuple[Owed, str]]:
         """What was accepted, and has not come."""

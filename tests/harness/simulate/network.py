@@ -9,7 +9,8 @@ Way = tuple[str, str]  # from node, to node
 class Network:
     """`delay` is how long something is on its way at most, as a rule; `speed` in bytes a second; `room` what a kernel takes.
 
-    `trouble` has for each two nodes when something last happened to the links between them.
+    `trouble` has for each two nodes when something last happened to the links between them. `stepped`: a clock has been set,
+    or a host has stood still.
     """
 
     def __init__(self, world: World, nodes: dict[str, Node], delay: float, speed: float, room: int) -> None:
@@ -18,6 +19,7 @@ class Network:
         self.delay = delay
         self.speed = speed
         self.room = room
+        self.stepped = False
         self._blocks: dict[Way, int] = {}
         self._ends: list[End] = []
         names = sorted(nodes)
@@ -62,6 +64,7 @@ class Network:
 
     def goes_on(self, node: Node) -> None:
         """And reads what has come meanwhile."""
+        self.stepped = True
         self.paused(node)
         for end in self._ends:
             self.world.later(self.world.between(0.0, 0.01), end.pump)

@@ -72,6 +72,7 @@ class Reference(Knowing):
         reader.got[mail.number] = reader.got.get(mail.number, 0) + 1
         reader.moved = len(self.letters) if is_moving(client) else reader.moved
         mail.owed.pop(name, None)
+        self.check_life(client, mail, arrival)
         if not reader.expects(mail):
             raise Found(f"{name} gets {mail.name}, and has not subscribed", name, mail.name)
         if arrival.qos == 2:

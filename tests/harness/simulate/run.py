@@ -67,7 +67,7 @@ class Simulation:
     def client(self, account: Account, client_id: str, node: Node, version: int = 0, **does: Any) -> SimClient:
         """One more."""
         version = version or self.world.random.choice((4, 5))
-        client = SimClient(self.world, self.nodes, account, client_id, node, version, **does)
+        client = SimClient(self.world, self.nodes, account, client_id, node, version, **does, expires=self.loads.expiry)
         self.clients.append(client)
         return client
 

@@ -13,7 +13,8 @@ FAULT = "!"  # how a line of the log about a fault begins
 OPTIONS = {  # of the command: a field of Loads each
     "takeover": "persistent clients come back at any node", "retained": "messages are retained, and deleted",
     "shared": "clients share subscriptions", "pauses": "hosts stop for a while, and go on",
-    "stops": "nodes are stopped as an operator does it, and started again", "anew": "clients give up their sessions at times"}
+    "stops": "nodes are stopped as an operator does it, and started again", "anew": "clients give up their sessions at times",
+    "expiry": "messages expire"}
 
 
 class Found(AssertionError):
@@ -34,6 +35,7 @@ class Loads:
     pauses: bool = False
     stops: bool = False
     anew: bool = False
+    expiry: bool = False
     crashes: bool = True
     partitions: bool = True
 

@@ -123,6 +123,16 @@ def test_a_qos_2_message_that_was_sent_expires_no_more() -> None:
     assert arrive(world).one(Publish).payload == b"sent"
 
 
+def test_a_qos_2_message_that_may_have_been_sent_and_is_sent_again_expires_no_more() -> None:
+    world = StoredWorld()
+    bob_subscribed(world).drop()
+    publish(world, b"sent", qos=2, message_expiry_interval=30)
+    world.crash()
+    assert brief(arrive(world).all(Publish)) == [(1, b"sent", True)]  # the first time, but nobody knows that
+    world.crash(60)
+    assert brief(arrive(world).all(Publish)) == [(1, b"sent", True)]
+
+
 @pytest.mark.parametrize("seconds", [0, 200])
 def test_a_will_is_published_once(seconds: int) -> None:
     world = StoredWorld()
