@@ -121,7 +121,7 @@ class Session(Subscriber):
     def load(self) -> int:
         return len(self.inflight.held) + self.queued()
 
-    def absent(self) -> bool:
+    def absent(self) -> bool:  # a client is here from CONNECT on, although its link comes with CONNACK
         return self.opener is None
 
     def broken(self, error: Exception) -> None:

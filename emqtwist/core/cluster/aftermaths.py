@@ -48,8 +48,10 @@ class Aftermaths:
                 self._send_stored(peer, (f.DONE, client_id, aftermath.sources[peer.name]))
 
     def lost(self, peer: Peer) -> None:
+        """The next process may have what this one had ended, and not stored that."""
         for aftermath in self.known.values():
             aftermath.asked.pop(peer.name, None)
+            aftermath.passing.pop(peer.name, None)
 
     def left(self, peer: Peer) -> None:
         """Nothing comes of it, nor by it."""

@@ -17,7 +17,7 @@ from emqtwist.core.backlog import Backlog
 from emqtwist.core.circle import Circle
 from emqtwist.core.ledger import Ledger, Row
 from emqtwist.core.link import Link
-from emqtwist.core.message import NEVER, NO_IDENTIFIERS, QOS_1_BITS, QOS_BITS, Delivery, Message
+from emqtwist.core.message import NEVER, NO_IDENTIFIERS, QOS_1_BITS, QOS_2_BITS, QOS_BITS, Delivery, Message
 from emqtwist.core.mqueue import OVERHEAD
 from emqtwist.core.settings import QueueSettings
 
@@ -211,7 +211,8 @@ class Outbox:
         self._order += 1
         number = delivery[3]
         if number and self._ledger is not None:
-            self._ledger.begin(delivery)
+            if delivery[1] & QOS_2_BITS and delivery[0].group():  # nobody else of the group gets it, after a crash either
+                self._ledger.begin(delivery)
             self._kept.append((number, self._order, delivery))
             self._sender.send(link, number, 0, delivery, self._ledger)
         else:

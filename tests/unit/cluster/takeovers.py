@@ -2,9 +2,16 @@
 from emqtwist.mqtt.packets import Connack, Connect, Packet, Puback, Pubcomp, Publish, Pubrec, Pubrel
 from emqtwist.mqtt.properties import Properties
 from tests.clusters import Net
-from tests.peers import Peer
+from tests.peers import Peer, properties
 
 NODES = ("a", "b", "c")
+
+
+def ask(net: Net, node: str) -> Peer:
+    """Alice wants her session there, and is not answered yet."""
+    peer = net[node].peer()
+    peer.send(Connect(5, "alice", False, 0, None, None, None, False, properties(session_expiry_interval=3600)))
+    return peer
 
 
 class History:

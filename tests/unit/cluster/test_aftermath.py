@@ -5,10 +5,10 @@ from emqtwist.core.cluster import frames as f
 from emqtwist.core.cluster.aftermath import Aftermath, filters_of
 from emqtwist.core.cluster.origin import ForwardedMessage, Origins
 from emqtwist.core.message import NEVER, PUBLISH_BYTE, QOS_1_BITS
-from emqtwist.mqtt.packets import Connack, Connect, Publish
+from emqtwist.mqtt.packets import Connack, Publish
 from tests.clusters import Net
-from tests.peers import Peer, World, properties
-from tests.unit.cluster.takeovers import History
+from tests.peers import World
+from tests.unit.cluster.takeovers import History, ask
 from tests.unit.cluster.test_takeover import arrive, publish, take_all, without
 
 
@@ -27,13 +27,6 @@ def crash(net: Net, node: str, *others: str) -> None:
     net[node].crash()
     for other in others:
         net[node].cluster.peer(other)
-
-
-def ask(net: Net, node: str) -> Peer:
-    """Alice, who is not answered yet."""
-    peer = Peer(net[node])
-    peer.send(Connect(5, "alice", False, 0, None, None, None, False, properties(session_expiry_interval=3600)))
-    return peer
 
 
 def rest(net: Net) -> list[str]:
@@ -339,6 +332,24 @@ def test_what_comes_on_both_ways_is_awaited_on_both_before_the_session_is_here()
     publish(net, "c", b"2")
     assert take_all(alice) == [b"1", b"2"]
     assert rest(net) == ["b"]
+
+
+def test_what_a_process_said_that_has_crashed_before_it_was_stored_is_not_believed() -> None:
+    net = absent("a", "b", "c")
+    alice = arrive(net, "b")
+    net.join("b", "c")  # which is told where alice is, and cuts
+    net.advance(0.5)
+    net["a"].stored = False
+    net.join("a", "c")  # so a has nothing more to send on
+    net.advance(0.5)
+    assert net["b"].cluster.takeover.aftermaths.known["alice"].passing  # b knows that, and waits for what is on its way
+    net["a"].crash()
+    net["a"].stored = True
+    net["a"].cluster.peer("c")
+    net.join("a", "b")
+    net.advance(0.5)
+    assert rest(net) == ["b"]
+    assert take_all(alice) == [b"1"]
 
 
 def test_what_a_group_gives_to_where_the_session_was_is_sent_on() -> None:

@@ -395,13 +395,16 @@ def test_what_a_lost_node_was_sent_at_qos_2_waits_for_it() -> None:
     assert taken(bob, carol) == [[b"x"], []]
 
 
-def lose_again(net: Net) -> None:
-    """a has restarted: its rows come from the store while b takes nothing, and that is lost again."""
+def restart(net: Net) -> Peer:
+    """a restarts with a member of its own; its rows come from the store while b takes nothing, and b is lost again."""
+    net["a"].crash()
+    carol = member(net, "a", "carol")
     net.halt_before(MARK, "b")
     net.join("a", "b")
     net.congest("a", "b")
     net.go_on()
     cut(net, "a", "b")
+    return carol
 
 
 @pytest.mark.parametrize("waited", [False, True])
@@ -416,9 +419,7 @@ def test_what_a_lost_node_was_sent_at_qos_2_waits_for_it_behind_a_crash_too(wait
         net.congest("a", "b", False)
     else:
         publish(net, "a", b"x", qos=2)
-    net["a"].crash()
-    carol = member(net, "a", "carol")
-    lose_again(net)
+    carol = restart(net)
     assert taken(carol) == [[]]
     net.join("a", "b")
     assert taken(bob, carol) == [[b"x"], []]
@@ -430,9 +431,7 @@ def test_what_was_sent_to_nobody_before_a_crash_goes_to_another(qos: int) -> Non
     bob = lasting(net, "b")
     net.congest("a", "b")
     publish(net, "a", b"x", qos=qos)
-    net["a"].crash()
-    carol = member(net, "a", "carol")
-    lose_again(net)
+    carol = restart(net)
     assert taken(carol) == [[b"x"]]
     net.join("a", "b")
     assert taken(bob, carol) == [[], []]
@@ -444,9 +443,7 @@ def test_what_a_lost_node_says_it_has_goes_to_nobody_else(qos: int) -> None:
     bob = lasting(net, "b")
     net.stall("b", "a")  # its acknowledgement is lost
     publish(net, "a", b"x", qos=qos)
-    net["a"].crash()
-    carol = member(net, "a", "carol")
-    lose_again(net)
+    carol = restart(net)
     assert taken(carol) == [[]]
     net.join("a", "b")
     assert taken(bob, carol) == [[b"x"], []]

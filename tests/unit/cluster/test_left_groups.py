@@ -4,10 +4,10 @@ import pytest
 from emqtwist.core import causes
 from emqtwist.core.cluster import frames as f
 from emqtwist.core.cluster.addressed import send_left
-from emqtwist.mqtt.packets import Connect
 from tests.clusters import Net
-from tests.peers import Peer, properties
+from tests.peers import Peer
 from tests.scenes import LASTING
+from tests.unit.cluster.takeovers import ask
 from tests.unit.cluster.test_takeover import arrive, publish, take_all, without
 
 GROUP = "$share/g/t/#"
@@ -120,7 +120,7 @@ def test_the_copy_leaves_when_the_node_says_so_that_the_session_went_to(phase: i
     alice.subscribe(GROUP, qos=2)
     alice.drop()
     net.halt_before(phase)
-    Peer(net["b"]).send(Connect(5, "alice", False, 0, None, None, None, False, properties(session_expiry_interval=3600)))
+    ask(net, "b")
     send_left(net[node].cluster.peer("a"), "alice", GROUP.encode())
     net[node].flush()
     net.settle()

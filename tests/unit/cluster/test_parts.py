@@ -2,16 +2,10 @@
 import pytest
 
 from emqtwist.core.cluster import frames as f
-from emqtwist.mqtt.packets import Connack, Connect
+from emqtwist.mqtt.packets import Connack
 from tests.clusters import Net
-from tests.peers import Peer, properties
+from tests.unit.cluster.takeovers import ask
 from tests.unit.cluster.test_takeover import arrive, publish, take_all
-
-
-def ask(net: Net, node: str) -> Peer:
-    peer = Peer(net[node])
-    peer.send(Connect(5, "alice", False, 0, None, None, None, False, properties(session_expiry_interval=3600)))
-    return peer
 
 
 def parted() -> Net:

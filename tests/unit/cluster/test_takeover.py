@@ -20,6 +20,7 @@ from emqtwist.mqtt.packets import (
 )
 from tests.clusters import Net
 from tests.peers import Peer, properties
+from tests.unit.cluster.takeovers import ask
 
 
 def arrive(net: Net, node: str, client_id: str = "alice", **options: object) -> Peer:
@@ -233,8 +234,7 @@ def test_a_client_whose_session_is_at_a_node_that_comes_back_in_time_gets_it() -
     absent_session(net, "a")
     publish(net, "a", b"1")
     net.isolate("a")
-    peer = Peer(net["b"])
-    peer.send(Connect(5, "alice", False, 0, None, None, None, False, properties(session_expiry_interval=3600)))
+    peer = ask(net, "b")
     net.advance(1.5)
     net.join_all()
     assert take_all(peer) == [b"1"]
@@ -246,8 +246,7 @@ def test_a_client_may_have_a_new_session_while_its_node_is_away() -> None:
     publish(net, "a", b"old")
     net["b"].cluster.takeover.claims.fresh = True
     net.isolate("a")
-    peer = Peer(net["b"])
-    peer.send(Connect(5, "alice", False, 0, None, None, None, False, properties(session_expiry_interval=3600)))
+    peer = ask(net, "b")
     net.advance(2.5)
     connack = peer.one(Connack)
     assert (connack.reason_code, connack.session_present) == (0, False)
@@ -368,8 +367,7 @@ def test_a_node_that_was_asked_twice_gives_the_session_once_and_wholly() -> None
     alice.drop()
     publish(net, "c", b"1")
     net.halt_before(f.SESSION, "a")
-    again = net["b"].peer()
-    again.send(Connect(5, "alice", False, 0, None, None, None, False, properties(session_expiry_interval=3600)))
+    again = ask(net, "b")
     assert net.halted == "a"
     claims, registry = net["b"].cluster.takeover.claims, net["b"].cluster.takeover.registry
     claiming = claims.under_way["alice"]
@@ -396,8 +394,7 @@ def gave_in_vain() -> Net:
     alice.drop()
     publish(net, "a", b"1")
     net.halt_before(f.SESSION, "b")
-    waiting = net["a"].peer()
-    waiting.send(Connect(5, "alice", False, 0, None, None, None, False, properties(session_expiry_interval=3600)))
+    waiting = ask(net, "a")
     assert net.halted == "b"
     waiting.drop()
     net.cut("a", "b")
@@ -535,8 +532,7 @@ def test_a_client_that_comes_while_its_session_joins_its_group_is_here() -> None
     net.halt_before(f.END)
     arrive(net, "b").drop()
     net["b"].stored = False
-    again = net["b"].peer()
-    again.send(Connect(5, "alice", False, 0, None, None, None, False, properties(session_expiry_interval=3600)))
+    again = ask(net, "b")
     net.go_on()
     assert again.received() == []
     net["b"].stored = True
@@ -562,8 +558,7 @@ def test_what_a_session_has_is_stored_before_the_client_is_answered() -> None:
     net = Net("a", "b")
     absent_session(net, "a")
     net["b"].stored = False
-    peer = Peer(net["b"])
-    peer.send(Connect(5, "alice", False, 0, None, None, None, False, properties(session_expiry_interval=3600)))
+    peer = ask(net, "b")
     assert peer.received() == []
     net["b"].stored = True
     net.settle()
@@ -604,8 +599,7 @@ def test_a_session_that_was_given_is_not_sent_before_that_is_stored() -> None:
     net = Net("a", "b")
     absent_session(net, "a")
     net["a"].stored = False
-    peer = Peer(net["b"])
-    peer.send(Connect(5, "alice", False, 0, None, None, None, False, properties(session_expiry_interval=3600)))
+    peer = ask(net, "b")
     assert peer.received() == []
     assert "alice" not in net["b"].broker.sessions.by_id
     net["a"].stored = True
