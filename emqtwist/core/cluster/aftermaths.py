@@ -14,6 +14,7 @@ from emqtwist.core.cluster.tables import Authored, Send
 from emqtwist.core.session import Session
 
 AGAIN: Final = 2.0  # seconds until a node is asked again, which may have had no room for the mark
+LATER: Final = 15.0  # until one is that has made its mark, which may have to make another
 
 
 class Aftermaths:
@@ -84,6 +85,17 @@ class Aftermaths:
                 self._ask(client_id, aftermath, peer, now)
             elif name == self._origins.node:
                 self._cut(client_id, aftermath.epoch, None)
+        if aftermath.session.move is aftermath and not aftermath.awaited():
+            self._look_at_sources(client_id, aftermath, now)
+
+    def _look_at_sources(self, client_id: str, aftermath: Aftermath, now: float) -> None:
+        """One that is there still waits for a mark: who made that for this node may not have known of the source then."""
+        here = [peer for peer in self._peers.values() if self._registry.knows(peer)]
+        waiting = [peer for peer in here if peer.name in aftermath.sources and peer.name not in aftermath.passing]
+        for peer in here if waiting else []:
+            if peer not in waiting:
+                aftermath.asked.setdefault(peer.name, now)
+                self._ask(client_id, aftermath, peer, now, LATER)
 
     def _note(self, aftermath: Aftermath, giving: Giving | None) -> None:
         if giving is not None:
@@ -104,9 +116,9 @@ class Aftermaths:
             if peer.name in aftermath.awaited() and aftermath.session.move is aftermath:
                 self._ask(client_id, aftermath, peer, now)
 
-    def _ask(self, client_id: str, aftermath: Aftermath, peer: Peer, now: float) -> None:
+    def _ask(self, client_id: str, aftermath: Aftermath, peer: Peer, now: float, again: float = AGAIN) -> None:
         asked = aftermath.asked.get(peer.name)
-        if (asked is None or now - asked >= AGAIN) and self._routes.is_known_to(peer, aftermath.since):
+        if (asked is None or now - asked >= again) and self._routes.is_known_to(peer, aftermath.since):
             aftermath.asked[peer.name] = now
             self._send(peer, (f.CUT, client_id, aftermath.epoch))
 

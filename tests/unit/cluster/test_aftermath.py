@@ -3,6 +3,7 @@ import pytest
 
 from emqtwist.core.cluster import frames as f
 from emqtwist.core.cluster.aftermath import Aftermath, filters_of
+from emqtwist.core.cluster.aftermaths import LATER
 from emqtwist.core.cluster.origin import ForwardedMessage, Origins
 from emqtwist.core.message import NEVER, PUBLISH_BYTE, QOS_1_BITS
 from emqtwist.mqtt.packets import Connack, Publish
@@ -350,6 +351,22 @@ def test_what_a_process_said_that_has_crashed_before_it_was_stored_is_not_believ
     net.advance(0.5)
     assert rest(net) == ["b"]
     assert take_all(alice) == [b"1"]
+
+
+def test_a_node_that_made_its_mark_before_it_knew_where_the_session_was_makes_another() -> None:
+    net = Net("a", "b", "c")
+    net.stall("a", "b")
+    alice = ask(net, "a")
+    net.advance(1.0)  # b does not hear of it, and is cut off
+    alice.drop()
+    ask(net, "c")
+    for _ in range(10):
+        net.advance(0.5)
+    assert net["a"].cluster.takeover.claims.givings["alice"].nodes == {"b"}
+    assert not net["c"].cluster.takeover.aftermaths.known["alice"].awaited()  # b has told c only
+    net.join("a", "b")
+    net.advance(LATER)
+    assert rest(net) == ["c"]
 
 
 def test_what_a_group_gives_to_where_the_session_was_is_sent_on() -> None:
