@@ -66,7 +66,8 @@ class Witness(Observer):
     def __init__(self) -> None:
         self.events: list[tuple[object, ...]] = []
 
-    def connected(self, client_id: str, peer: str, version: int, session_present: bool) -> None:
+    def connected(self, client_id: str, user_name: str | None, peer: str, version: int, clean_start: bool,
+                  session_present: bool) -> None:
         self.events.append(("connected", client_id, version, session_present))
 
     def disconnected(self, client_id: str, peer: str, cause: str, reason: str) -> None:

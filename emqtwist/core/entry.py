@@ -140,19 +140,21 @@ class Entry(Job):
     def _open(self, session: Session) -> None:
         """From here on the end of the connection leaves the session."""
         connection, packet = self.connection, self.packet
+        broker = connection.broker
         session.opener = connection
         connection.session = session
         if self.present:
-            connection.broker.sessions.resume(session)  # [MQTT-4.1.0-1]
-            connection.broker.wills.cancel(session.client_id)  # [MQTT-3.1.3-9]
+            broker.sessions.resume(session)  # [MQTT-4.1.0-1]
+            broker.wills.cancel(session.client_id)  # [MQTT-3.1.3-9]
         session.expiry_interval = expiry_of(connection, packet, self.answer)  # [MQTT-3.1.2-23]
-        acl = connection.broker.acl
+        acl = broker.acl
         if acl is not None and not self.present and session.expiry_interval > 0:
             session.judged = ruling.inputs_of(acl, ruling.claimed(connection, packet.user_name), connection.mount)
         connection.user_name = session.user_name = packet.user_name
-        quotas.own(connection, packet.user_name)
-        if connection.broker.cluster is not None:
-            connection.broker.cluster.session_opened(session, packet.clean_start)
+        if broker.settings.max_sessions_per_user:
+            quotas.own(connection, packet.user_name)
+        if broker.cluster is not None:
+            broker.cluster.session_opened(session, packet.clean_start)
         if packet.will is not None:
             self.will = _will(connection, packet, packet.will)
         if session.ledger is not None or session.expiry_interval > 0:
@@ -215,10 +217,10 @@ class Entry(Job):
         connection.will = self.will  # [MQTT-3.1.2-7]
         session.attach(connection, _window(connection, packet))
         broker.metrics.connects += 1
-        broker.observer.connected(connection.client_id, connection.peer.text, packet.version, self.present)
         broker.stats.arrived(len(broker.sessions.by_id))
         user_name = connection.user_name
-        broker.observer.arrived(connection.client_id, user_name, connection.peer.text, packet.version, packet.clean_start)
+        broker.observer.connected(connection.client_id, user_name, connection.peer.text, packet.version, packet.clean_start,
+                                  self.present)
         if broker.hooks.at[CLIENT_CONNACK]:
             broker.hooks.run(CLIENT_CONNACK, (connection.client(), c.SUCCESS))
         hook = SESSION_RESUMED if self.present else SESSION_CREATED

@@ -5,8 +5,9 @@ from emqtwist.core.alarm import Alarm
 class Observer:
     """Told of the rare events; by itself it ignores them."""
 
-    def connected(self, client_id: str, peer: str, version: int, session_present: bool) -> None:
-        """A client was accepted."""
+    def connected(self, client_id: str, user_name: str | None, peer: str, version: int, clean_start: bool,
+                  session_present: bool) -> None:
+        """A client was accepted, its CONNACK is on its way."""
 
     def disconnected(self, client_id: str, peer: str, cause: str, reason: str) -> None:
         """A connection ended; `cause` is of the closed list, `reason` words for a person. `client_id` is empty before CONNECT."""
@@ -15,11 +16,8 @@ class Observer:
         """A connection ended before a client was let in, and not by the client's choice. An end as others, to most."""
         self.disconnected(client_id, peer, cause, reason)
 
-    def arrived(self, client_id: str, user_name: str | None, peer: str, version: int, clean_start: bool) -> None:
-        """A client is here, its CONNACK is on its way."""
-
     def departed(self, client_id: str, user_name: str | None, cause: str) -> None:
-        """A client that had arrived is gone, whatever the cause."""
+        """A client that was accepted is gone, whatever the cause."""
 
     def alarm_raised(self, alarm: Alarm) -> None:
         """Something needs a person's attention."""
@@ -80,12 +78,12 @@ class Observers(Observer):
         """Find out who listens to what."""
         self._connected = [one for one in self.each if type(one).connected is not Observer.connected]
         self._disconnected = [one for one in self.each if type(one).disconnected is not Observer.disconnected]
-        self._arrived = [one for one in self.each if type(one).arrived is not Observer.arrived]
         self._departed = [one for one in self.each if type(one).departed is not Observer.departed]
 
-    def connected(self, client_id: str, peer: str, version: int, session_present: bool) -> None:
+    def connected(self, client_id: str, user_name: str | None, peer: str, version: int, clean_start: bool,
+                  session_present: bool) -> None:
         for one in self._connected:
-            one.connected(client_id, peer, version, session_present)
+            one.connected(client_id, user_name, peer, version, clean_start, session_present)
 
     def disconnected(self, client_id: str, peer: str, cause: str, reason: str) -> None:
         for one in self._disconnected:
@@ -94,10 +92,6 @@ class Observers(Observer):
     def refused(self, client_id: str, peer: str, listener: str, cause: str, reason: str) -> None:
         for one in self.each:
             one.refused(client_id, peer, listener, cause, reason)
-
-    def arrived(self, client_id: str, user_name: str | None, peer: str, version: int, clean_start: bool) -> None:
-        for one in self._arrived:
-            one.arrived(client_id, user_name, peer, version, clean_start)
 
     def departed(self, client_id: str, user_name: str | None, cause: str) -> None:
         for one in self._departed:

@@ -22,12 +22,15 @@ class Presence(Module, Observer):
     def add(self) -> None:
         self.watch(self)
 
-    def arrived(self, client_id: str, user_name: str | None, peer: str, version: int, clean_start: bool) -> None:
-        event = (client_id, user_name, peer, version, clean_start, self._systopics.wall())
-        self._systopics.tell_soon(arrival, event, self._section.qos)
+    def connected(self, client_id: str, user_name: str | None, peer: str, version: int, clean_start: bool,
+                  session_present: bool) -> None:
+        if self._systopics.is_heard():
+            event = (client_id, user_name, peer, version, clean_start, self._systopics.wall())
+            self._systopics.tell_soon(arrival, event, self._section.qos)
 
     def departed(self, client_id: str, user_name: str | None, cause: str) -> None:
-        self._systopics.tell_soon(departure, (client_id, user_name, cause, self._systopics.wall()), self._section.qos)
+        if self._systopics.is_heard():
+            self._systopics.tell_soon(departure, (client_id, user_name, cause, self._systopics.wall()), self._section.qos)
 
 
 def arrival(client_id: str, user_name: str | None, peer: str, version: int, clean_start: bool, at: float) -> Told:

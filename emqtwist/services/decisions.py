@@ -39,7 +39,8 @@ class Decisions(Observer):
         self.last: deque[tuple[float, str, str, str, str, str]] = deque(maxlen=LAST)
         self._now = now
 
-    def connected(self, client_id: str, peer: str, version: int, session_present: bool) -> None:
+    def connected(self, client_id: str, user_name: str | None, peer: str, version: int, clean_start: bool,
+                  session_present: bool) -> None:
         self.last.append((self._now(), client_id[:LONGEST], peer, CONNECTED, "", ENTRIES[version, session_present]))
 
     def disconnected(self, client_id: str, peer: str, cause: str, reason: str) -> None:

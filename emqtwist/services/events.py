@@ -27,7 +27,8 @@ class LogObserver(Observer):
         self.debugging = True
         self._refusals: Sparing[tuple[str, str]] = Sparing()  # listener and cause
 
-    def connected(self, client_id: str, peer: str, version: int, session_present: bool) -> None:
+    def connected(self, client_id: str, user_name: str | None, peer: str, version: int, clean_start: bool,
+                  session_present: bool) -> None:
         if not self.debugging:
             return
         self.log.debug("{client_id} connected from {peer}, protocol level {version}, session present: {session_present}",

@@ -101,13 +101,17 @@ class SysTopics(Observer):
         if len(self._events) == 1:
             self.wake()
 
+    def is_heard(self) -> bool:
+        """Whether somebody listens to topics that begin with `$`: for nobody what happens often need not be put together."""
+        return self._broker.router.dollars > 0
+
     def has_events(self) -> bool:
         """Whether something happened that is not told yet."""
         return bool(self._events)
 
     def tell_events(self) -> None:
         """What has happened so far. One that fails is told no more; those behind it are, by the next call."""
-        if not self._broker.router.dollars:
+        if not self.is_heard():
             self._events.clear()  # nobody listens
             return
         self._turns.begin()

@@ -17,7 +17,7 @@ def logged(method: str, *arguments: object) -> LogEvent:
 
 
 def test_clients_that_come_are_for_debugging() -> None:
-    event = logged("connected", "alice", "10.0.0.1:5", 4, True)
+    event = logged("connected", "alice", None, "10.0.0.1:5", 4, False, True)
     assert event["log_level"] == LogLevel.debug
     assert formatEvent(event) == "alice connected from 10.0.0.1:5, protocol level 4, session present: True"
     assert (event["client_id"], event["peer"], event["version"]) == ("alice", "10.0.0.1:5", 4)
@@ -106,7 +106,7 @@ def test_what_is_for_debugging_need_not_be_said() -> None:
     observer = LogObserver()
     observer.debugging = False
     with capturedLogs() as events:
-        observer.connected("alice", "10.0.0.1:5", 4, True)
+        observer.connected("alice", None, "10.0.0.1:5", 4, False, True)
         observer.disconnected("alice", "10.0.0.1:5", causes.NORMAL, "words")
         observer.disconnected("alice", "10.0.0.1:5", "malformed_packet", "words")
     assert [event["cause"] for event in events] == ["malformed_packet"]

@@ -85,6 +85,17 @@ def test_module_presence_qos() -> None:
     assert [qos for _, _, qos in heard] == [2, 0]
 
 
+def test_where_nobody_listens_presence_puts_nothing_together() -> None:
+    desk = Desk()
+    for heard in (False, True):
+        desk.service.broker.observer.connected("a", None, "127.0.0.1:1", 5, True, False)
+        assert desk.service.systopics.has_events() is heard
+        desk.reactor.advance(0)
+        desk.service.broker.observer.departed("a", None, "normal")
+        assert desk.service.systopics.has_events() is heard
+        listen(desk, ROOT + "#")
+
+
 # retainer
 
 def test_module_retainer_enable() -> None:

@@ -130,7 +130,7 @@ def test_why_a_client_was_refused_is_told() -> None:
 def test_what_is_noted_of_clients_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     desk = Desk()
     for number in range(decisions.LAST // 2 + 10):
-        desk.service.broker.observer.connected(f"c{number}" + "l" * 1000, "", 5, False)
+        desk.service.broker.observer.connected(f"c{number}" + "l" * 1000, None, "", 5, True, False)
         desk.service.broker.observer.disconnected(f"c{number}" + "l" * 1000, "", "normal", "r" * 1000)
     found = desk.service.decisions
     assert len(found.last) == decisions.LAST
