@@ -12,6 +12,6 @@ class Guard:
     def check(self, host: str) -> str:
         """A cause of REFUSALS, or "" when there is nothing against `host`."""
         broker = self._broker
-        if broker.bans.of_address(host) is not None:
+        if broker.bans.table and broker.bans.of_address(host) is not None:
             return BANNED
         return LOGIN_BACKOFF if broker.logins.refuses(host, broker.turn.now) else ""

@@ -12,7 +12,7 @@ from zope.interface import implementer
 from emqtwist.core.addresses import source_of
 from emqtwist.core.buckets import Bucket
 from emqtwist.core.causes import NORMAL
-from emqtwist.core.connection import Connection
+from emqtwist.core.connection import CLOSED, Connection
 from emqtwist.core.door import Door
 from emqtwist.core.receive import proceed, receive
 from emqtwist.mqtt.constants import IMPLEMENTATION_SPECIFIC_ERROR
@@ -51,7 +51,7 @@ class MQTTProtocol(Protocol):
         peer.certificate = getattr(transport, "certificate", None)
         self.connection = Connection(factory.turns.broker, factory.door, peer)
         self.connection.owner = self
-        if factory.no_delay is not None:
+        if factory.no_delay is not None and getattr(transport, "options", None) != (factory.no_delay, True):
             transport.setTcpNoDelay(factory.no_delay)
             transport.setTcpKeepAlive(True)
         transport.bufferSize = factory.max_unsent
@@ -145,18 +145,20 @@ class MQTTProtocol(Protocol):
             if self._toll is None:
                 self.transport.resumeProducing()
 
-    def _forgive(self) -> None:
+    def _forgive(self, toll: IDelayedCall) -> None:
         """What the client owes does not matter any more."""
-        if self._toll is not None:
-            self._toll.cancel()
-            self._toll = None
-            self._resting = True
+        toll.cancel()
+        self._toll = None
+        self._resting = True
 
     def connectionLost(self, reason: Failure = connectionDone) -> None:
-        self.factory.turns.begin()
-        self._forgive()
-        self.connection.owner = None
-        self.connection.lost(DONE if reason is connectionDone else reason.getErrorMessage())
+        connection = self.connection
+        connection.owner = None
+        if self._toll is not None:
+            self._forgive(self._toll)
+        if connection.state != CLOSED or connection.out:
+            self.factory.turns.begin()
+            connection.lost(DONE if reason is connectionDone else reason.getErrorMessage())
         self.factory.gone(self)
 
     def flush(self) -> None:
@@ -195,14 +197,17 @@ class MQTTProtocol(Protocol):
     def _end(self) -> None:
         """All is written: close, by force when the peer does not take the last bytes."""
         transport = self.transport
-        self._forgive()
+        if self._toll is not None:
+            self._forgive(self._toll)
         self._read_on()  # closing with bytes unread would take back the last ones written
-        transport.unregisterProducer()
-        transport.loseConnection()  # [MQTT-3.14.4-2]
-        if isinstance(transport, Stream) and not transport.unsent:
-            self.is_closing = True  # as soon as the batch is over
+        if isinstance(transport, Stream):  # [MQTT-3.14.4-2]
+            if transport.finish(self.connection.cause == NORMAL):
+                self.is_closing = True  # as soon as the batch is over
+                return
         else:
-            self.factory.closing(self)
+            transport.unregisterProducer()
+            transport.loseConnection()  # [MQTT-3.14.4-2]
+        self.factory.closing(self)
 
     def _bound(self, size: int) -> None:
         """Messages wait in the session now; only answers come, and a peer that asks without reading them is a flood."""

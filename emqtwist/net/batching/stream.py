@@ -49,8 +49,8 @@ class Stream:
     """
 
     __slots__ = ("fd", "socket", "protocol", "bufferSize", "connected", "disconnecting", "disconnected", "producer",
-                 "streamingProducer", "producerPaused", "unsent", "told", "_set", "_peer", "_waiting", "_watched",
-                 "_half_closing", "_half_closed", "_reason", "_options")
+                 "streamingProducer", "producerPaused", "unsent", "told", "options", "_set", "_peer", "_waiting", "_watched",
+                 "_half_closing", "_half_closed", "_heard_out", "_reason")
 
     def __init__(self, connected: SocketType, peer: Address, protocol: Protocol, sockets: SocketSet,
                  options: tuple[bool, bool] = (False, False)) -> None:
@@ -72,8 +72,9 @@ class Stream:
         self._watched = READ
         self._half_closing = False
         self._half_closed = False
+        self._heard_out = False  # the peer has said that it has no more to say
         self._reason: Failure | None = None  # why it closes when the batch is over
-        self._options = options
+        self.options = options
         sockets.add(self)
 
     # What the set calls.
@@ -101,7 +102,7 @@ class Stream:
     def part(self) -> None:
         """Close for the reason that was given."""
         if self._reason is not None and self.connected:
-            if self._reason is connectionDone:
+            if self._reason is connectionDone and not self._heard_out:
                 self._discard()
             self.connectionLost(self._reason)
 
@@ -276,6 +277,21 @@ class Stream:
         else:
             self.pauseProducing()
 
+    def finish(self, heard_out: bool) -> bool:
+        """`unregisterProducer` and `loseConnection` in one; whether all is sent.
+
+        A peer that is `heard_out` has said that it sends no more: what it sends all the same need not be read, nor answered.
+        """
+        self._heard_out = heard_out
+        if self._waiting is None and self.connected and not self.disconnecting and not self._half_closing:
+            self.producer = None
+            self.disconnecting = True
+            self._close_soon(connectionDone)
+        else:
+            self.unregisterProducer()
+            self.loseConnection()
+        return not self.unsent
+
     def abortConnection(self) -> None:
         """Close without sending what waits; the peer sees a reset."""
         if self.connected:
@@ -340,19 +356,19 @@ class Stream:
         return bool(self.socket.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY))
 
     def setTcpNoDelay(self, enabled: bool) -> None:
-        no_delay, keep_alive = self._options
+        no_delay, keep_alive = self.options
         if no_delay != enabled:
             self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, enabled)
-            self._options = bool(enabled), keep_alive
+            self.options = bool(enabled), keep_alive
 
     def getTcpKeepAlive(self) -> bool:
         return bool(self.socket.getsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE))
 
     def setTcpKeepAlive(self, enabled: bool) -> None:
-        no_delay, keep_alive = self._options
+        no_delay, keep_alive = self.options
         if keep_alive != enabled:
             self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, enabled)
-            self._options = no_delay, bool(enabled)
+            self.options = no_delay, bool(enabled)
 
     def logPrefix(self) -> str:
         return type(self.protocol).__name__

@@ -214,6 +214,33 @@ def test_last_words_reach_a_peer_that_has_sent_more_than_was_read(room: Room) ->
     assert read_all(far) == b"last words"
 
 
+@pytest.mark.parametrize("heard_out", [False, True])
+def test_who_has_said_that_it_is_done_is_not_read_any_more(room: Room, heard_out: bool) -> None:
+    protocol, far = room.connect(tcp=True)
+    protocol.stream.registerProducer(Producer(), True)
+    far.send(b"more")
+    room.reactor.turn_until(lambda: protocol.data == b"more")
+    assert protocol.stream.finish(heard_out)
+    far.send(b"and more")
+    room.reactor.turn()
+    assert protocol.ended == "ConnectionDone"
+    if heard_out:  # it has none to lose
+        with pytest.raises(ConnectionResetError):
+            far.recv(10)
+    else:
+        assert far.recv(10) == b""
+
+
+def test_it_finishes_when_its_last_bytes_are_sent(room: Room) -> None:
+    protocol, far = room.connect()
+    protocol.stream.write(LARGE[0])
+    assert not protocol.stream.finish(True)
+    room.reactor.turn()
+    assert not protocol.ended
+    assert room.drain(far, lambda: False) == LARGE[0]
+    assert (protocol.data, protocol.ended) == (b"", "ConnectionDone")
+
+
 @pytest.mark.parametrize("end", ["loseConnection", "abortConnection", "stopProducing"])
 def test_no_end_is_told_within_the_call_that_asks_for_it(room: Room, end: str) -> None:
     protocol, far = room.connect()
