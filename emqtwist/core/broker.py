@@ -134,10 +134,6 @@ class Broker:
             return None
         return screened.value
 
-    def screens(self) -> bool:
-        """Whether somebody is to be asked before a PUBLISH takes its course."""
-        return self.hooks.screens or self.acl is not None or self.circle.overloaded
-
     def deliver(self, message: Message, route: Route) -> int:
         """Fan out to a route; how many subscribers it has."""
         if not route:

@@ -1,4 +1,7 @@
-"""CONNECT, as a list of steps: each refuses or fills in the answer, the last opens the session."""
+"""CONNECT, as a list of steps: each refuses or fills in the answer, the last opens the session.
+
+A step is left out where the settings and the listener's terms give it nothing to look at.
+"""
 from collections.abc import Callable
 from typing import Final, cast
 
@@ -6,11 +9,13 @@ from emqtwist.core import admitting, authenticating, banning, metrics, moving, o
 from emqtwist.core.access import Accept, Client
 from emqtwist.core.aliases import Outgoing
 from emqtwist.core.connection import Connection
+from emqtwist.core.door import VERSIONS, Terms
 from emqtwist.core.entry import NOTHING, Entry, expiry_of
 from emqtwist.core.forwarded import check_forwarded
 from emqtwist.core.hooks import CLIENT_CONNECT
 from emqtwist.core.link import Link
 from emqtwist.core.questioning import Questioning, admits_unasked, is_asked, result_of, take_name
+from emqtwist.core.settings import Settings
 from emqtwist.core.willing import check_will
 from emqtwist.mqtt import constants as c
 from emqtwist.mqtt.errors import MQTTError, NotAuthorized
@@ -21,21 +26,37 @@ from emqtwist.mqtt.topics import check_topic_name
 UNSEEN: Final = Properties()  # what steps write for clients before 5.0, which get no properties: one for all, not to be read
 
 
+class Plan:
+    """What is to be looked at in a CONNECT under these `settings` and `terms`: the steps for 5.0, and those for others."""
+
+    __slots__ = ("settings", "terms", "steps", "steps_before_5")
+
+    def __init__(self, settings: Settings, terms: Terms) -> None:
+        self.settings = settings
+        self.terms = terms
+        self.steps = [step for step, matters in STEPS if matters(settings, terms)]
+        self.steps_before_5 = [step for step in self.steps if step not in ABOUT_PROPERTIES]
+
+
 def connect(connection: Connection, packet: Connect) -> None:
     """Accept or refuse the client, or begin to authenticate it."""
-    connection.version = packet.version
-    answer = Properties() if packet.version == c.MQTT_5_0 else UNSEEN
+    version = connection.version = packet.version
+    answer = Properties() if version == c.MQTT_5_0 else UNSEEN
+    door, broker = connection.door, connection.broker
+    plan: Plan | None = door.plan
+    if plan is None or plan.settings is not broker.settings or plan.terms is not door.terms:
+        plan = door.plan = Plan(broker.settings, door.terms)
     try:
-        for step in STEPS if packet.version == c.MQTT_5_0 else STEPS_BEFORE_5:
+        for step in plan.steps if version == c.MQTT_5_0 else plan.steps_before_5:
             step(connection, packet, answer)
     except MQTTError as error:
         connection.refuse(error)  # [MQTT-3.1.4-2]
         return
-    if connection.broker.hooks.at[CLIENT_CONNECT] or is_asked(connection):
+    if broker.hooks.at[CLIENT_CONNECT] or is_asked(connection):
         Questioning(packet, answer, _admit).begin(connection)
     else:
         if answer.authentication_method is None:
-            connection.broker.metrics.authentication(result_of(connection, False))
+            broker.metrics.authentication(result_of(connection, False))
         _admit(connection, packet, answer)
 
 
@@ -181,13 +202,31 @@ def _inform(connection: Connection, packet: Connect, answer: Properties) -> None
             answer.response_information = text
 
 
-STEPS: Final[list[Callable[[Connection, Connect, Properties], None]]] = [
-    terms.check_version, _read_properties, _check_moved, overload.check, _check_store,
-    _check_method, take_name, terms.take_user_name, _check_identifier, banning.check, _check_access, _check_will,
-    _assign_identifier, _set_keep_alive, terms.bound_keep_alive, _announce_limits, _inform,
+def _always(settings: Settings, asked: Terms) -> bool:
+    return True
+
+
+Step = Callable[[Connection, Connect, Properties], None]
+STEPS: Final[list[tuple[Step, Callable[[Settings, Terms], bool]]]] = [
+    (terms.check_version, lambda settings, asked: asked.versions != VERSIONS),
+    (_read_properties, _always),
+    (_check_moved, lambda settings, asked: moving.gone(settings) is not None),
+    (overload.check, _always),
+    (_check_store, _always),
+    (_check_method, _always),
+    (take_name, lambda settings, asked: asked.name_from != "off"),
+    (terms.take_user_name, lambda settings, asked: asked.user_name_as_client_id),
+    (_check_identifier, _always),
+    (banning.check, _always),
+    (_check_access, _always),
+    (_check_will, _always),
+    (_assign_identifier, _always),
+    (_set_keep_alive, _always),
+    (terms.bound_keep_alive, lambda settings, asked: asked.max_keep_alive > 0),
+    (_announce_limits, _always),
+    (_inform, lambda settings, asked: settings.response_information != ""),
 ]
 ABOUT_PROPERTIES: Final = (_read_properties, _check_method, _announce_limits, _inform)  # others have none
-STEPS_BEFORE_5: Final = [step for step in STEPS if step not in ABOUT_PROPERTIES]
 
 
 def _open(connection: Connection, packet: Connect, answer: Properties) -> None:

@@ -54,7 +54,7 @@ class Connection(Link):
                  "pending", "exchange", "since", "connected_at", "cause", "grants", "superuser", "mount", "tap")
 
     def __init__(self, broker: Broker, door: Door, peer: Peer) -> None:
-        super().__init__(broker.turn)
+        Link.__init__(self, broker.turn)  # super() costs as much again
         settings = broker.settings
         self.broker = broker
         self.decoder = Decoder(settings.max_packet_size, 0, settings.max_connect_size)
@@ -205,7 +205,7 @@ class Connection(Link):
         """Close, whatever the cause: the session goes on or ends, the Will is published or held."""
         if self.state == CLOSED:
             return
-        accepted = self.state == OPEN
+        accepted, broker = self.state == OPEN, self.broker
         self.state = CLOSED
         self.cause = cause
         self.halted = True
@@ -214,12 +214,12 @@ class Connection(Link):
             self.pending = None
         self.exchange = None
         self.close()  # first: a defect in what follows must not leave it open
-        del self.broker.links[self]
-        self.broker.metrics.end(cause)
+        del broker.links[self]
+        broker.metrics.end(cause)
         if accepted or cause == causes.CONNECTION_LOST:
-            self.broker.observer.disconnected(self.client_id, self.peer.text, cause, reason)
+            broker.observer.disconnected(self.client_id, self.peer.text, cause, reason)
         else:
-            self.broker.observer.refused(self.client_id, self.peer.text, self.door.name, cause, reason)
+            broker.observer.refused(self.client_id, self.peer.text, self.door.name, cause, reason)
         if self.tap is not None:
             self.tap.ended(self, cause, reason)
             self.tap = None
@@ -228,10 +228,10 @@ class Connection(Link):
             self.session = None
             self._leave(session)
         if session is not None and accepted:
-            self.broker.stats.clients -= 1
-            self.broker.observer.departed(self.client_id, self.user_name, cause)
-            if self.broker.hooks.at[CLIENT_DISCONNECTED]:
-                self.broker.hooks.run(CLIENT_DISCONNECTED, (self.client(), cause))
+            broker.stats.clients -= 1
+            broker.observer.departed(self.client_id, self.user_name, cause)
+            if broker.hooks.at[CLIENT_DISCONNECTED]:
+                broker.hooks.run(CLIENT_DISCONNECTED, (self.client(), cause))
 
     def client(self) -> Client:
         """Who is at the other end, for those outside the broker who are asked or told."""

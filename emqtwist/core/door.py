@@ -1,5 +1,5 @@
 """Where a client comes in, and who stands there: what a listener knows of a network connection before its first byte."""
-from typing import Final
+from typing import Any, Final
 
 from emqtwist.mqtt.constants import MQTT_3_1, MQTT_3_1_1, MQTT_5_0
 
@@ -32,13 +32,17 @@ class Terms:
 
 
 class Door:
-    """A listener as its connections see it. `name` is the listener's, as `tcp.default`; `terms` may be replaced."""
+    """A listener as its connections see it. `name` is the listener's, as `tcp.default`; `terms` may be replaced.
 
-    __slots__ = ("name", "terms")
+    The `plan` is what CONNECTs are looked at for, as `core.connecting` has it.
+    """
+
+    __slots__ = ("name", "terms", "plan")
 
     def __init__(self, name: str, terms: Terms | None = None) -> None:
         self.name = name
         self.terms = Terms() if terms is None else terms
+        self.plan: Any = None
 
 
 class Certificate:
@@ -59,8 +63,6 @@ class Certificate:
         if part == "san":
             return self.san[0] if self.san else ""
         return self.cn if part == "cn" else self.dn
-
-
 
 
 class Peer:

@@ -10,13 +10,13 @@ BY: Final = "flapping"
 
 
 def refusal(connection: Connection, client_id: str) -> Banned | None:
-    """Count an accepted CONNECT of `client_id`, the client's own; why it is refused, if it came too often.
+    """Count an accepted CONNECT of `client_id`, the client's own; why it is refused, if it came too often. Else nobody counts.
 
     To be asked when nothing else is against it: who does not get in must not bring a ban upon the one whose identifier it uses.
     """
     broker = connection.broker
     settings = broker.settings.flapping
-    if not settings.most or not client_id:
+    if not client_id:
         return None
     now = broker.turn.now
     if broker.arrivals.count(client_id, now, settings.window) <= settings.most:

@@ -20,11 +20,10 @@ NO_PLACE: Final = set("/+#\0")  # what would make more of a name than a part of 
 
 def refusal(connection: Connection, packet: Connect) -> MQTTError | None:
     """Give the client, which is known now, its mountpoint; why that cannot be, or None."""
-    if connection.door.terms.mountpoint:
-        try:
-            _mount(connection, packet)
-        except MQTTError as error:
-            return error
+    try:
+        _mount(connection, packet)
+    except MQTTError as error:
+        return error
     return None
 
 

@@ -164,7 +164,7 @@ class Worker:
                 job.waits = None
                 waited.proceed()
         except Exception as error:
-            self._fail(job, error)
+            self.fail(job, error)
             return
         if job.waits is None:
             job.over = True
@@ -175,7 +175,7 @@ class Worker:
             if job.waits.is_decided():
                 self.turn.proceed(line.link)
 
-    def _fail(self, job: Job, error: Exception) -> None:
+    def fail(self, job: Job, error: Exception) -> None:
         """The job is over, the worker down; `on_failure` may start it at once."""
         self.up = False
         job.error = error

@@ -34,10 +34,8 @@ def take_name(connection: Connection, packet: Connect, answer: Properties) -> No
 
 def admits_unasked(connection: Connection) -> bool:
     """Whether a client whom nobody has asked who it is may come in."""
-    if has_name(connection):
-        return True
     anonymous = connection.broker.settings.allow_anonymous
-    return anonymous == "on" or (anonymous == "loopback" and connection.peer.loopback)
+    return anonymous == "on" or (anonymous == "loopback" and connection.peer.loopback) or has_name(connection)
 
 
 def is_guarded(connection: Connection) -> bool:
@@ -48,7 +46,8 @@ def is_guarded(connection: Connection) -> bool:
 
 def is_asked(connection: Connection) -> bool:
     """Whether somebody decides who a client without Authentication Method is: a gatekeeper, or functions of others."""
-    return is_guarded(connection) or bool(connection.broker.hooks.at[CLIENT_AUTHENTICATE])
+    broker = connection.broker
+    return (broker.gatekeeper is not None and is_guarded(connection)) or bool(broker.hooks.at[CLIENT_AUTHENTICATE])
 
 
 def result_of(connection: Connection, asked: bool) -> str:

@@ -20,11 +20,10 @@ def refusal(connection: Connection, user_name: str | None) -> QuotaExceeded | No
 
 
 def own(connection: Connection, user_name: str | None) -> None:
-    """The session of the client counts for its user from now on."""
-    if connection.broker.settings.max_sessions_per_user:
-        owner = _owner(connection, user_name)
-        if owner:
-            connection.broker.sessions.owners.own(connection.client_id, owner)
+    """The session of the client counts for its user from now on, where they are counted."""
+    owner = _owner(connection, user_name)
+    if owner:
+        connection.broker.sessions.owners.own(connection.client_id, owner)
 
 
 def _owner(connection: Connection, user_name: str | None) -> str:

@@ -41,7 +41,8 @@ def receive(connection: Connection, data: bytes, kept: list[Packet] | None = Non
     if connection.halted:
         _keep(connection, data, kept)
         return
-    metrics = connection.broker.metrics
+    broker = connection.broker
+    metrics = broker.metrics
     if kept is None:
         packets = connection.decoder.feed(data)
         metrics.bytes_received += len(data)
@@ -51,8 +52,9 @@ def receive(connection: Connection, data: bytes, kept: list[Packet] | None = Non
             connection.last_seen = connection.turn.now
     else:
         packets = kept
-    journal = connection.broker.journal
-    screens = connection.broker.screens() or connection.mount != b""
+    journal = broker.journal
+    # whether somebody is to be asked before a PUBLISH takes its course
+    screens = broker.hooks.screens or broker.acl is not None or broker.circle.overloaded or connection.mount != b""
     free = granted(connection) if screens else NOTHING
     metrics.packets_received += len(packets)
     pubacks = runs = 0

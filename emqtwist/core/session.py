@@ -37,7 +37,7 @@ class Session(Subscriber):
                  "created_at", "gate", "judged", "epoch", "move")
 
     def __init__(self, client_id: str, circle: Circle) -> None:
-        super().__init__(client_id)
+        Subscriber.__init__(self, client_id)
         self.circle = circle
         self.user_name: str | None = None  # of the client that had it last
         self.link: Link | None = None

@@ -96,13 +96,31 @@ class Sessions:
         """Its client went: it ends now or when its expiry interval has passed [MQTT-3.1.2-23]."""
         session.detach()
         if session.expiry_interval <= 0:
-            self.discard(session)  # [MQTT-4.1.0-2]
+            if session.subscriptions or not self._end_now(session):
+                self.discard(session)  # [MQTT-4.1.0-2]
         else:
             due = self._circle.turn.now + session.expiry_interval
             self.expire_at(session, due)  # [MQTT-4.1.0-2]
             if session.ledger is not None:
                 session.ledger.left(due)
             self._subscriptions.groups.departed(session)
+
+    def _end_now(self, session: Session) -> bool:
+        """Do what `discard` would, for a session without subscriptions to which nothing is happening; False when it is another.
+
+        Most clients that come and go have no more than that, and for them a job is as much again.
+        """
+        client_id = session.client_id
+        worker = self._pools.sm.worker(client_id)
+        if not worker.up or worker.lines or self._pools.server.worker(client_id).lines:
+            return False
+        if session.move is not None or not self.is_over(session):
+            return False
+        try:
+            self.end(session)
+        except Exception as error:
+            worker.fail(End(self, session), error)
+        return True
 
     def discard(self, session: Session) -> "End":
         """Have it ended, by the worker of its client: its subscriptions and messages go."""
@@ -131,7 +149,8 @@ class Sessions:
         self._subscriptions.groups.ended(session)
         session.end()
         del self.by_id[session.client_id]
-        self.owners.disown(session.client_id)
+        if self.owners.counts:
+            self.owners.disown(session.client_id)
         if session.ledger is not None:
             del self.by_number[session.ledger.number]
             session.ledger.ended()

@@ -2,6 +2,7 @@
 import pytest
 
 from emqtwist.core.session import Session
+from emqtwist.core.sessions import AGAIN
 from emqtwist.mqtt import constants as c
 from emqtwist.mqtt.errors import QuotaExceeded
 from emqtwist.mqtt.packets import Connack, Connect, Disconnect, Puback, Publish, Suback, Subscribe, Unsuback, Unsubscribe
@@ -140,6 +141,30 @@ def test_a_session_that_cannot_be_ended_is_over_all_the_same_and_is_ended_later(
     assert not again.connack.session_present
     assert scene.broker.alarms.active == {}
     assert scene.broker.router.filters() == [b"traffic"]
+
+
+def test_so_it_is_with_a_session_that_has_nothing() -> None:
+    scene = Scene()
+    peer = scene.world.connect("a")
+    session = scene.broker.sessions.by_id["a"]
+    scene.broker.subscriptions.groups._joined = Poisoned({}, [session])
+    peer.disconnect()
+    assert [name for name, _ in scene.deaths] == scene.down() == [scene.pools.sm.worker("a").name]
+    assert list(scene.broker.alarms.active) == ["session_not_ended/a"]
+    scene.start()
+    scene.traffic()
+    scene.world.advance(AGAIN)
+    assert (list(scene.broker.sessions.by_id), scene.broker.alarms.active) == (["busy"], {})
+
+
+def test_a_session_ends_behind_what_its_worker_has_to_do() -> None:
+    scene = Scene()
+    peer = scene.world.connect("a")
+    scene.pools.sm.worker("a").stop()
+    peer.disconnect()
+    assert "a" in scene.broker.sessions.by_id
+    scene.start()
+    assert list(scene.broker.sessions.by_id) == ["busy"]
 
 
 def test_the_end_is_tried_again_when_nobody_comes() -> None:

@@ -28,6 +28,15 @@ def test_listener_protocol_versions() -> None:
             assert connack.reason_code == (c.SUCCESS if version in taken else refusal)
 
 
+def test_what_is_looked_at_goes_by_the_settings_that_hold() -> None:
+    world = World()
+    world.connect("a")
+    world.configure("mqtt.server_moved = use_another")
+    assert world.peer().connect("b").reason_code == c.USE_ANOTHER_SERVER
+    world.configure("")
+    assert world.peer().connect("c").reason_code == c.SUCCESS
+
+
 def test_a_version_that_is_not_taken_is_counted_and_told_why() -> None:
     world = World()
     use(world, "protocol_versions = 3.1.1")
