@@ -228,9 +228,13 @@ class Giving(Move):
         if self.over and peer is self.peer:
             leave_group(self._sessions, self.session, group)
 
+    def has_gone(self) -> bool:
+        """Whether the other node has all, and nothing more can come that is to be sent on."""
+        return self.over and self.done and not self.nodes and (self.before is None or not self.before.sources)
+
     def look(self) -> None:
-        """It ends when nothing more can come that is to be sent on."""
-        if self.over and self.done and not self.nodes and (self.before is None or not self.before.sources):
+        """It ends when there is no more to do."""
+        if self.has_gone():
             self.end()
 
     # Going on.

@@ -86,7 +86,9 @@ class Takeover(Part):
         self.aftermaths.known.pop(client_id, None)
         if giving is not None:
             giving.stop()
-        if client_id != self._replaced:
+        if giving is not None and giving.has_gone() and client_id != self._replaced:
+            self.registry.withdraw(client_id)  # it lives on elsewhere, where what an older copy has may still be awaited
+        elif client_id != self._replaced:
             self.registry.drop(client_id)
         if taking is not None:
             taking.stop()

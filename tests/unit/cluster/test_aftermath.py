@@ -263,11 +263,15 @@ def test_a_mark_that_is_on_its_way_when_the_session_comes_back_holds() -> None:
     assert history.holders() == ["b"]
 
 
-def test_a_node_that_sent_on_to_one_to_which_the_session_comes_back_goes_on_with_that() -> None:
+@pytest.mark.parametrize("seconds", [0, 3])  # in which c ends what it had: that ends nothing elsewhere
+def test_a_node_that_sent_on_to_one_to_which_the_session_comes_back_goes_on_with_that(seconds: int) -> None:
     net = absent("a", "b", "c", "d")
     arrive(net, "b").drop()
     arrive(net, "c").drop()
     alice = arrive(net, "b")
+    for _ in range(seconds):
+        net.advance(1)
+    assert ("alice" in net["c"].broker.sessions.by_id) == (not seconds)
     net.join("a", "d")
     publish(net, "d", b"2")
     assert take_all(alice) == [b"1", b"2"]
