@@ -85,18 +85,21 @@ class Aftermath(Move):
         return self.nodes | self.fading
 
     def passes(self, node: str, epoch: int) -> bool:
-        """A mark of that node itself: whether what it sends comes another way from here on."""
-        if node in self.fading:
+        """A mark of that node itself: whether what it sends comes another way from here on. The sources are told at the same
+        moment, also where the session has gone on meanwhile: they send on nothing that is behind any mark.
+        """
+        fades = node in self.fading
+        if not fades and (node not in self.nodes or epoch < self.epoch):
+            return False
+        if fades:
             self.fading.discard(node)
             if self.gone_to is not None:
                 send_cut(self.gone_to, cut(self.session.client_id, node, epoch))
-            if epoch < self.epoch:
-                self.nodes.add(node)
-            return True
-        if node in self.nodes and (epoch == self.epoch or (epoch > self.epoch and self.sources.keys() <= {node})):
-            self.nodes.discard(node)  # where it sent on by itself, all that it did is before any mark of it
-            return True
-        return False
+        if epoch < self.epoch:
+            self.nodes.add(node)
+        else:
+            self.nodes.discard(node)
+        return True
 
     def stop(self) -> None:
         if self.session.move is self:

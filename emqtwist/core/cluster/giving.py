@@ -207,14 +207,12 @@ class Giving(Move):
 
     def cut(self, node: str, epoch: int, direct: bool) -> None:
         before = self.before
-        if before is not None and direct:
-            if before.passes(node, epoch):
-                self.note()
-            if node in before.nodes:
-                return  # it comes by where the session was, behind all that this node had sent there
-        elif not direct:
-            if before is None or node not in before.nodes or epoch <= before.epoch:
-                return
+        if direct:
+            if before is not None:
+                before.passes(node, epoch)
+        elif before is None or node not in before.nodes or epoch <= before.epoch:
+            return
+        else:
             before.nodes.discard(node)
         if self.over and self.peer is not None and epoch > self.epoch and node in self.nodes:
             send_cut(self.peer, cut(self.session.client_id, node, epoch))

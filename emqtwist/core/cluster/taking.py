@@ -231,7 +231,7 @@ class Taking(Move):
         claimed, before = self.claimed(), self.before
         if before is not None and direct:
             passes = before.passes(node, epoch)
-            if node not in before.nodes and epoch > before.epoch:  # else it comes by where the session was
+            if epoch > before.epoch:
                 self._leave(node, epoch)
             elif not passes:
                 return
