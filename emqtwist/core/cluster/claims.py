@@ -189,7 +189,10 @@ class Claims:
         return giving is not None and giving.peer is not None and giving.peer.link is not None and not giving.stale
 
     def _ask(self, claiming: Claiming, holder: Peer) -> None:
-        if holder.link is None:
+        """What is known of an earlier process of the holder need not hold any more: it may have crashed before it had stored what
+        it took, and would give what it had before.
+        """
+        if not self._registry.knows(holder):
             claiming.awaited = holder
             self._note_away(claiming)
             return

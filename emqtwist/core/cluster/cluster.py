@@ -70,7 +70,7 @@ class Cluster(Neighbours):
         self.mirrors: dict[int, Callable[[Peer], Mirrored]] = {ROUTES: self.routes.mirror, SESSIONS: sessions.mirror}
         self.parts: list[Part] = [self.inbox, sharing, self.takeover.flushing, self.takeover, self.replicas]
         self.serve: dict[int, Serve] = {
-            f.STATE: self._state, f.WANT: self._want, f.DELTA: self._delta, f.SNAPSHOT: self._snapshot, f.APPLIED: self._applied,
+            f.STATE: self._tell, f.WANT: self._want, f.DELTA: self._tell, f.SNAPSHOT: self._tell, f.APPLIED: self._applied,
             f.GREET: self.inbox.greet, f.MARK: self._mark, f.FORWARD: self.inbox.forward, f.TOOK: self._took,
             f.FLUSH: self._flush, f.LOAD: sharing.loaded,
             f.RETAIN: self.replicas.retain, f.ERASE: self.replicas.erase, f.DIGESTS: self.replicas.digests,
@@ -247,25 +247,26 @@ class Cluster(Neighbours):
 
     # Frames.
 
-    def _state(self, peer: Peer, frame: Frame) -> None:
-        mirror = self.mirrors.get(frame[1])
-        if mirror is not None:
-            mirror(peer).state(frame[2], frame[3])
+    def _tell(self, peer: Peer, frame: Frame) -> None:
+        """A node speaks of a table of its own. Once all of it is known, clients that wait for the node need not any longer."""
+        mirror_of = self.mirrors.get(frame[1])
+        if mirror_of is None:
+            return
+        mirror = mirror_of(peer)
+        before = mirror.current
+        if frame[0] == f.STATE:
+            mirror.state(frame[2], frame[3])
+        elif frame[0] == f.DELTA:
+            mirror.delta(frame[2], frame[3])
+        else:
+            mirror.snapshot(frame[2], frame[3], frame[4], frame[5], frame[6])
+        if mirror.current and not before:
+            self.takeover.claims.look()
 
     def _want(self, peer: Peer, frame: Frame) -> None:
         table = self.authored.get(frame[1])
         if table is not None:
             table.want(peer, frame[2])
-
-    def _delta(self, peer: Peer, frame: Frame) -> None:
-        mirror = self.mirrors.get(frame[1])
-        if mirror is not None:
-            mirror(peer).delta(frame[2], frame[3])
-
-    def _snapshot(self, peer: Peer, frame: Frame) -> None:
-        mirror = self.mirrors.get(frame[1])
-        if mirror is not None:
-            mirror(peer).snapshot(frame[2], frame[3], frame[4], frame[5], frame[6])
 
     def _applied(self, peer: Peer, frame: Frame) -> None:
         table = self.authored.get(frame[1])

@@ -71,6 +71,28 @@ def test_a_crash_in_each_phase_loses_nothing(phase: str, victim: str, lines: tup
     assert history.holders() == ["b"]
 
 
+def test_who_crashes_before_it_has_stored_what_it_takes_does_not_give_what_it_had_before() -> None:
+    history = History(Net("a", "b", "c"))
+    history.begin("a")
+    history.net.halt_before(f.DONE)
+    history.arrive("b")
+    history.take()
+    history.net["a"].stored = False
+    history.net.go_on()
+    history.net.halt_before(f.LEVEL)
+    history.arrive("a")
+    assert history.net.halted
+    history.crash("a")
+    history.net["a"].stored = True
+    history.arrive("b")
+    history.net.join_all()
+    history.wait(3)
+    history.arrive_again("b")
+    history.publish("a", "b", "c")
+    history.check()
+    assert history.holders() == ["b"]
+
+
 @pytest.mark.parametrize("phase", PHASES)
 def test_a_link_that_is_cut_in_each_phase_loses_nothing(phase: str) -> None:
     history = History(Net("a", "b", "c"))
