@@ -37,7 +37,7 @@ SESSION_BUGS: Final = [
     Bug("Retain Handling 1 is 0", "core.broker:Broker.replay_retained", "and new", ""),
     Bug("a replay stops after its first batch", "core.pubsub:_feed_one", "circle.feed(subscriber)", "pass"),
     Bug("a Will is not cancelled by a resume", "core.entry:Entry._open",
-        "connection.broker.wills.cancel(session.client_id)", "pass"),
+        "broker.wills.cancel(session.client_id)", "pass"),
     Bug("a Will is published after DISCONNECT", "core.receive:_disconnect", "connection.will = None", "pass"),
     Bug("a Will waits beyond its session", "core.connection:Connection._leave", "min(will.delay, expiry)", "will.delay"),
     Bug("a Will is lost with its session", "core.broker:Broker.discard_session", "self._release_will(session.client_id)", "pass"),

@@ -12,7 +12,7 @@ TAKES_OTHERS_ALONG: Final = Bug(
     "one client's error ends another's connection", "core.connection:Connection.fail",
     "self.end(causes.end_cause(error.reason_code), error.reason)",
     "self.end('', ''); [link.end('', '') for link in list(self.broker.links)]")
-STALE_LINK: Final = Bug("a closed connection is kept", "core.connection:Connection.end", "del self.broker.links[self]", "pass")
+STALE_LINK: Final = Bug("a closed connection is kept", "core.connection:Connection.end", "del broker.links[self]", "pass")
 STALE_ROUTE: Final = Bug("a session's filters outlive it", "core.subscriptions:Write.run",
                          "self._tables.remove(self._subscription, self._held)", "pass")
 NOT_UTF_8: Final = Bug("Authentication Data that is no text is a defect", "access.scram:_text",
