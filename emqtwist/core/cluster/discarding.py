@@ -15,6 +15,7 @@ from emqtwist.core.cluster.registry import Conflicts, Registry
 from emqtwist.core.cluster.tables import Send
 from emqtwist.core.connection import Connection
 from emqtwist.core.entry import take_over
+from emqtwist.core.pool import Job
 
 
 class Discarding(Conflicts):
@@ -58,7 +59,18 @@ class Discarding(Conflicts):
         self._send_stored(peer, (f.DISCARD, client_id, self._registry.table.entries.get(client_id, 0) >> 1))
 
     def discard(self, peer: Peer, frame: Frame) -> None:
-        """Another node has a session of this client too: what is here is to end if that is the one."""
+        """Another node has a session of this client too: what is here is to end if that is the one.
+
+        A client that is about to come into it does so first, and is ended with it: a session whose client is back would not end.
+        """
+        session = self._broker.sessions.by_id.get(frame[1])
+        if session is None or state_of(session) == GIVEN:
+            self.compare(peer, frame)
+        else:
+            self._broker.pools.sm.submit(Comparison(self, peer, frame))
+
+    def compare(self, peer: Peer, frame: Frame) -> None:
+        """End what is here unless it is the one."""
         _, client_id, epoch = frame
         session = self._broker.sessions.by_id.get(client_id)
         giving = self._claims.givings.get(client_id)
@@ -81,3 +93,18 @@ class Discarding(Conflicts):
                 take_over(cast(Connection, session.opener), f"the node {peer.name} has the session of this client identifier")
             if self._broker.sessions.by_id.get(client_id) is session:
                 self._broker.discard_session(session)
+
+
+class Comparison(Job):
+    """What is here of a client is compared with what another node has, a job of the sm pool."""
+
+    __slots__ = ("_discarding", "_peer", "_frame")
+
+    def __init__(self, discarding: Discarding, peer: Peer, frame: Frame) -> None:
+        Job.__init__(self, frame[1])
+        self._discarding = discarding
+        self._peer = peer
+        self._frame = frame
+
+    def run(self) -> None:
+        self._discarding.compare(self._peer, self._frame)

@@ -22,7 +22,7 @@ OVERTAKES: Final = Bug("a message overtakes those that wait for a node", "core.c
 LOST_ROUTES: Final = Bug("routes of persistent sessions are forgotten in a restart", "core.cluster.cluster:Cluster.recover",
                          "self.routes.recover(outboxes[number], name)", "pass")
 NO_EPOCH: Final = Bug("a session is ended by a node that has an older one: the check of the epoch is dropped",
-                      "core.cluster.discarding:Discarding.discard", "if (epoch, peer.name) < mine:", "if False:")
+                      "core.cluster.discarding:Discarding.compare", "if (epoch, peer.name) < mine:", "if False:")
 NOT_THE_LAST: Final = Bug("of two sessions that a client began the one of the node whose name comes last stays",
                           "core.cluster.takeover:Takeover.session_opened", "least + began", "least")
 NOT_NOTED: Final = Bug("where a session has gone to is forgotten in a restart", "core.cluster.takeover:Takeover.recover",
