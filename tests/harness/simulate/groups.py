@@ -3,7 +3,7 @@
 One member never leaves, and its session is persistent. Where all others have such sessions too nothing is lost that was accepted;
 else what was given to one whose session ends, or whose node crashes, may be gone with it.
 
-- At QoS 1 a message may come again once something was lost behind its PUBLISH: a client, a link, a node.
+- At QoS 1 a message may come again once something was lost behind its PUBLISH: a client, its session, a link, a node.
 - What was sent at QoS 2, nobody else is sent; but if the node of who got it crashes, and its session with it, before it is stored
   there that it came, it comes again.
 - When all is well, who is away gets nothing while another is connected.
@@ -37,6 +37,10 @@ class Taken:
     def is_gone(self) -> bool:
         """Whether its session has gone with its node."""
         return not self.client.persistent and not (self.node.alive and self.node.starts == self.start)
+
+    def is_ended(self) -> bool:
+        """Whether its node has ended its session, of which it need not have heard yet: by the clocks another one began later."""
+        return self.node.alive and self.client.client_id not in self.node.broker.sessions.by_id
 
 
 class Groups(Knowing):
@@ -111,7 +115,7 @@ class Groups(Knowing):
             return True
         if mail.qos != 1 and taken.qos != 1:
             return False
-        return max(self._trouble, *self.network.trouble.values()) >= began
+        return taken.is_ended() or max(self._trouble, *self.network.trouble.values()) >= began
 
     def epilogue(self, play: "Simulation") -> None:
         """Some are away: nothing is for them."""
