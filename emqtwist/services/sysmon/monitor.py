@@ -48,7 +48,7 @@ class Monitor:
         return LoopWatch(self.reports, self._reactor, self._now)
 
     def _gc(self) -> GcWatch:
-        return GcWatch(self.reports, self._reactor)
+        return GcWatch(self.reports, self._reactor, self._now)
 
     def _levels(self) -> Levels:
         return Levels(self.reports, self._reactor, self._now, self._machine, self._pool, self._pools)

@@ -1,6 +1,5 @@
 """Notices long runs of Python's garbage collector. Its settings are left as they are."""
 import gc
-import time
 from collections.abc import Callable
 from typing import Any
 
@@ -13,10 +12,10 @@ from emqtwist.services.sysmon.sampling import Sampling
 class GcWatch(Sampling):
     """Measures each run, in whatever thread it is, and reports the longest of a second."""
 
-    def __init__(self, reports: Reports, clock: IReactorTime, measure: Callable[[], float] = time.perf_counter) -> None:
+    def __init__(self, reports: Reports, clock: IReactorTime, now: Callable[[], float]) -> None:
         super().__init__(clock)
         self._reports = reports
-        self._measure = measure
+        self._now = now
         self._begun = 0.0
         self._longest = 0.0
         self._words = ""
@@ -33,9 +32,9 @@ class GcWatch(Sampling):
     def _ran(self, phase: str, details: dict[str, Any]) -> None:
         """In the midst of anything: only to be noted."""
         if phase == "start":
-            self._begun = self._measure()
+            self._begun = self._now()
             return
-        took = self._measure() - self._begun
+        took = self._now() - self._begun
         if took > self._longest:
             self._longest = took
             self._words = f"generation {details['generation']}, {details['collected']} objects freed"

@@ -16,6 +16,7 @@ from emqtwist.services.sysmon.consumers import NAMED, Consumers, Slow
 from emqtwist.services.sysmon.levels import Levels
 from emqtwist.services.sysmon.loop import LoopWatch
 from emqtwist.services.sysmon.pauses import GcWatch
+from tests.desks import Desk
 from tests.monitors import FakeMachine, Post
 from tests.peers import World
 from tests.threads import HeldThreads
@@ -117,11 +118,21 @@ def test_sysmon_long_gc(place: Place) -> None:
 def test_the_runs_of_the_collector_are_measured_while_it_is_watched(place: Place) -> None:
     place.set(long_gc=0.5)
     readings = iter(range(1000))
-    place.pauses._measure = lambda: float(next(readings))
+    place.pauses._now = lambda: float(next(readings))
     gc.collect()
     assert place.second() == ["+long_gc"]
     place.pauses.stopService()
     assert place.pauses._ran not in gc.callbacks
+
+
+def test_the_runs_of_the_collector_are_measured_by_the_time_of_the_broker() -> None:
+    desk = Desk()
+    watch = desk.service.monitor._gc()
+    watch._ran("start", {"generation": 2})
+    desk.reactor.advance(1)
+    watch._ran("stop", {"generation": 2, "collected": 7, "uncollectable": 0})
+    watch.sample()
+    assert list(desk.service.broker.alarms.active) == ["long_gc"]
 
 
 def test_sysmon_large_heap(place: Place) -> None:
