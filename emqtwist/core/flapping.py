@@ -10,9 +10,10 @@ BY: Final = "flapping"
 
 
 def refusal(connection: Connection, client_id: str) -> Banned | None:
-    """Count an accepted CONNECT of `client_id`, the client's own; why it is refused, if it came too often. Else nobody counts.
+    """Count an accepted CONNECT of `client_id`, the client's own; why it is refused, if it came too often.
 
-    To be asked when nothing else is against it: who does not get in must not bring a ban upon the one whose identifier it uses.
+    To be asked where there is a bound, and nothing else is against it: who does not get in must not bring a ban upon the one
+    whose identifier it uses.
     """
     broker = connection.broker
     settings = broker.settings.flapping

@@ -19,7 +19,7 @@ NO_PLACE: Final = set("/+#\0")  # what would make more of a name than a part of 
 
 
 def refusal(connection: Connection, packet: Connect) -> MQTTError | None:
-    """Give the client, which is known now, its mountpoint; why that cannot be, or None."""
+    """Give the client, which is known now, the mountpoint that its listener has; why that cannot be, or None."""
     try:
         _mount(connection, packet)
     except MQTTError as error:

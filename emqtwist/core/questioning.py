@@ -46,8 +46,7 @@ def is_guarded(connection: Connection) -> bool:
 
 def is_asked(connection: Connection) -> bool:
     """Whether somebody decides who a client without Authentication Method is: a gatekeeper, or functions of others."""
-    broker = connection.broker
-    return (broker.gatekeeper is not None and is_guarded(connection)) or bool(broker.hooks.at[CLIENT_AUTHENTICATE])
+    return is_guarded(connection) or bool(connection.broker.hooks.at[CLIENT_AUTHENTICATE])
 
 
 def result_of(connection: Connection, asked: bool) -> str:

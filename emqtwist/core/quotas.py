@@ -20,7 +20,7 @@ def refusal(connection: Connection, user_name: str | None) -> QuotaExceeded | No
 
 
 def own(connection: Connection, user_name: str | None) -> None:
-    """The session of the client counts for its user from now on, where they are counted."""
+    """The session of the client counts for its user from now on; to be called where there is a bound."""
     owner = _owner(connection, user_name)
     if owner:
         connection.broker.sessions.owners.own(connection.client_id, owner)

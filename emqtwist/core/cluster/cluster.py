@@ -70,7 +70,7 @@ class Cluster(Neighbours):
         self.mirrors: dict[int, Callable[[Peer], Mirrored]] = {ROUTES: self.routes.mirror, SESSIONS: sessions.mirror}
         self.parts: list[Part] = [self.inbox, sharing, self.takeover.flushing, self.takeover, self.replicas]
         self.serve: dict[int, Serve] = {
-            f.STATE: self._tell, f.WANT: self._want, f.DELTA: self._tell, f.SNAPSHOT: self._tell, f.APPLIED: self._applied,
+            f.STATE: self._hear, f.WANT: self._want, f.DELTA: self._hear, f.SNAPSHOT: self._hear, f.APPLIED: self._applied,
             f.GREET: self.inbox.greet, f.MARK: self._mark, f.FORWARD: self.inbox.forward, f.TOOK: self._took,
             f.FLUSH: self._flush, f.LOAD: sharing.loaded,
             f.RETAIN: self.replicas.retain, f.ERASE: self.replicas.erase, f.DIGESTS: self.replicas.digests,
@@ -247,7 +247,7 @@ class Cluster(Neighbours):
 
     # Frames.
 
-    def _tell(self, peer: Peer, frame: Frame) -> None:
+    def _hear(self, peer: Peer, frame: Frame) -> None:
         """A node speaks of a table of its own. Once all of it is known, clients that wait for the node need not any longer."""
         mirror_of = self.mirrors.get(frame[1])
         if mirror_of is None:

@@ -86,9 +86,11 @@ class Takeover(Part):
         self.aftermaths.known.pop(client_id, None)
         if giving is not None:
             giving.stop()
-        if giving is not None and giving.has_gone() and client_id != self._replaced:
+        if client_id == self._replaced:
+            pass  # another takes its place at once
+        elif giving is not None and giving.has_gone():
             self.registry.withdraw(client_id)  # it lives on elsewhere, where what an older copy has may still be awaited
-        elif client_id != self._replaced:
+        else:
             self.registry.drop(client_id)
         if taking is not None:
             taking.stop()
