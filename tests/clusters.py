@@ -92,6 +92,10 @@ class Node(StoredWorld):
     def token_of_node(self) -> str:
         return f"{self.name}-{self.starts}-{self._token()}"
 
+    def tick(self) -> None:
+        """What is due in the cluster."""
+        self.cluster.tick(self.turn.now)
+
     def settle(self) -> None:
         self.net.settle()
 
@@ -210,7 +214,7 @@ class Net:
             node.turn.now += seconds
         for node in self._nodes.values():
             node.broker.tick()
-            node.cluster.tick(node.turn.now)
+            node.tick()
         self.settle()
 
     def settle(self) -> None:

@@ -32,7 +32,7 @@ from emqtwist.config import parse
 from emqtwist.core.broker import Broker
 from emqtwist.core.cluster.cluster import Cluster
 from emqtwist.core.cluster.discovery import Static
-from emqtwist.core.cluster.membership import Membership
+from emqtwist.core.cluster.nodes import Nodes
 from emqtwist.core.link import Turn
 from emqtwist.core.message import Message
 from emqtwist.net.turns import Turns
@@ -138,7 +138,8 @@ class LinkedNode:
         self.broker = Broker(settings_of(parse(lines)), net.token, Turn(clock.seconds()), self.witness)
         self.turns = Turns(self.broker, clock, clock.seconds)
         self.cluster = Cluster(self.broker, terms.node, terms.incarnation, net.token, pack, self.broker.settings.queue)
-        self.membership = Membership(self.cluster, terms.address, Static(seeds))
+        self.nodes = Nodes(self.cluster, terms.address, "1.0", clock.seconds, Static(seeds))
+        self.membership = self.nodes.members
         self.membership.start()
         self.links = Links(terms, self.cluster, self.membership, lambda address: Endpoint(net, key, address), self.turns.begin,
                            clock, net.draw, net.random)
@@ -146,6 +147,12 @@ class LinkedNode:
 
     def _hear(self, message: Message) -> None:
         self.heard.append(message.payload)
+
+    def tick(self) -> None:
+        """As its parts do."""
+        self.links.tick()
+        self.cluster.tick(self.broker.turn.now)
+        self.nodes.tick(self.broker.turn.now)
 
     def publish(self, payload: bytes, qos: int = 1) -> None:
         self.turns.begin()
@@ -216,7 +223,7 @@ class Wires:
             self.clock.advance(TICK)
             for node in list(self.nodes.values()):
                 node.broker.tick()
-                node.links.tick()
+                node.tick()
         self.settle()
 
     def crash(self, key: str, seen: bool = True) -> None:

@@ -55,6 +55,7 @@ class Quarter(Desk):
     def tick(self) -> None:
         self.service.turns.begin()
         self.cluster.tick(self._now())
+        self.nodes.tick(self._now())
 
 
 class Patron(Customer):

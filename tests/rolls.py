@@ -25,6 +25,10 @@ class Citizen(Node):
                            self.net.discovery(self.name))
         self.members = self.nodes.members
 
+    def tick(self) -> None:
+        super().tick()
+        self.nodes.tick(self.turn.now)
+
     def wall_of_node(self) -> float:
         return WALL + self.turn.now + self.net.ahead.get(self.name, 0.0)
 
@@ -83,7 +87,7 @@ class Town(Net):
                 self._dial(name)
             self.settle()
             for node in self._nodes.values():
-                node.cluster.tick(node.turn.now)
+                node.tick()
             self.settle()
 
     def _dial(self, name: str) -> None:

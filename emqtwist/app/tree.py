@@ -7,7 +7,7 @@ from typing import Final
 
 from emqtwist.access.asking import Asking
 from emqtwist.app.foundation import Foundation
-from emqtwist.cluster.part import Linking, Port
+from emqtwist.cluster.part import LINKS, MEMBERSHIP, ROUTER, Belonging, Linking, Port, Routing
 from emqtwist.net.listeners import Listener
 from emqtwist.services.certificates import Looking
 from emqtwist.services.keeper import Keeper
@@ -87,8 +87,10 @@ def _cluster(on: Foundation) -> list[Child]:
     if node is None:
         return []
     return [Child("cluster", lambda: Supervisor("cluster", [
+        Child(MEMBERSHIP, lambda: Belonging(node.nodes, node.start, on.turns.begin, on.reactor)),
+        Child(ROUTER, lambda: Routing(node.cluster, on.turns.begin, on.reactor)),
         Child("port", lambda: Port(node.port)),
-        Child("links", lambda: Linking(node.links, node.start, on.reactor)),
+        Child(LINKS, lambda: Linking(node.links, on.reactor)),
     ], on.reactor, intensity=inf))]  # a node that is alone still serves its clients
 
 

@@ -84,7 +84,7 @@ class Links:
     # What is due.
 
     def tick(self) -> None:
-        """Signs of life: give some, and miss those of others. The cluster's own ticks go with it."""
+        """Signs of life: give some, and miss those of others. Dial who is to be dialled."""
         self.begin()
         now = self._turn.now
         gap, self._ticked = now - self._ticked, now
@@ -92,7 +92,6 @@ class Links:
             if gap > GAP:
                 protocol.heard_at += gap  # what came meanwhile was not read
             see(protocol, self.terms, now)
-        self.cluster.tick(now)
         self.problems.tick(now)
         self.dialer.look()
 

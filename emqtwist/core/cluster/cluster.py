@@ -6,7 +6,7 @@
     cluster.closed(peer, link)
 
 Whoever drives it calls `tick` some ten times a second, and `proceed` when the owner of a link is told to, or the link takes more
-again.
+again. Parts that are added to `parts` later are ticked by who has added them.
 """
 from collections.abc import Callable, Iterable
 from typing import Final
@@ -44,11 +44,12 @@ class Cluster(Neighbours):
     """This node, called `node`, in the process `incarnation`; `peers` are the others by name, connected or not.
 
     `serve` maps kinds of frames to who takes them, `parts` hear of nodes that come and go. `token` gives a fresh random string;
-    `rules` are those for what waits for another node.
+    `rules` are those for what waits for another node. While it is `announcing`, as it is from the beginning, the others are told
+    of its tables.
     """
 
     __slots__ = ("broker", "node", "incarnation", "clock", "origins", "pack", "peers", "parts", "serve", "routes", "inbox",
-                 "replicas", "takeover", "authored", "mirrors", "_token", "_rules", "_compared", "_flushes")
+                 "replicas", "takeover", "authored", "mirrors", "announcing", "_own", "_token", "_rules", "_compared", "_flushes")
 
     def __init__(self, broker: Broker, node: str, incarnation: str, token: Callable[[], str], pack: Pack,
                  rules: QueueSettings) -> None:
@@ -68,7 +69,8 @@ class Cluster(Neighbours):
         sharing = Sharing(node, broker, self.routes, self.inbox, self.send)
         self.authored: dict[int, Authored] = {ROUTES: self.routes.table, SESSIONS: sessions.table}
         self.mirrors: dict[int, Callable[[Peer], Mirrored]] = {ROUTES: self.routes.mirror, SESSIONS: sessions.mirror}
-        self.parts: list[Part] = [self.inbox, sharing, self.takeover.flushing, self.takeover, self.replicas]
+        self._own: list[Part] = [self.inbox, sharing, self.takeover.flushing, self.takeover, self.replicas]
+        self.parts = [*self._own]
         self.serve: dict[int, Serve] = {
             f.STATE: self._hear, f.WANT: self._want, f.DELTA: self._hear, f.SNAPSHOT: self._hear, f.APPLIED: self._applied,
             f.GREET: self.inbox.greet, f.MARK: self._mark, f.FORWARD: self.inbox.forward, f.TOOK: self._took,
@@ -76,6 +78,7 @@ class Cluster(Neighbours):
             f.RETAIN: self.replicas.retain, f.ERASE: self.replicas.erase, f.DIGESTS: self.replicas.digests,
             f.MARKS: self.replicas.marked, f.NEED: self.replicas.need, **self.takeover.serve,
         }
+        self.announcing = True
         self._token = token
         self._rules = rules
         self._compared = broker.turn.now
@@ -168,20 +171,28 @@ class Cluster(Neighbours):
     def proceed(self, peer: Peer) -> None:
         """There is something to do for a node, or its link takes more."""
         peer.stirred = False
-        for table in self.authored.values():
-            table.tell(peer)
+        if self.announcing:
+            for table in self.authored.values():
+                table.tell(peer)
         for part in self.parts:
             part.proceed(peer)
         peer.outbox.pump()
         self._answer_flushes()
 
+    def announce(self, announcing: bool) -> None:
+        """Tell the others of the tables of this node from now on, and of what has changed meanwhile; or no more."""
+        self.announcing = announcing
+        if announcing:
+            for peer in self.peers.values():
+                peer.stir()
+
     def tick(self, now: float) -> None:
-        """What is due."""
+        """What is due in the tables, and in its own parts."""
         for table in self.authored.values():
             for late in table.give_up(now):
                 if late.link is not None:
                     late.link.close()  # it is told all anew when it is back
-        for part in self.parts:
+        for part in self._own:
             part.tick(now)
         if now - self._compared >= COMPARE:
             self._compared = now

@@ -22,3 +22,8 @@ class Nodes:
         self.troubles = self.members.troubles
         self.clocks = Clocks(cluster, version, wall, self.troubles)
         self.remote = Remote(cluster)
+
+    def tick(self, now: float) -> None:
+        """What is due, some ten times a second."""
+        for part in (self.members, self.clocks, self.remote):
+            part.tick(now)

@@ -25,4 +25,4 @@ class Part:
         """It belongs to the cluster no more, and is not connected."""
 
     def tick(self, now: float) -> None:
-        """Some time has passed."""
+        """Some time has passed: about a tenth of a second."""

@@ -175,7 +175,7 @@ def dialling(answerer: AMP) -> tuple[Wires, LinkedNode]:
     """A node that has dialled there."""
     net = Wires()
     port: Any = SimpleNamespace(buildProtocol=lambda address: answerer)
-    net.nodes["fake"] = SimpleNamespace(links=SimpleNamespace(port=port, tick=lambda: None),  # type: ignore[assignment]
+    net.nodes["fake"] = SimpleNamespace(links=SimpleNamespace(port=port), tick=lambda: None,  # type: ignore[assignment]
                                         broker=SimpleNamespace(tick=lambda: None))
     b = net.node("b@x", seeds=("fake",))
     net.settle()

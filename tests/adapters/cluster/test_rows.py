@@ -106,6 +106,12 @@ def test_a_node_knows_what_time_it_is(store: str) -> None:
     assert clock.wall() == pytest.approx(time.time(), abs=60.0)
 
 
+def test_a_node_knows_where_it_belongs_before_others_come() -> None:
+    service = BrokerService(parse(NEEDED), MemoryReactorClock())
+    assert [path for path, _ in service.root.walk() if path.startswith("cluster")] == [
+        "cluster", "cluster/membership", "cluster/router", "cluster/port", "cluster/links"]
+
+
 def test_without_a_port_for_nodes_there_is_no_cluster() -> None:
     service = BrokerService(parse(""), MemoryReactorClock())
     assert service.node is None

@@ -298,6 +298,8 @@ class Node(JournalWorld):
         if self._ticks % LOOKS == 0:
             self.broker.tick()
             self.keeper.tick()
+        self.cluster.tick(self.broker.turn.now)
+        self.membership.tick(self.broker.turn.now)
         self.links.tick()
 
     def end_to(self, name: str) -> End | None:

@@ -253,6 +253,7 @@ class Neighbour:
             f"node.name = {self.name}\nlistener.tcp.default.bind = 127.0.0.1:0\n{CLUSTER}"
             f"cluster.discovery = static\ncluster.seeds = {self.links.terms.address}\n"), reactor)
         self.heard: list[bytes] = []
+        self.came: list[bytes] = []  # to the other node, of what was published at this one
 
     async def start(self) -> None:
         self.service.startService()
@@ -273,6 +274,19 @@ class Neighbour:
         await until(lambda: payload in self.heard)
         assert self.heard.count(payload) == 1
 
+    async def is_told(self, topic: str) -> None:
+        """What is subscribed to there from now on is known here: what is published here comes."""
+        assert self.service.node is not None
+        peer = self.service.node.cluster.peers[HERE]
+        self.place.service.subscribe(topic, lambda message: self.came.append(message.payload))
+        await until(lambda: peer in [each.subscriber for each in self.service.broker.router.route(topic.encode())])
+        self.service.publish(topic, topic.encode(), 1)
+        await until(lambda: topic.encode() in self.came)
+
+    async def is_down(self) -> None:
+        """There is an alarm of it."""
+        await until(lambda: f"cluster_down/{self.name}" in self.place.service.broker.alarms.active)
+
 
 @asynccontextmanager
 async def neighbour(place: Place, name: str) -> AsyncIterator[Neighbour]:
@@ -291,6 +305,8 @@ async def kill_cluster(place: Place, path: str) -> None:
         link = first.links.up[first.name]
         if path == "cluster/links":
             await place.break_once(first.links.dialer, "look")  # of this node, not of the other
+        elif path in ("cluster/membership", "cluster/router"):
+            await place.break_once(place.root.find(path).service, "_begin")
         elif path == "cluster/port":
             port = cast(Any, place.service.node).port._port
             port.connectionLost(Failure(Planted()))  # as the reactor does when it cannot accept
@@ -301,9 +317,14 @@ async def kill_cluster(place: Place, path: str) -> None:
         await first.until_linked()
         assert path == "cluster" or first.links.up[first.name] is link
         await first.hears(b"after")
+        await first.is_told("new")
         async with neighbour(place, "second") as second:
             await second.hears(b"both")
             await until(lambda: first.heard == [b"before", b"after", b"both"])
+            assert place.service.nodes is not None
+            assert place.service.nodes.members.running() == sorted([HERE, first.name, second.name])
+        if path == "cluster/membership":
+            await second.is_down()
 
 
 async def kill_worker(place: Place, path: str) -> None:
@@ -502,7 +523,8 @@ async def kill_collector(place: Place) -> None:
 KILLS: Final[dict[str, Callable[[Place], Awaitable[None]]]] = {
     "store": kill_storage, "store/process": kill_store, "keeper": kill_keeper, "ticker": kill_ticker, "systopics": kill_systopics,
     "websocket": kill_websocket, "listeners": kill_listeners, "collector": kill_collector,
-    **{path: partial(kill_cluster, path=path) for path in ("cluster", "cluster/port", "cluster/links")},
+    **{path: partial(kill_cluster, path=path) for path in (
+        "cluster", "cluster/membership", "cluster/router", "cluster/port", "cluster/links")},
     "access_control": partial(kill_asking, path="access_control"), "access_control/hashing": kill_hashing,
     "access_control/asking": partial(kill_asking, path="access_control/asking"), "access_control/authorizing": kill_authorizing,
     **{f"listeners/{name}": partial(kill_listener, name=name) for name in LISTENERS},

@@ -277,10 +277,10 @@ def test_a_node_that_does_not_close_its_link_when_it_has_left_is_cut() -> None:
     members.roll.put(gone)
     members._changed(gone)
     town["a"].turn.now += 9.9
-    town["a"].cluster.tick(town["a"].turn.now)
+    town["a"].tick()
     assert "b" in town["a"].cluster.peers
     town["a"].turn.now += 0.2
-    town["a"].cluster.tick(town["a"].turn.now)
+    town["a"].tick()
     assert "b" not in town["a"].cluster.peers
 
 
@@ -327,7 +327,7 @@ def test_goodbye_is_said_once_and_not_before_the_other_has_said_what_it_wants() 
     town.walls.clear()
     town["b"].cluster.parts.clear()  # it says nothing
     town.link("a", "b")
-    town["a"].cluster.tick(town["a"].turn.now)
+    town["a"].tick()
     town.settle()
     end = town.ends["b", "a"]
     assert [frame[0] for frame in end.frames].count(f.GOODBYE) == 0
