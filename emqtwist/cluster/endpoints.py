@@ -28,6 +28,27 @@ def dialling(reactor: Any, tls: LinkTls | None) -> Callable[[str], IStreamClient
     return endpoint
 
 
+class TlsDoor(Factory):
+    """Has `factory` take connections over TLS. What Twisted has for that would also let in whom `factory` does not take."""
+
+    noisy = False
+
+    def __init__(self, factory: Factory, tls: LinkTls) -> None:
+        from twisted.protocols.tls import TLSMemoryBIOFactory
+        self._factory = factory
+        self._layer = TLSMemoryBIOFactory(tls, False, factory)
+
+    def startFactory(self) -> None:
+        self._factory.doStart()
+
+    def stopFactory(self) -> None:
+        self._factory.doStop()
+
+    def buildProtocol(self, address: Any) -> Any:
+        protocol = self._factory.buildProtocol(address)
+        return None if protocol is None else self._layer.protocol(self._layer, protocol)
+
+
 class NodePort:
     """Where other nodes connect; it outlives the part that listens. `watch` is called when the port is lost."""
 
@@ -52,10 +73,8 @@ class NodePort:
         if self._port is not None:
             return
         host, number = self._address.host, self._address.port
-        if self._tls is None:
-            self._port = self._reactor.listenTCP(number, self._factory, interface=host)
-        else:
-            self._port = self._reactor.listenSSL(number, self._factory, self._tls, interface=host)
+        factory = self._factory if self._tls is None else TlsDoor(self._factory, self._tls)
+        self._port = self._reactor.listenTCP(number, factory, interface=host)
         self._address = Address(host, self._port.getHost().port)
         self.log.info("nodes are taken at {address}", address=describe(self._port.getHost()))
 

@@ -9,10 +9,11 @@ from twisted.logger import Logger
 from emqtwist.cluster.dialer import Dialer, Endpoint, Wanted
 from emqtwist.cluster.problems import Problems
 from emqtwist.cluster.protocol import LinkProtocol, Registry
-from emqtwist.cluster.refusals import GOODBYE, ITSELF, NO_NODE, SAME_NAME, SECOND_LINK, SILENT, Refused
+from emqtwist.cluster.refusals import CROWD, GOODBYE, ITSELF, NO_NODE, SAME_NAME, SECOND_LINK, SILENT, Refused
 from emqtwist.cluster.terms import Terms
 from emqtwist.core.cluster.cluster import Cluster
 from emqtwist.core.cluster.peer import Peer
+from emqtwist.net.address import host_of
 from emqtwist.net.patience import Patience
 
 HANDSHAKE: Final = 5.0  # seconds that a stranger has to prove what it knows
@@ -76,10 +77,14 @@ class Links:
         """Whether no links are made."""
         return not self._running
 
-    @property
-    def is_full(self) -> bool:
-        """Whether no more strangers are to come in."""
-        return not self._running or len(self.strangers) >= MOST_STRANGERS
+    def takes(self, host: str) -> bool:
+        """Whether one more stranger may come in, who is there; if there are too many, that is a problem."""
+        if not self._running or len(self.strangers) < MOST_STRANGERS:
+            return self._running
+        self.begin()
+        # One for all of them, of this node: those of others are not to be forgotten for so many.
+        self.problems.note(self.terms.node, Refused(CROWD, f"{MOST_STRANGERS}; {host} was refused last"), self._turn.now)
+        return False
 
     # What is due.
 
@@ -202,4 +207,4 @@ class Answering(Factory):
         self._links = links
 
     def buildProtocol(self, address: Any) -> LinkProtocol | None:
-        return None if self._links.is_full else LinkProtocol(self._links)
+        return LinkProtocol(self._links) if self._links.takes(host_of(address)) else None

@@ -8,10 +8,12 @@ from emqtwist.cluster import refusals as r
 from emqtwist.cluster.refusals import ALARMS, QUIET, REFUSALS, Refused
 from emqtwist.core.alarms import Alarms
 
-MOST: Final = 100  # that are kept, the latest ones
+MOST: Final = 100  # that are kept, the latest ones; those of whom there is an alarm longest
 CALM: Final = 60.0  # seconds without another of its cause, and an alarm is over; longer than the longest pause of a dialer
 REPEAT: Final = 60.0  # seconds until the log tells the same again
 KEPT: Final = 3600.0  # seconds that a problem is kept after it came last
+# What is wrong with nobody in particular: once it is over there is nothing to be looked for.
+PASSING: Final = frozenset({r.CROWD})
 # What a link that opens disproves; the others come up on links.
 SOLVED: Final = frozenset({r.WRONG_COOKIE, r.WRONG_VERSION, r.WRONG_CLUSTER, r.CERTIFICATE, r.NO_NODE, r.UNREACHABLE})
 
@@ -58,7 +60,8 @@ class Problems:
             problem.logged_at = before.logged_at
         self._kept[cause, who] = problem
         if len(self._kept) > MOST:
-            del self._kept[next(iter(self._kept))]
+            first = next(iter(self._kept))
+            del self._kept[next((key for key in self._kept if key[0] not in ALARMS), first)]
         if before is None or now - before.logged_at >= REPEAT:
             problem.logged_at = now
             self.log.warn("no link with {who}: {cause}: {reason}", who=who, cause=cause, reason=refused.text)
@@ -81,6 +84,8 @@ class Problems:
             del self._kept[key]
         for cause in [cause for cause, at in self._raised.items() if now - at >= CALM]:
             self._clear(cause)
+            if cause in PASSING:
+                self._kept = {key: problem for key, problem in self._kept.items() if key[0] != cause}
 
     def _clear(self, cause: str) -> None:
         del self._raised[cause]

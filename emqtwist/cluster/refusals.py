@@ -9,6 +9,7 @@ WRONG_CLUSTER: Final = "wrong_cluster"
 SAME_NAME: Final = "same_name"
 CERTIFICATE: Final = "certificate"
 FLOOD: Final = "flood"
+CROWD: Final = "crowd"
 BAD_FRAME: Final = "bad_frame"
 DEFECT: Final = "defect"
 SLOW: Final = "slow"
@@ -29,6 +30,7 @@ REFUSALS: Final[dict[str, str]] = {
     SAME_NAME: "two nodes have one name",
     CERTIFICATE: "TLS does not come about, or a certificate is not one of the cluster's",
     FLOOD: "more was sent than was asked for",
+    CROWD: "more are at the port for nodes that have proved nothing yet than are taken",
     BAD_FRAME: "something was said that no node says",
     DEFECT: "something that was said met a defect; the log of the node that it was said to has it",
     SLOW: "less is taken than there is to tell",
@@ -49,6 +51,7 @@ ALARMS: Final[dict[str, tuple[str, str]]] = {
     SAME_NAME: ("cluster_name", CRITICAL),
     CERTIFICATE: ("cluster_certificate", ERROR),
     FLOOD: ("cluster_flood", ERROR),
+    CROWD: ("cluster_crowd", ERROR),
     BAD_FRAME: ("cluster_bad_frame", ERROR),
     DEFECT: ("cluster_defect", ERROR),
     SLOW: ("cluster_slow", WARNING),

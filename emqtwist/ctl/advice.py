@@ -26,6 +26,7 @@ ADVICE: Final[dict[str, str]] = {
     r.SAME_NAME: "give one of them another node.name, and start it again",
     r.CERTIFICATE: "see that both have certificates of the same authority, and that they are not over",
     r.FLOOD: "see what the log of that node says, and which version it runs",
+    r.CROWD: "see who connects to the port of the cluster, and keep them from it: meanwhile nodes are shut out as well",
     r.BAD_FRAME: "see what the log of that node says, and which version it runs",
     r.DEFECT: "see what the logs of both nodes say",
     r.SLOW: "see how busy that node and the network between are",

@@ -51,6 +51,17 @@ def test_not_too_many_are_kept_and_none_for_ever() -> None:
     assert found.all() == []
 
 
+def test_many_that_are_no_alarm_do_not_drive_out_one_that_is() -> None:
+    found = problems()
+    found.note("b", Refused(WRONG_COOKIE), 0.0)
+    for number in range(MOST + 5):
+        found.note(str(number), Refused(SILENT), 0.0)
+    assert [problem.who for problem in found.all()] == ["b", *[str(number) for number in range(6, MOST + 5)]]
+    for number in range(MOST + 5):
+        found.note(str(number), Refused(WRONG_COOKIE), 0.0)
+    assert [problem.who for problem in found.all()] == [str(number) for number in range(5, MOST + 5)]
+
+
 def test_an_alarm_is_over_when_nothing_came_for_long() -> None:
     alarms = Alarms(Turn(), Observer())
     found = Problems(alarms)

@@ -9,13 +9,18 @@ from twisted.python.failure import Failure
 from emqtwist.cluster import greeting as g
 from emqtwist.cluster import proving
 from emqtwist.cluster.boxes import MOST_KEYS, STRANGERS
-from emqtwist.cluster.links import FAREWELL, HANDSHAKE
+from emqtwist.cluster.links import FAREWELL, HANDSHAKE, MOST_STRANGERS
 from emqtwist.cluster.packing import pack
+from emqtwist.cluster.problems import CALM
 from emqtwist.cluster.protocol import LinkProtocol
 from emqtwist.cluster.terms import Terms
 from emqtwist.cluster.wire import Bye, Hello, NoLink, Prove, Push, Took
 from emqtwist.core.cluster import frames as f
-from tests.linked import COOKIE, Connection, LinkedNode, Stranger, Wires
+from emqtwist.core.cluster.inbox import To
+from emqtwist.core.cluster.origin import ForwardedMessage
+from emqtwist.core.cluster.part import Part
+from emqtwist.core.cluster.peer import Peer
+from tests.linked import COOKIE, Connection, LinkedNode, Stranger, Wires, address_of
 
 MINE = Terms(node="z@x", incarnation="i", cookie=COOKIE, address="z@x", window=1 << 20)
 
@@ -171,6 +176,57 @@ def test_a_stranger_has_little_time() -> None:
 def test_one_that_only_looks_whether_there_is_a_port_is_no_problem() -> None:
     visit = Visit()
     visit.connection.cut()
+def crowd(visit: Visit) -> None:
+    """As many as may be there, of whom the stranger of the visit is one."""
+    for number in range(MOST_STRANGERS - 1):
+        answering = visit.a.links.port.buildProtocol(address_of("10.0.0.9"))
+        assert answering is not None
+        visit.net.connections.append(Connection(visit.net.clock, Stranger(), answering, f"stranger{number}", "a@x"))
+
+
+def test_when_too_many_come_the_next_ones_are_refused_and_that_is_a_problem_until_it_is_over() -> None:
+    visit = Visit()
+    crowd(visit)
+    assert visit.causes() == visit.a.alarms() == []
+    for host in ("10.0.0.8", "10.0.0.7"):
+        assert visit.a.links.port.buildProtocol(address_of(host)) is None
+    [problem] = visit.a.links.problems.all()
+    assert (problem.who, problem.cause, problem.count) == ("a@x", "crowd", 2)
+    assert problem.text == ("more are at the port for nodes that have proved nothing yet than are taken: 100; "
+                            "10.0.0.7 was refused last")
+    assert visit.a.alarms() == ["cluster_crowd"]
+    visit.net.run(HANDSHAKE + 0.2)
+    assert visit.a.links.port.buildProtocol(address_of("10.0.0.8")) is not None
+    visit.net.run(CALM - HANDSHAKE - 1)
+    assert "crowd" in visit.causes()
+    assert visit.a.alarms() == ["cluster_crowd"]
+    visit.net.run(1)
+    assert "crowd" not in visit.causes()
+    assert visit.a.alarms() == []
+
+
+def test_a_crowd_keeps_a_node_out_and_leaves_the_links_that_there_are() -> None:
+    visit = Visit()
+    b = visit.net.node("b@x", seeds=("a@x",))
+    visit.net.run(1)
+    crowd(visit)
+    c = visit.net.node("c@x", seeds=("a@x",))
+    visit.net.run(1)
+    assert (b.linked(), c.linked(), visit.a.linked()) == (["a@x"], [], ["b@x"])
+    assert visit.causes() == ["crowd"]
+    assert c.problems() == [("unreachable", "a@x")]
+    visit.net.run(HANDSHAKE + 3)
+    assert visit.a.linked() == ["b@x", "c@x"]
+
+
+def test_who_comes_while_no_links_are_made_is_no_crowd() -> None:
+    visit = Visit()
+    crowd(visit)
+    visit.a.links.stop()
+    assert visit.a.links.port.buildProtocol(address_of("10.0.0.8")) is None
+    assert "crowd" not in visit.causes()
+
+
     visit.net.settle()
     assert visit.is_let_go()
 
