@@ -314,7 +314,10 @@ class LinkProtocol(Boxes):
     def proceed(self) -> None:
         """There is something to do for the other."""
         if self.stage == UP and self.peer is not None:
-            self._registry.cluster.proceed(self.peer)
+            try:
+                self._registry.cluster.proceed(self.peer)
+            except Exception:  # or all who are behind it in this turn would be left out
+                self._defect(Failure())
 
     def _look(self) -> None:
         """Whether the other takes more."""

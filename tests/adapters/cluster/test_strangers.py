@@ -65,6 +65,9 @@ class Visit:
     def causes(self) -> list[str]:
         return [problem.cause for problem in self.a.links.problems.all()]
 
+    def is_gone(self, cause: str) -> bool:
+        return self.stranger.lost and "z@x" not in self.a.linked() and self.causes() == [cause]
+
     def is_let_go(self, *causes: str) -> bool:
         return self.stranger.lost and self.a.linked() == [] and self.causes() == list(causes)
 
@@ -173,9 +176,6 @@ def test_a_stranger_has_little_time() -> None:
     assert visit.is_let_go("silent")
 
 
-def test_one_that_only_looks_whether_there_is_a_port_is_no_problem() -> None:
-    visit = Visit()
-    visit.connection.cut()
 def crowd(visit: Visit) -> None:
     """As many as may be there, of whom the stranger of the visit is one."""
     for number in range(MOST_STRANGERS - 1):
@@ -227,6 +227,9 @@ def test_who_comes_while_no_links_are_made_is_no_crowd() -> None:
     assert "crowd" not in visit.causes()
 
 
+def test_one_that_only_looks_whether_there_is_a_port_is_no_problem() -> None:
+    visit = Visit()
+    visit.connection.cut()
     visit.net.settle()
     assert visit.is_let_go()
 
@@ -292,6 +295,50 @@ def test_a_defect_ends_the_link_and_is_logged(logged_failures: list[Failure]) ->
     visit.a.cluster.serve[f.FLUSHED] = broken
     visit.ask(Push, data=pack((f.FLUSHED, 1)))
     assert visit.is_let_go("defect")
+    assert [failure.type for failure in logged_failures] == [ZeroDivisionError]
+    logged_failures.clear()
+
+
+class Broken(Part):
+    """Of the cluster; it has a defect where it does something for a stranger."""
+
+    def proceed(self, peer: Peer) -> None:
+        if peer.name == MINE.node:
+            raise ZeroDivisionError
+
+
+def test_a_defect_in_what_there_is_to_do_for_a_node_costs_that_link_alone(logged_failures: list[Failure]) -> None:
+    visit = Visit()
+    visit.prove()
+    b = visit.net.node("b@x", seeds=("a@x",))
+    visit.net.run(1)
+    visit.a.cluster.parts.append(Broken())
+    visit.a.turns.begin()
+    visit.a.cluster.peers["z@x"].stir()
+    visit.a.publish(b"to all")
+    visit.net.settle()
+    assert visit.is_gone("defect")
+    assert b.heard == [b"to all"]
+    assert {failure.type for failure in logged_failures} == {ZeroDivisionError}
+    logged_failures.clear()
+
+
+class BrokenGroup(To):
+    def take(self, peer: Peer, message: ForwardedMessage, group: bytes) -> None:
+        raise ZeroDivisionError
+
+
+def test_a_message_that_meets_a_defect_counts_as_taken_and_what_is_behind_it_does_not(logged_failures: list[Failure]) -> None:
+    """So it does not end each link anew."""
+    visit = Visit()
+    visit.prove()
+    visit.a.cluster.inbox.to_group = BrokenGroup()
+    forwarded = [pack((f.FORWARD, number, 0, number, 2, b"t/x", b"", b"", None, "p", group))
+                 for number, group in ((1, b""), (2, b"g"), (3, b""))]
+    visit.ask(Push, data=b"".join([pack((f.GREET, "identity")), *forwarded]))
+    assert visit.is_let_go("defect")
+    assert visit.a.cluster.inbox.marks["z@x"].kept == 2
+    assert visit.a.heard == [b""]
     assert [failure.type for failure in logged_failures] == [ZeroDivisionError]
     logged_failures.clear()
 
