@@ -98,6 +98,12 @@ def test_a_node_with_another_cookie_is_refused_and_both_say_why(tmp_path: Path) 
             for node in (a, b):
                 node.until_said("alarm cluster_cookie: ")
                 assert COOKIE not in "\n".join(node.broker.program.output)
+            status, alarms = a.ask("cluster", "status"), a.ask("alarms", "list")
+            assert ("Problem(127.0.0.1, cause=wrong_cookie, text=the cookies of the two differ: b@127.0.0.1 does not know that "
+                    "of a@127.0.0.1, advice=give both nodes the same cluster.cookie)") in status
+            assert "cluster_cookie" in alarms
+            assert f"Problem({a.place}, cause=wrong_cookie, text=the cookies of the two differ: it says: " in b.ask(
+                "cluster", "status")
 
 
 def secured(pair: Pair, authority: Authority) -> str:
