@@ -105,7 +105,8 @@ class Room:
     def __init__(self) -> None:
         self.reactor = HandReactor()
         self.log = Log()
-        self.sockets = SocketSet(self.reactor, self.log)
+        self.rests: list[float] = []
+        self.sockets = SocketSet(self.reactor, self.log, self.rests.append)
         self.ends: list[socket.socket] = []
 
     def close(self) -> None:

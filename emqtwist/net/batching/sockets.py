@@ -10,6 +10,8 @@ socket that wants neither to read nor to write is not in the epoll set, only in 
 harm: a member that is told so finds nothing to read.
 """
 import select
+import time
+from collections.abc import Callable
 from typing import Any, Protocol
 
 from twisted.internet.interfaces import IReadDescriptor
@@ -21,6 +23,12 @@ from zope.interface import implementer
 
 EVENTS = 128  # sockets that one batch serves at most: as many CONNECTs take some 10 ms, and nothing else is done meanwhile
 BATCH_BYTES = 512 * 1024  # bytes after which a batch leaves the other sockets to the next
+
+# Where many sockets bring a run of messages each, who comes back for the next piece as soon as it is there meets their senders at
+# the same sockets all the time, and each waits for the other in the system. So such a batch is followed by a rest (decision 32).
+RUNS = 8  # sockets, and more
+RUN = 512  # bytes of each, in the mean: more than one at a time sends
+REST = 50e-6  # seconds
 
 READ: int = getattr(select, "EPOLLIN", 1)
 WRITE: int = getattr(select, "EPOLLOUT", 4)
@@ -74,13 +82,14 @@ def can_batch(reactor: object) -> bool:
 class SocketSet:
     """All sockets of one broker: `members` is a dict descriptor -> Member. It is in the reactor while it has members.
 
-    `writing` are the descriptors of those with bytes that their peer has not taken yet.
+    `writing` are the descriptors of those with bytes that their peer has not taken yet. `sleep` is for the rest behind a batch.
     """
 
     log = Logger()
 
-    def __init__(self, reactor: Any, batch: Batch) -> None:
+    def __init__(self, reactor: Any, batch: Batch, sleep: Callable[[float], None] = time.sleep) -> None:
         self.reactor = reactor
+        self.sleep = sleep
         self.members: dict[int, Member] = {}
         self.writing: set[int] = set()
         self._batch = batch
@@ -96,8 +105,8 @@ class SocketSet:
         if self._epoll is None:
             self._epoll = select.epoll()
             self.reactor.addReader(self)
-        self.members[member.fd] = member
         self._epoll.register(member.fd, READ)
+        self.members[member.fd] = member
 
     def remove(self, member: Member) -> None:
         """Its descriptor is about to be closed; it waits for nothing any more."""
@@ -145,14 +154,17 @@ class SocketSet:
         self._open = True
         try:
             self._batch.open()
-            self._serve(events)
+            runs = self._serve(events)
             self._batch.close()
         finally:
             self._open = False
         if self._parting:
             self._part()
+        if runs and not self._rest:
+            self.sleep(REST)
 
-    def _serve(self, events: list[tuple[int, int]]) -> None:
+    def _serve(self, events: list[tuple[int, int]]) -> bool:
+        """Whether many sockets have brought much."""
         members = self.members
         left = BATCH_BYTES
         read: Read = []
@@ -172,14 +184,16 @@ class SocketSet:
                     source.protocol.dataReceived(data)
                 except Exception:
                     self._broken(source)
+        return len(read) > RUNS and BATCH_BYTES - left > RUN * len(read)
 
     def _broken(self, member: Member) -> None:
         """An exception that a protocol lets out costs its own connection."""
         failure = Failure()
         self.log.failure("defect while serving a connection", failure)
-        self._lose(member, failure)
+        self.lose(member, failure)
 
-    def _lose(self, member: Member, reason: Failure) -> None:
+    def lose(self, member: Member, reason: Failure) -> None:
+        """End that one; a defect at its end is nobody else's."""
         try:
             member.connectionLost(reason)
         except Exception:
@@ -196,4 +210,4 @@ class SocketSet:
     def connectionLost(self, reason: Failure) -> None:
         """The reactor stops: so do all connections and ports."""
         for member in list(self.members.values()):
-            self._lose(member, reason)
+            self.lose(member, reason)

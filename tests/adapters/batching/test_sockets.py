@@ -1,4 +1,5 @@
 """The set: one batch for all that is ready, nobody starves, nobody pays for another."""
+import select
 import socket
 
 import pytest
@@ -71,12 +72,10 @@ def test_one_reader_serves_all_and_leaves_the_reactor_with_the_last(room: Room) 
     assert protocol.data == b"x"
 
 
-def test_floods_starve_neither_a_quiet_socket_nor_a_timer(room: Room) -> None:
+def test_a_batch_of_floods_is_bounded_and_none_starves(room: Room) -> None:
     """Counted in batches: twenty sockets that always have more to read, and one with a single byte."""
     floods = [room.connect("flood", tcp=True) for _ in range(20)]
     quiet, far = room.connect("quiet", tcp=True)
-    timer: list[int] = []
-    room.reactor.callLater(0, timer.append, 1)
     far.send(b"x")
 
     def fill() -> None:
@@ -90,7 +89,6 @@ def test_floods_starve_neither_a_quiet_socket_nor_a_timer(room: Room) -> None:
 
     fill()
     room.reactor.turn()
-    assert timer == [1]
     assert room.log.events.count("flood got 65536") <= sockets.BATCH_BYTES // READ_BYTES + 1
     for _ in range(2 * 20 * READ_BYTES // sockets.BATCH_BYTES + 1):
         fill()
@@ -179,11 +177,36 @@ def test_who_leaves_twice_in_one_turn_leaves_once(room: Room) -> None:
     assert protocol.ended == "ConnectionLost"
 
 
+@pytest.mark.parametrize(("count", "size", "rests"), [
+    (sockets.RUNS + 1, sockets.RUN + 1, 1),
+    (sockets.RUNS + 1, sockets.RUN, 0),  # one packet of each: whoever waits for the answers would wait longer
+    (sockets.RUNS, sockets.RUN + 1, 0),  # the pieces are no smaller than their senders make them
+])
+def test_behind_runs_of_many_is_a_rest(room: Room, count: int, size: int, rests: int) -> None:
+    for _ in range(count):
+        _, far = room.connect()
+        far.send(bytes(size))
+    room.reactor.turn()
+    assert room.rests == [sockets.REST] * rests
+
+
+def test_no_rest_is_taken_while_there_is_work(room: Room, monkeypatch: pytest.MonkeyPatch) -> None:
+    count, size = sockets.RUNS + 2, 2 * sockets.RUN
+    monkeypatch.setattr(sockets, "BATCH_BYTES", (count - 1) * size)  # one is left to the next batch
+    for _ in range(count):
+        _, far = room.connect()
+        far.send(bytes(size))
+    room.reactor.turn()
+    assert room.rests == []
+
+
 @pytest.mark.parametrize("reactor", [Clock(), MemoryReactorClock(), object()])
 def test_reactors_that_wait_for_no_descriptors_have_no_batches(reactor: object) -> None:
     assert not can_batch(reactor)
 
 
-def test_real_reactors_have_batches() -> None:
+def test_real_reactors_have_batches_where_the_system_has_epoll(monkeypatch: pytest.MonkeyPatch) -> None:
     from twisted.internet import reactor
     assert can_batch(reactor)
+    monkeypatch.delattr(select, "epoll")
+    assert not can_batch(reactor)
