@@ -27,7 +27,7 @@ from emqtwist.mqtt.packets import (
 from emqtwist.net.protocol import LINGER, MQTTFactory
 from emqtwist.net.turns import SHORT, Turns
 from tests.peers import Witness
-from tests.wires import Caller
+from tests.wires import Caller, Wire
 
 
 class Hall:
@@ -135,6 +135,19 @@ def test_short_writes_wait_until_all_is_put_together_and_long_ones_do_not(size: 
             len([each for each in callers if each.protocol.connection.out]))
     hall.publish(bytes(size), qos=0)
     assert found == left
+
+
+@pytest.mark.parametrize("qos", [0, 1])
+def test_receivers_of_a_large_message_share_its_bytes(qos: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    hall = Hall()
+    written: list[bytes] = []
+    monkeypatch.setattr(Wire, "write", lambda wire, data: written.append(data))
+    monkeypatch.setattr(Wire, "writeSequence", lambda wire, pieces: written.extend(pieces))
+    for name in "ab":
+        hall.call().send(Connect(5, name), Subscribe(1, [(b"a", 1)]))
+    hall.publish(bytes(64 * 1024), qos=qos)
+    one, other = [each for each in written if len(each) > 64 * 1024]
+    assert one is other
 
 
 def test_messages_published_within_are_flushed_without_any_read() -> None:

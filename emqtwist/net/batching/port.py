@@ -72,17 +72,22 @@ class Port(StockPort):
         return self._addressType("TCP", *(address if len(address) == 2 else _with_scope(address)))
 
     def _connect(self, accepted: SocketType, address: Any) -> None:
-        peer = self._peer(address)
+        """An exception costs that connection."""
+        stream = None
         try:
+            peer = self._peer(address)
             protocol = self.factory.buildProtocol(peer)
+            if protocol is not None:
+                accepted.setblocking(False)
+                stream = self.stream(accepted, peer, protocol, self._sockets, self._options)
+                protocol.makeConnection(stream)
+                return
         except Exception:
-            self.log.failure("a connection from {peer} is refused", peer=peer)
-            protocol = None
-        if protocol is None:
-            accepted.close()
-            return
-        accepted.setblocking(False)
-        protocol.makeConnection(self.stream(accepted, peer, protocol, self._sockets, self._options))
+            failure = Failure()
+            self.log.failure("a connection from {address} is refused", failure, address=address)
+            if stream is not None:
+                self._sockets.lose(stream, failure)
+        accepted.close()
 
     def _pause(self, error: OSError) -> None:
         """Who connects now waits in the backlog; without a pause the port would stay ready and nothing could be done."""

@@ -25,6 +25,7 @@ class Factory(ServerFactory):
     def __init__(self) -> None:
         self.made: list[Recorder] = []
         self.addresses: list[Any] = []
+        self.protocols: list[Recorder] = []  # those of the next connections; then Recorders
 
     def buildProtocol(self, addr: IAddress) -> Recorder | None:  # type: ignore[override]
         self.addresses.append(addr)
@@ -32,7 +33,7 @@ class Factory(ServerFactory):
             return None
         if self.refusal:
             raise self.refusal
-        self.made.append(Recorder())
+        self.made.append(self.protocols.pop(0) if self.protocols else Recorder())
         return self.made[-1]
 
 
@@ -166,12 +167,14 @@ def test_a_connection_that_is_gone_before_it_is_accepted_is_passed_over(entrance
     assert len(entrance.factory.made) == 1
 
 
-def test_any_other_error_is_logged_and_pauses_too(entrance: Entrance, logged_failures: list[Failure]) -> None:
+def test_any_other_error_is_logged_and_closes_the_port(entrance: Entrance, logged_failures: list[Failure]) -> None:
+    number = entrance.port.getHost().port
     entrance.fail_to_accept(errno.EINVAL)
     entrance.call()
     entrance.reactor.turn()
-    assert entrance.reactor.ready() == []
     assert logged_failures.pop().type is OSError
+    with pytest.raises(ConnectionRefusedError):
+        socket.create_connection(("127.0.0.1", number))
 
 
 def test_a_factory_may_refuse(entrance: Entrance) -> None:
@@ -187,6 +190,76 @@ def test_a_factory_that_fails_costs_that_connection(entrance: Entrance, logged_f
     entrance.reactor.turn_until(lambda: bool(entrance.factory.addresses))
     assert far.recv(1) == b""
     assert logged_failures.pop().type is ZeroDivisionError
+
+
+class Faults:
+    """A step of accepting a connection that fails once."""
+
+    def __init__(self, real: Any) -> None:
+        self.real = real
+        self.failed = False
+
+    def __call__(self, *arguments: Any) -> Any:
+        if self.failed:
+            return self.real(*arguments)
+        self.failed = True
+        raise ZeroDivisionError
+
+
+@pytest.mark.parametrize("step", ["_peer", "stream"])
+def test_a_step_that_fails_costs_that_connection_and_not_the_port(entrance: Entrance, step: str,
+                                                                 logged_failures: list[Failure]) -> None:
+    setattr(entrance.port, step, Faults(getattr(entrance.port, step)))
+    far, other = entrance.call(), entrance.call()
+    entrance.reactor.turn()
+    other.send(b"x")
+    entrance.reactor.turn()
+    assert far.recv(1) == b""
+    assert entrance.factory.made[-1].data == b"x"
+    assert logged_failures.pop().type is ZeroDivisionError
+
+
+def test_a_protocol_that_fails_as_it_is_made_costs_its_connection(entrance: Entrance, logged_failures: list[Failure]) -> None:
+    class Faulty(Recorder):
+        def connectionMade(self) -> None:
+            super().connectionMade()
+            raise ZeroDivisionError
+
+    entrance.factory.protocols.append(Faulty())
+    far, other = entrance.call(), entrance.call()
+    entrance.reactor.turn()
+    other.send(b"x")
+    entrance.reactor.turn()
+    assert far.recv(1) == b""
+    assert [each.ended for each in entrance.factory.made] == ["ZeroDivisionError", ""]
+    assert entrance.factory.made[1].data == b"x"
+    assert logged_failures.pop().type is ZeroDivisionError
+
+
+def test_a_socket_that_the_set_has_no_room_for_is_in_no_set(entrance: Entrance, logged_failures: list[Failure]) -> None:
+    """epoll_ctl gives ENOSPC where `fs.epoll.max_user_watches` is reached."""
+    members = dict(entrance.sockets.members)
+    entrance.call()
+    full, entrance.sockets._epoll = entrance.sockets._epoll, Full(entrance.sockets._epoll)  # type: ignore[assignment]
+    entrance.reactor.turn()
+    entrance.sockets._epoll = full
+    assert entrance.sockets.members == members
+    assert logged_failures.pop().type is OSError
+    entrance.call()
+    entrance.reactor.turn_until(lambda: len(entrance.factory.made) == 2)
+
+
+class Full:
+    """An epoll set without room."""
+
+    def __init__(self, real: Any) -> None:
+        self.real = real
+
+    def register(self, fd: int, events: int) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.real, name)
 
 
 def test_a_port_that_is_closed_leaves_its_connections(entrance: Entrance) -> None:
