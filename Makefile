@@ -58,7 +58,7 @@ crash-test: $(VENV)/.dev
 # A failing seed is printed as a timeline; SEED is the first.
 simulate: SEED := $(or $(SEED),0)
 SEEDS ?= 100
-## simulate      clusters on a virtual time, with faults; SEEDS=10000 for many, SEED=7 SEEDS=1 for one, ARGS="--shared" for groups
+## simulate      clusters on a virtual time, with faults; SEEDS=10000 for many, SEED=7 SEEDS=1 for one, ARGS="--shared --wills" for more
 simulate: $(VENV)/.dev
 	@PYTHONHASHSEED=0 $(BIN)/python -m tests.harness.simulate --seed $(SEED) --seeds $(SEEDS) $(ARGS)
 

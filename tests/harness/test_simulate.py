@@ -9,6 +9,7 @@ from tests.harness.planting import Bug
 from tests.harness.simulate import bugs
 from tests.harness.simulate.__main__ import main
 from tests.harness.simulate.run import Simulation, simulate
+from tests.harness.simulate.wills import Wills
 from tests.harness.simulate.world import FAULT, Found, Loads, World, timeline
 
 
@@ -53,6 +54,16 @@ def test_messages_expire_as_their_publishers_said_wherever_they_wait() -> None:
     assert sum(node.broker.metrics.drops[EXPIRED] for run in runs for node in run.nodes.values()) > 10
 
 
+def test_a_will_is_published_once_if_it_has_to_be_and_never_if_not() -> None:
+    runs = [simulate(seed, Loads(takeover=True, wills=True)) for seed in range(6)]
+    lives = [(run.world.now, life) for run in runs for account in run.accounts if isinstance(account, Wills)
+             for life in account.lives.values()]
+    assert sum(life.has_to_be(now) for now, life in lives) > 30
+    assert sum(life.has_to_be(now) and life.delay > 0 for now, life in lives) > 8
+    assert sum(life.back for _, life in lives) > 20
+    assert sum(life.revoked for _, life in lives) > 10
+
+
 def test_what_a_group_gives_to_a_session_on_its_way_is_not_lost() -> None:
     for seed in range(3016, 3020):
         simulate(seed, Loads(takeover=True, retained=True, shared=True))
@@ -63,6 +74,7 @@ def test_what_a_group_gives_to_a_session_on_its_way_is_not_lost() -> None:
 @pytest.mark.parametrize("loads", [Loads(), Loads(takeover=True), Loads(retained=True), Loads(shared=True),
                                    Loads(takeover=True, retained=True, shared=True),
                                    Loads(takeover=True, anew=True), Loads(takeover=True, shared=True, expiry=True),
+                                   Loads(takeover=True, wills=True), Loads(takeover=True, shared=True, anew=True, wills=True),
                                    Loads(takeover=True, retained=True, shared=True, pauses=True, stops=True)], ids=Loads.told)
 def test_a_cluster_keeps_its_promises_for_long(loads: Loads, part: int) -> None:
     first = SystemRandom().randrange(1 << 32)

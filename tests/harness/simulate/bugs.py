@@ -115,6 +115,30 @@ EXPIRY_BUGS: Final = [
     (MOVED_FOR_EVER, "with None seconds to live"),
 ]
 
+ELSEWHERE: Final = Bug("a Will is published though the client came to another node in time", "core.cluster.handover:Leaving.run",
+                       "broker.wills.cancel(client_id)", "pass")
+RESUMED: Final = Bug("a Will is published though the client came back in time", "core.entry:Entry._open",
+                     "broker.wills.cancel(session.client_id)", "pass")
+NOT_OVER: Final = Bug("that a Will was published is not stored", "core.broker:Broker.end_will", "ledger.no_will()", "pass")
+NO_WILL: Final = Bug("a Will is forgotten when its node crashes", "core.recovery:_recover_will",
+                     "wills.hold(session.client_id, will, due_here)", "pass")
+NOT_DUE: Final = Bug("when a Will is due is not stored", "core.broker:Broker.hold_will", "ledger.will_due(due)", "pass")
+AT_ONCE: Final = Bug("a Will does not wait when its node was restarted", "core.recovery:_recover_will",
+                     "circle.turn.now + min(delay, session.expiry_interval)", "circle.turn.now")
+KEPT_WILL: Final = Bug("DISCONNECT does not revoke the Will", "core.receive:_disconnect", "connection.will = None", "pass")
+STORED_WILL: Final = Bug("that DISCONNECT has revoked the Will is not stored", "core.connection:Connection._leave",
+                         "session.ledger.no_will()", "pass")
+WILL_BUGS: Final = [
+    (ELSEWHERE, "G5: .* is published: .* was back in time"),
+    (RESUMED, "G5: .* is published: .* was back in time"),
+    (NOT_OVER, "G5: .* is published: .* twice, at QoS 2"),
+    (NO_WILL, "G5: .* lacks the Will"),
+    (NOT_DUE, "G5: .* lacks the Will"),
+    (AT_ONCE, "G5: .* is published: its delay"),
+    (KEPT_WILL, "G5: .* is published: .* has revoked it"),
+    (STORED_WILL, "G5: .* is published: .* has revoked it"),
+]
+
 # What is played, from which seed on, and what is planted in it.
 ALL: Final = [
     (Loads(), 0, [*CLUSTER_BUGS, *LINK_BUGS]),
@@ -123,6 +147,7 @@ ALL: Final = [
     (Loads(shared=True), 0, SHARED_BUGS),
     (Loads(takeover=True, anew=True), 100, ANEW_BUGS),
     (Loads(takeover=True, expiry=True), 0, EXPIRY_BUGS),
+    (Loads(takeover=True, wills=True), 0, WILL_BUGS),
     (Loads(takeover=True, crashes=False, partitions=False, pauses=True), 0, PAUSE_BUGS),
     (Loads(takeover=True, crashes=False, partitions=False, stops=True), 0, STOP_BUGS),
 ]

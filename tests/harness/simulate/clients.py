@@ -1,7 +1,7 @@
 """Clients that behave, at any node: they send again what was not acknowledged, and acknowledge when they get round to it."""
 from typing import Final
 
-from emqtwist.mqtt.packets import Connack, Connect, Packet, Publish, Suback, Unsuback
+from emqtwist.mqtt.packets import Connack, Connect, Packet, Publish, Suback, Unsuback, Will
 from tests.harness.simulate.account import LONG, Account, Mail
 from tests.harness.simulate.node import Node, SimPeer
 from tests.harness.simulate.world import World
@@ -63,9 +63,12 @@ class SimClient(Client):
         elif not self.here:
             if self.peer is None and (chance < 0.5 or self.calm) and not self.rests:
                 self.enter()
-        elif self.calm:
-            pass
-        elif chance < 0.05:
+        elif not self.calm:
+            self._act(chance)
+
+    def _act(self, chance: float) -> None:
+        """What it does of itself while it is connected."""
+        if chance < 0.05:
             self.sim.say(self.client_id, "loses its connection")
             self.drop()
         elif chance < 0.07:
@@ -126,7 +129,12 @@ class SimClient(Client):
         self.sim.say(self.client_id, f"connects to {self.node.name}")
         self.sim.later(PATIENCE + 3.0, self._give_up, self._life)
         expiry = properties(session_expiry_interval=EXPIRY) if self.version == 5 and self.persistent else None
-        peer.send(Connect(self.version, self.client_id, self.begins or not self.persistent, 0, None, None, None, False, expiry))
+        clean_start = self.begins or not self.persistent
+        peer.send(Connect(self.version, self.client_id, clean_start, 0, None, None, self._will(), False, expiry))
+
+    def _will(self) -> Will | None:
+        """That of the connection that begins."""
+        return None
 
     def _give_up(self, life: int) -> None:
         if life == self._life and self.peer is not None and not self.here:

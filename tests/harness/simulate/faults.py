@@ -25,8 +25,8 @@ class Faults:
         self._blocked: list[list[Way]] = []
         self._active = False
         self._kinds: list[Callable[[], None]] = [self._cut, self._slow]
-        if not loads.anew:
-            self._kinds.append(self._step)  # else which session began last may not be known
+        if not (loads.anew or loads.wills):
+            self._kinds.append(self._step)  # else it may not be known which session began last, or when a Will is due
         if loads.partitions:
             self._kinds += [self._part, self._stall]
         if loads.crashes:

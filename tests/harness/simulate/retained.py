@@ -65,8 +65,9 @@ class Retained(Account):
         for at, node in enumerate(play.nodes.values()):
             roams = play.loads.takeover and random.random() < 0.7
             play.client(self, f"scribe{at}", node, persistent=True, roams=roams, publishes=True, subscribes=True)
-        for name, does in (("teller", "publishes"), ("visitor", "subscribes")):
-            play.client(self, f"{name}0", random.choice(list(play.nodes.values())), persistent=False, roams=True, **{does: True})
+        for name in ("teller", "visitor"):
+            play.client(self, f"{name}0", random.choice(list(play.nodes.values())), persistent=False, roams=True,
+                        publishes=name == "teller", subscribes=name == "visitor")
 
     def joins(self, client: "SimClient") -> None:
         self.watchers[client.client_id] = Watcher(client)

@@ -14,6 +14,7 @@ from tests.harness.simulate.network import Network
 from tests.harness.simulate.node import Node
 from tests.harness.simulate.reference import Reference
 from tests.harness.simulate.retained import Retained
+from tests.harness.simulate.wills import Wills
 from tests.harness.simulate.world import Found, Loads, World, timeline
 
 LINES: Final = ("mqtt.session.max_inflight = 5", "mqtt.mqueue.max_memory = 2KB")
@@ -57,6 +58,8 @@ class Simulation:
             self.accounts.append(Retained(self.world))
         if loads.shared:
             self.accounts.append(Groups(self.world))
+        if loads.wills:
+            self.accounts.append(Wills(self.world))
         self.faults = Faults(self.world, self.network, self.accounts, loads, random.choice((0.0, 0.3, 1.0, 1.0)))
         self.clients: list[SimClient] = []
         self._defects: list[LogEvent] = []
@@ -64,10 +67,11 @@ class Simulation:
             account.network = self.network
             account.people(self)
 
-    def client(self, account: Account, client_id: str, node: Node, version: int = 0, **does: Any) -> SimClient:
+    def client(self, account: Account, client_id: str, node: Node, version: int = 0, kind: type[SimClient] = SimClient,
+               **does: Any) -> SimClient:
         """One more."""
         version = version or self.world.random.choice((4, 5))
-        client = SimClient(self.world, self.nodes, account, client_id, node, version, **does, expires=self.loads.expiry)
+        client = kind(self.world, self.nodes, account, client_id, node, version, **does, expires=self.loads.expiry)
         self.clients.append(client)
         return client
 

@@ -14,7 +14,7 @@ OPTIONS = {  # of the command: a field of Loads each
     "takeover": "persistent clients come back at any node", "retained": "messages are retained, and deleted",
     "shared": "clients share subscriptions", "pauses": "hosts stop for a while, and go on",
     "stops": "nodes are stopped as an operator does it, and started again", "anew": "clients give up their sessions at times",
-    "expiry": "messages expire"}
+    "expiry": "messages expire", "wills": "clients have Wills, and go and come back in all ways"}
 
 
 class Found(AssertionError):
@@ -36,6 +36,7 @@ class Loads:
     stops: bool = False
     anew: bool = False
     expiry: bool = False
+    wills: bool = False
     crashes: bool = True
     partitions: bool = True
 
