@@ -1,123 +1,51 @@
-"""What it costs that brokers are nodes of a cluster.
-
-    python tools/measure_cluster.py forward [QOS]     # a message that crosses: processor time at both nodes, against one node
-    python tools/measure_cluster.py suback            # SUBSCRIBE to SUBACK, alone and among three nodes
-    python tools/measure_cluster.py takeover [QUEUED] # CONNECT to CONNACK at another node than that of the session
-    python tools/measure_cluster.py converge [ROUTES] # from a link to the same tables at both ends, and memory for each route
-    python tools/measure_cluster.py sessions [COUNT]  # the same for sessions without subscriptions
+"""What it costs that brokers are nodes of a cluster: `--help` lists what is measured, and with a measurement what it can be told.
 
 Nodes are brokers of this Python on loopback, with a store each. Processor time says more than the rates where the nodes and this
 load share the cores.
 """
-import os
-import socket
+import argparse
 import statistics
-import subprocess
-import sys
 import tempfile
 import time
-from pathlib import Path
 
 from measure_durable import connect
-from pairs import MESSAGES, PAYLOAD, Pair, publish, subscribe
+from nodes import NOBODY, Cable, Node, Nodes, free_ports
+from pairs import MESSAGES, PAYLOAD, ExactPair, Pair, publish, subscribe, text
 from pairs import stream as stream_all
 
-COOKIE = "a cookie to measure with"
-BIN = Path(sys.executable).parent
 PAIRS = 5
-
-
-class Node:
-    """A broker; `seeds` are cluster ports of others."""
-
-    def __init__(self, folder, number, port, seeds=()):
-        self.folder, self.number, self.cluster_port = Path(folder, str(number)), number, port
-        self.folder.mkdir()
-        lines = f"discovery = static\nseeds = {', '.join(f'127.0.0.1:{seed}' for seed in seeds)}\n" if seeds else ""
-        self.configuration = self.folder / "broker.ini"
-        self.configuration.write_text(
-            f"[node]\nname = n{number}@127.0.0.1\n[listener.tcp.default]\nbind = 127.0.0.1:0\n"
-            f"[cluster]\nbind = 127.0.0.1:{port}\ncookie = {COOKIE}\n{lines}")
-        self.said = []
-        self.start()
-
-    def start(self):
-        self.process = subprocess.Popen(
-            [BIN / "twistd", "-n", "--pidfile=", "emqtt", "--config", self.configuration], cwd=self.folder, text=True,
-            stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
-        self.until("try:")
-        self.port = int(next(line for line in self.said if "listening on tcp.default" in line).rpartition(":")[2])
-
-    def until(self, words):
-        while not any(words in line for line in self.said):
-            self.said.append(self.process.stdout.readline())
-            assert self.said[-1], "".join(self.said)  # it has ended
-
-    def ctl(self, *words):
-        return subprocess.run([BIN / "emqtwist_ctl", "--config", self.configuration, *words], cwd=self.folder, text=True,
-                              capture_output=True, check=True).stdout
-
-    def processor_time(self):
-        """Seconds, of the broker without its store process."""
-        fields = Path(f"/proc/{self.process.pid}/stat").read_text().rpartition(")")[2].split()
-        return sum(map(int, fields[11:13])) / os.sysconf("SC_CLK_TCK")
-
-    def memory(self):
-        """Resident bytes."""
-        return int(Path(f"/proc/{self.process.pid}/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
-
-    def end(self):
-        self.process.terminate()
-        self.process.communicate()
-
-
-class Nodes:
-    """So many of them, linked; a context."""
-
-    def __init__(self, count):
-        self.folder = tempfile.TemporaryDirectory()
-        ports = free_ports(count)
-        self.each = [Node(self.folder.name, number, port, ports[:number]) for number, port in enumerate(ports)]
-        for number, node in enumerate(self.each):
-            for other in range(number):
-                node.until(f"linked with n{other}@")
-
-    def __enter__(self):
-        return self.each
-
-    def __exit__(self, *error):
-        for node in self.each:
-            node.end()
-        self.folder.cleanup()
-
-
-def free_ports(count):
-    holders = [socket.socket() for _ in range(count)]
-    for holder in holders:
-        holder.bind(("127.0.0.1", 0))
-    ports = [holder.getsockname()[1] for holder in holders]
-    for holder in holders:
-        holder.close()
-    return ports
+WINDOW = 1000  # packets under way
 
 
 def stream(source, target, qos):
     """Messages a second; microseconds of the processor for each, at either node."""
-    pairs = [Pair(connect(source.port, b"p%03d" % number), connect(target.port, b"s%03d" % number), b"t/%03d" % number, qos)
+    pairs = [pair_of(connect(source.port, b"p%03d" % number), connect(target.port, b"s%03d" % number), b"t/%03d" % number, qos)
              for number in range(PAIRS)]
     nodes = [source] if source is target else [source, target]
     before = [node.processor_time() for node in nodes]
     took = stream_all(pairs)
-    used = [(node.processor_time() - first) / (PAIRS * MESSAGES) * 1e6 for node, first in zip(nodes, before, strict=True)]
-    return PAIRS * MESSAGES / took, used
+    return PAIRS * MESSAGES / took, each_took(nodes, before, PAIRS * MESSAGES)
 
 
-def forward(qos=1):
+def pair_of(publisher, subscriber, topic, qos):
+    return ExactPair(publisher, subscriber, topic) if qos == 2 else Pair(publisher, subscriber, topic, qos)
+
+
+def each_took(nodes, before, count):
+    """Microseconds of the processor of these nodes since `before`, for each of so many."""
+    return [(node.processor_time() - first) / count * 1e6 for node, first in zip(nodes, before, strict=True)]
+
+
+def listed(figures):
+    return ", ".join(f"{each:.1f}" for each in figures)
+
+
+def forward(options):
     for title, count in (("one node", 1), ("two nodes", 2)):
         with Nodes(count) as nodes:
-            stream(nodes[0], nodes[-1], qos)
-            rate, used = stream(nodes[0], nodes[-1], qos)
-            print(f"{title}: {rate:,.0f}/s, µs at each: {', '.join(f'{each:.1f}' for each in used)}")
+            stream(nodes[0], nodes[-1], options.qos)
+            rate, used = stream(nodes[0], nodes[-1], options.qos)
+            print(f"{title}: {rate:,.0f}/s, µs at each: {listed(used)}")
 
 
 def timed_subacks(node, count):
@@ -135,82 +63,188 @@ def spread(took):
     return f"p50 {cuts[49]:.2f} ms, p95 {cuts[94]:.2f} ms, p99 {cuts[98]:.2f} ms"
 
 
-def suback():
+def suback(options):
     for count in (1, 3):
         with Nodes(count) as nodes:
-            print(f"{count} nodes: {spread(timed_subacks(nodes[0], 2000))}")
+            print(f"{count} nodes: {spread(timed_subacks(nodes[0], options.count))}")
 
 
-def takeover(queued=0):
-    """A session with so many messages in its queue goes to and fro between two nodes."""
+def takeover(options):
     with Nodes(2) as nodes:
         client = connect(nodes[0].port, b"mover")
         subscribe(client, b"mover")
         client.close()
-        publisher = connect(nodes[0].port, b"publisher")
-        for begin in range(0, queued, 1000):
-            count = min(1000, queued - begin)
-            publisher.sendall(b"".join([publish(b"mover", number + 1, bytes(PAYLOAD)) for number in range(count)]))
-            while count > 0:
-                count -= len(publisher.recv(1 << 16)) // 4
+        publish_all(nodes[0], [b"mover"] * options.queued)
         took, whole = [], []
-        for number in range(100 if queued else 500):
+        for number in range(100 if options.queued else 500):
             began = time.perf_counter()
             client = connect(nodes[1 - number % 2].port, b"mover")
             took.append((time.perf_counter() - began) * 1e3)
-            if queued:  # all of it has come, none is acknowledged
-                size = min(queued, 1000) * len(publish(b"mover", 1, bytes(PAYLOAD)))
+            if options.queued:  # all of it has come, none is acknowledged
+                size = min(options.queued, WINDOW) * len(publish(b"mover", 1, bytes(PAYLOAD)))
                 while size > 0:
                     size -= len(client.recv(1 << 18))
                 whole.append((time.perf_counter() - began) * 1e3)
             client.close()
         print(f"CONNECT to CONNACK: {spread(took)}")
-        if queued:
-            print(f"to a full window of {min(queued, 1000)} messages: {spread(whole)}")
+        if options.queued:
+            print(f"to a full window of {min(options.queued, WINDOW)} messages: {spread(whole)}")
 
 
-def converge(routes=100_000):
-    """Routes of one persistent session, known at another node."""
-    def fill(node):
-        client = connect(node.port, b"holder")
-        for begin in range(0, routes, 100):
-            body = b"".join([b"\0\x0froute/%09d\1" % number for number in range(begin, begin + 100)])
-            length = len(body) + 2
-            client.sendall(b"\x82" + bytes([length % 128 | 0x80, length // 128]) + b"\0\1" + body)
-            left = 104
-            while left > 0:
-                left -= len(client.recv(1 << 16))
-    meet(fill, "routes", routes)
+def publish_all(node, topics, retain=False):
+    """A message for each topic at QoS 1, until all are acknowledged."""
+    client = connect(node.port, b"publisher")
+    for begin in range(0, len(topics), WINDOW):
+        packets = [publish(topic, number, bytes(PAYLOAD)) for number, topic in enumerate(topics[begin:begin + WINDOW], 1)]
+        client.sendall(b"".join([b"%c" % (packet[0] | retain) + packet[1:] for packet in packets]))
+        left = 4 * len(packets)
+        while left > 0:
+            left -= len(client.recv(1 << 16))
+    client.close()
 
 
-def sessions(count=20_000):
-    """Persistent sessions of clients that have gone, known at another node."""
-    def fill(node):
-        for number in range(count):
-            connect(node.port, b"session-%09d" % number).close()
-    meet(fill, "sessions", count)
+def topics_of(node, count):
+    return [b"node/%d/%09d" % (node.number, number) for number in range(count)]
 
 
-def meet(fill, table, count):
-    """A node that `fill` has filled meets an empty one."""
+# What fills a node with so many of a kind, which are its own.
+
+def fill_routes(node, count):
+    """Of one persistent session."""
+    client = connect(node.port, b"holder-%d" % node.number)
+    topics = topics_of(node, count)
+    for begin in range(0, count, 100):
+        some = topics[begin:begin + 100]
+        body = b"".join([text(topic) + b"\1" for topic in some])
+        length = len(body) + 2
+        client.sendall(b"\x82" + bytes([length % 128 | 0x80, length // 128]) + b"\0\1" + body)
+        left = len(some) + (4 if len(some) < 126 else 5)
+        while left > 0:
+            left -= len(client.recv(1 << 16))
+    client.close()
+
+
+def fill_sessions(node, count):
+    """Of clients that have gone, without subscriptions."""
+    for number in range(count):
+        connect(node.port, b"session-%d-%09d" % (node.number, number)).close()
+
+
+def fill_retained(node, count):
+    publish_all(node, topics_of(node, count), True)
+
+
+FILL = {"routes": fill_routes, "sessions": fill_sessions, "retained": fill_retained}
+
+
+def is_known(nodes, kind, count):
+    """Whether both nodes have the same: equal tables of that kind, or so many retained messages."""
+    if kind == "retained":
+        return all({"key": "retained/total", "value": count} in node.ask("retainer", "info") for node in nodes)
+    views = {}
+    for row in nodes[0].ask("cluster", "view"):  # of each node that answers
+        if row.get("kind") == "table" and row["name"] == kind:
+            views.setdefault(row["node"], {})[row["author"]] = row["number"], row["digest"]
+    one, *others = views.values()
+    return len(one) == 2 and others == [one]
+
+
+def is_linked(nodes):
+    return all(any(row.get("kind") == "link" for row in node.ask("cluster", "view")) for node in nodes)
+
+
+def until(reached):
+    while not reached():
+        time.sleep(0.02)
+
+
+def converge(options):
+    """A node that has something meets an empty one."""
     with tempfile.TemporaryDirectory() as folder:
         ports = free_ports(2)
         first = Node(folder, 0, ports[0])
-        fill(first)
+        FILL[options.kind](first, options.count)
         second = Node(folder, 1, ports[1])
         before, used, began = second.memory(), second.processor_time(), time.perf_counter()
-        second.ctl("cluster", "join", f"127.0.0.1:{ports[0]}")
-        while not any(line.startswith("n1@") and f"table {table} of n0@" in line and f"number={count}," in line
-                      for line in second.ctl("cluster", "view").splitlines()):
-            time.sleep(0.05)
+        second.ask("cluster", "join", f"127.0.0.1:{ports[0]}")
+        until(lambda: is_known([first, second], options.kind, options.count))
         took = time.perf_counter() - began
-        spent = (second.processor_time() - used) / count * 1e6
-        print(f"{count} {table}: {took:.1f} s until both know the same, {spent:.1f} µs and "
-              f"{(second.memory() - before) / count:.0f} bytes of memory for each")
-        second.end()
-        first.end()
+        [spent] = each_took([second], [used], options.count)
+        print(f"{options.count} {options.kind}: {took:.2f} s until both know the same, {spent:.1f} µs and "
+              f"{(second.memory() - before) / options.count:.0f} bytes of memory for each")
+        for node in (first, second):
+            node.end()
+
+
+def partition(options):
+    """Two nodes that have only one cable."""
+    with tempfile.TemporaryDirectory() as folder:
+        ports = free_ports(2)
+        cable = Cable(ports[0])
+        near = f"127.0.0.1:{cable.near}"
+        nodes = [Node(folder, 0, ports[0], address=near), Node(folder, 1, ports[1], [near], NOBODY)]
+        until(lambda: is_linked(nodes))
+        cable.pull()
+        pulled = time.perf_counter()
+        for node in nodes:
+            FILL[options.kind](node, options.count)
+        time.sleep(max(0.0, options.seconds - (time.perf_counter() - pulled)))
+        cable.plug_in()
+        began = time.perf_counter()
+        until(lambda: is_linked(nodes))
+        linked = time.perf_counter()
+        until(lambda: is_known(nodes, options.kind, 2 * options.count))
+        took = time.perf_counter()
+        print(f"{options.count} {options.kind} at each side, cut for {began - pulled:.1f} s: linked {linked - began:.2f} s after "
+              f"it is plugged in, the same at both {took - linked:.2f} s later")
+        cable.pull()
+        for node in nodes:
+            node.end()
+
+
+def retained(options):
+    for title, count in (("no cluster", 0), ("one node", 1), ("two nodes", 2)):
+        with Nodes(count) as nodes:
+            before, used = [node.memory() for node in nodes], [node.processor_time() for node in nodes]
+            began = time.perf_counter()
+            fill_retained(nodes[0], options.count)
+            rate = options.count / (time.perf_counter() - began)
+            if count == 2:
+                until(lambda: is_known(nodes, "retained", options.count))
+            spent, grown = each_took(nodes, used, options.count), [
+                (node.memory() - first) / options.count for node, first in zip(nodes, before, strict=True)]
+            print(f"{title}: {rate:,.0f}/s, µs at each: {listed(spent)}; bytes of memory at each: {listed(grown)}")
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    commands = parser.add_subparsers(metavar="WHAT", required=True)
+
+    def command(measure, text, *arguments):
+        made = commands.add_parser(measure.__name__, help=text, description=f"{text[0].upper()}{text[1:]}.")
+        made.set_defaults(measure=measure)
+        for name, options in arguments:
+            made.add_argument(name, **options)
+
+    def number(default, text):
+        return {"nargs": "?", "type": int, "default": default, "help": f"{text} (default: {default:,})"}
+
+    kind = {"choices": FILL, "help": "routes of a persistent session, sessions of clients that have gone, or retained messages"}
+    command(forward, "a message between persistent sessions of two nodes, and of one: rate, processor time at each node",
+            ("qos", {"nargs": "?", "type": int, "choices": (0, 1, 2), "default": 1, "help": "QoS (default: 1)"}))
+    command(suback, "SUBSCRIBE to SUBACK at a node that is alone, and at one of three", ("count", number(2000, "subscriptions")))
+    command(takeover, "CONNECT to CONNACK at another node than that of the session, to and fro between two",
+            ("queued", number(0, "messages that wait in it")))
+    command(converge, "from the command to join until an empty node knows what another has; its processor time and memory",
+            ("kind", kind), ("count", number(100_000, "how many")))
+    command(partition, "two nodes without a link get something each: from the end of that until both know all of it",
+            ("kind", kind), ("count", number(10_000, "how many at each side")),
+            ("seconds", {"nargs": "?", "type": float, "default": 5.0, "help": "how long it is cut at least (default: 5)"}))
+    command(retained, "a retained message at QoS 1 without a cluster, at a node that is alone, at two nodes",
+            ("count", number(100_000, "messages, each with a topic of its own")))
+    options = parser.parse_args()
+    options.measure(options)
 
 
 if __name__ == "__main__":
-    commands = {"forward": forward, "suback": suback, "takeover": takeover, "converge": converge, "sessions": sessions}
-    commands[sys.argv[1]](*map(int, sys.argv[2:]))
+    main()
