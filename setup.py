@@ -32,7 +32,7 @@ EXTRAS = {
     "test": [
         "pytest>=9", "pytest-twisted>=1.14", "pytest-xdist>=3.6", "hypothesis>=6.100",
         "paho-mqtt>=2.0", "gmqtt>=0.7", "aiomqtt>=2.0", "bcrypt>=4",
-        "setuptools>=65", "wheel",
+        "uvloop>=0.21", "setuptools>=65", "wheel",
     ],
     "dev": [MYPYC, "mypy-zope>=1.0.9", "types-setuptools", "ruff>=0.9", "py-spy>=0.4"],
 }

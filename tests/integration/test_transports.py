@@ -15,7 +15,10 @@ from tests.integration.raw import RawClient
 from tests.transports import CLASSES
 
 HOST = Path(__file__).with_name("reactor_host.py")
-REACTORS = {"epoll": "EPollReactor", "select": "SelectReactor", "poll": "PollReactor", "asyncio": "AsyncioSelectorReactor"}
+REACTORS = {
+    "epoll": "twisted EPollReactor", "select": "twisted SelectReactor", "poll": "twisted PollReactor",
+    "asyncio": "asyncio AsyncioSelectorReactor", "uvloop": "uvloop AsyncioSelectorReactor",
+}
 each_way = pytest.mark.parametrize("io", CLASSES)
 
 
