@@ -10,11 +10,12 @@ import time
 
 from measure_durable import connect
 from nodes import NOBODY, Cable, Node, Nodes, free_ports
-from pairs import MESSAGES, PAYLOAD, ExactPair, Pair, publish, subscribe, text
+from pairs import MESSAGES, PAYLOAD, ExactPair, Pair, connected, publish, subscribe, text
 from pairs import stream as stream_all
 
 PAIRS = 5
 WINDOW = 1000  # packets under way
+CLEAN = b"\x10\x16\0\4MQTT\4\2\0\0\0\x0ac-%08d"  # CONNECT of 3.1.1, Clean Session 1
 
 
 def stream(source, target, qos):
@@ -150,7 +151,9 @@ def is_known(nodes, kind, count):
 
 
 def is_linked(nodes):
-    return all(any(row.get("kind") == "link" for row in node.ask("cluster", "view")) for node in nodes)
+    """Whether each has both; what is asked of one alone does not wait behind what the link carries."""
+    states = [row["state"] for node in nodes for row in node.ask("cluster", "status") if "state" in row]
+    return states == ["up"] * 4
 
 
 def until(reached):
@@ -202,6 +205,29 @@ def partition(options):
             node.end()
 
 
+def churn(options):
+    for title, count in (("one node", 1), ("two nodes", 2)):
+        with Nodes(count) as nodes:
+            come_and_go(nodes[0], options.crowd, options.crowd)
+            before = [node.processor_time() for node in nodes]
+            come_and_go(nodes[0], options.count, options.crowd)
+            time.sleep(1)  # for the other node to hear of it
+            print(f"{title}: µs for each client at each: {listed(each_took(nodes, before, options.count))}")
+
+
+def come_and_go(node, count, crowd):
+    """Clients without a session, a crowd at a time: each has two filters of its own."""
+    for begin in range(0, count, crowd):
+        clients = [connected(node.port, CLEAN % number) for number in range(begin, begin + crowd)]
+        for number, client in enumerate(clients, begin):
+            client.sendall(b"\x82\x1c\0\1" + b"".join([text(b"%c/%08d" % (letter, number)) + b"\0" for letter in b"ab"]))
+        for client in clients:
+            assert client.recv(6)[-2:] == b"\0\0"
+        for client in clients:
+            client.sendall(b"\xe0\0")
+            client.close()
+
+
 def retained(options):
     for title, count in (("no cluster", 0), ("one node", 1), ("two nodes", 2)):
         with Nodes(count) as nodes:
@@ -240,6 +266,8 @@ def main():
     command(partition, "two nodes without a link get something each: from the end of that until both know all of it",
             ("kind", kind), ("count", number(10_000, "how many at each side")),
             ("seconds", {"nargs": "?", "type": float, "default": 5.0, "help": "how long it is cut at least (default: 5)"}))
+    command(churn, "a client without a session that comes, subscribes to two filters and goes: processor time at each node",
+            ("count", number(20_000, "clients")), ("crowd", number(100, "of them at a time")))
     command(retained, "a retained message at QoS 1 without a cluster, at a node that is alone, at two nodes",
             ("count", number(100_000, "messages, each with a topic of its own")))
     options = parser.parse_args()
