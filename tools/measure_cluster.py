@@ -206,7 +206,7 @@ def partition(options):
 
 
 def churn(options):
-    for title, count in (("one node", 1), ("two nodes", 2)):
+    for title, count in (("one node", 1), ("two nodes", 2), ("three nodes", 3)):
         with Nodes(count) as nodes:
             come_and_go(nodes[0], options.crowd, options.crowd)
             before = [node.processor_time() for node in nodes]
