@@ -12,6 +12,7 @@ harm: a member that is told so finds nothing to read.
 import select
 import time
 from collections.abc import Callable
+from socket import SocketType
 from typing import Any, Protocol
 
 from twisted.internet.interfaces import IReadDescriptor
@@ -74,8 +75,8 @@ class Leaver(Member, Protocol):
 
 
 def can_batch(reactor: object) -> bool:
-    """Whether sockets can be served in batches: on Linux, by a reactor that waits for descriptors."""
-    return hasattr(select, "epoll") and isinstance(reactor, PosixReactorBase)
+    """Whether sockets can be served in batches: on Linux, by a reactor that waits for descriptors, with CPython's sockets."""
+    return hasattr(select, "epoll") and hasattr(SocketType, "_accept") and isinstance(reactor, PosixReactorBase)
 
 
 @implementer(IReadDescriptor)

@@ -1,5 +1,4 @@
 """The set: one batch for all that is ready, nobody starves, nobody pays for another."""
-import select
 import socket
 
 import pytest
@@ -205,8 +204,11 @@ def test_reactors_that_wait_for_no_descriptors_have_no_batches(reactor: object) 
     assert not can_batch(reactor)
 
 
-def test_real_reactors_have_batches_where_the_system_has_epoll(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_real_reactors_have_batches_where_the_system_has_what_they_need(monkeypatch: pytest.MonkeyPatch) -> None:
     from twisted.internet import reactor
     assert can_batch(reactor)
-    monkeypatch.delattr(select, "epoll")
+    with monkeypatch.context() as patched:
+        patched.setattr(sockets, "SocketType", object)  # of an interpreter whose sockets have no `_accept`
+        assert not can_batch(reactor)
+    monkeypatch.delattr("select.epoll")
     assert not can_batch(reactor)
