@@ -89,6 +89,9 @@ class Witness(Observer):
     def subscription_ended(self, client_id: str, topic_filter: bytes) -> None:
         self.events.append(("subscription_ended", client_id, topic_filter))
 
+    def unannounced(self, client_id: str, count: int, nodes: str) -> None:
+        self.events.append(("unannounced", client_id, count, nodes))
+
     def session_forbidden(self, client_id: str, topic_filter: bytes) -> None:
         self.events.append(("session_forbidden", client_id, topic_filter))
 

@@ -37,6 +37,9 @@ class Observer:
     def not_subscribed(self, client_id: str, topic_filter: bytes, reason: str) -> None:
         """A client was to be subscribed without asking for it, and could not be."""
 
+    def unannounced(self, client_id: str, count: int, nodes: str) -> None:
+        """A client has subscribed so many times and was not told that these nodes do not know of it yet."""
+
     def session_forbidden(self, client_id: str, topic_filter: bytes) -> None:
         """A session is not resumed, as the access rules do not allow what it has subscribed to."""
 
@@ -120,6 +123,10 @@ class Observers(Observer):
     def not_subscribed(self, client_id: str, topic_filter: bytes, reason: str) -> None:
         for one in self.each:
             one.not_subscribed(client_id, topic_filter, reason)
+
+    def unannounced(self, client_id: str, count: int, nodes: str) -> None:
+        for one in self.each:
+            one.unannounced(client_id, count, nodes)
 
     def session_forbidden(self, client_id: str, topic_filter: bytes) -> None:
         for one in self.each:

@@ -177,9 +177,16 @@ class _Subscribing(Request):
 
     def announced(self, link: Link, late: tuple[str, ...]) -> None:
         """All nodes that are connected know of the subscriptions, but for those that did not answer in time."""
-        if late:
+        connection = cast(Connection, link)
+        if late and self.is_explained(connection):
             self.reasons.append("not told to " + ", ".join(late))
-        self.record(cast(Connection, link))
+        elif late:
+            connection.broker.observer.unannounced(connection.client_id, len(self.made), ", ".join(late))
+        self.record(connection)
+
+    def is_explained(self, connection: Connection) -> bool:
+        """Whether the client is given a Reason String."""
+        return _takes_reasons(connection)
 
     def record(self, connection: Connection) -> None:
         """Where a store keeps them, the SUBACK that retained messages follow waits until that has them."""
@@ -216,6 +223,9 @@ class _Giving(_Subscribing):
         topic_filter = self.filters[len(self.reason_codes)][0]
         self.reason_codes.append(error.reason_code)
         self.connection.broker.observer.not_subscribed(self.session.client_id, topic_filter, error.reason)
+
+    def is_explained(self, connection: Connection) -> bool:
+        return False
 
     def send(self, connection: Connection) -> None:
         self.follow_up(connection)
@@ -321,8 +331,12 @@ def granted_options(options: int, settings: Settings) -> int:
     return options
 
 
+def _takes_reasons(connection: Connection) -> bool:
+    return connection.version == c.MQTT_5_0 and connection.problem_information
+
+
 def _explain(connection: Connection, reasons: list[str]) -> Properties | None:
-    if not reasons or connection.version != c.MQTT_5_0 or not connection.problem_information:
+    if not reasons or not _takes_reasons(connection):
         return None
     properties = Properties()
     properties.reason_string = "; ".join(dict.fromkeys(reasons))[:LONGEST_REASON]

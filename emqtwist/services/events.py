@@ -68,6 +68,10 @@ class LogObserver(Observer):
         self.log.warn("{client_id} is not subscribed to {topic_filter}, as the module subscription would have it: {reason}",
                       client_id=client_id, topic_filter=topic_filter, reason=reason)
 
+    def unannounced(self, client_id: str, count: int, nodes: str) -> None:
+        self.log.warn("{client_id} has subscribed to {count} topic filters that were not told to {nodes} in time: what is "
+                      "published there comes once there is a link again", client_id=client_id, count=count, nodes=nodes)
+
     def session_forbidden(self, client_id: str, topic_filter: bytes) -> None:
         self.log.warn("the session of {client_id} is not resumed: the access rules do not allow its subscription to "
                       "{topic_filter}", client_id=client_id, topic_filter=topic_filter)

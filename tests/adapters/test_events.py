@@ -46,6 +46,14 @@ def test_a_refusal_is_a_warning_with_cause_and_listener() -> None:
     assert formatEvent(event).startswith("tcp.default refuses (no client) from 10.0.0.1:5: ")
 
 
+def test_nodes_that_do_not_know_of_a_subscription_yet_are_a_warning() -> None:
+    event = logged("unannounced", "alice", 2, "b@host, c@host")
+    assert event["log_level"] == LogLevel.warn
+    assert formatEvent(event) == ("alice has subscribed to 2 topic filters that were not told to b@host, c@host in time: what is "
+                                  "published there comes once there is a link again")
+    assert (event["client_id"], event["count"], event["nodes"]) == ("alice", 2, "b@host, c@host")
+
+
 def test_of_many_refusals_there_is_a_line_for_each_listener_cause_and_second() -> None:
     observer = LogObserver()
 

@@ -1,5 +1,9 @@
 """Routes are known at all nodes that are connected before a SUBACK, whatever was lost on the way."""
+import pytest
+
 from emqtwist.core.cluster.tables import PATIENCE, digest_of
+from emqtwist.core.subscribing import subscribe_unasked
+from emqtwist.mqtt import constants as c
 from emqtwist.mqtt.packets import Suback, Subscribe
 from tests.clusters import Net
 
@@ -33,6 +37,28 @@ def test_a_node_that_does_not_answer_is_cut_off_and_named() -> None:
     assert suback.properties.reason_string == "not told to c"
     assert net["a"].cluster.peer("c").link is None
     assert net["a"].cluster.peer("b").link is not None
+    assert net["a"].witness.told("unannounced") == []
+
+
+@pytest.mark.parametrize(("version", "problem_information"), [(c.MQTT_3_1, None), (c.MQTT_3_1_1, None), (c.MQTT_5_0, 0)])
+def test_where_there_is_no_reason_string_the_log_names_it(version: int, problem_information: int | None) -> None:
+    net = Net("a", "b", "c")
+    alice = net["a"].connect("alice", version=version, request_problem_information=problem_information)
+    net.stall("b", "a")
+    net.stall("c", "a")
+    alice.send(Subscribe(1, [(b"t", 1), (b"u", 1), (b"#/no", 1)]))
+    net.advance(PATIENCE)
+    assert alice.one(Suback).reason_codes[:2] == [1, 1]
+    assert net["a"].witness.told("unannounced") == [("alice", 2, "b, c")]
+
+
+def test_the_log_names_it_where_nothing_was_asked_for() -> None:
+    net = Net("a", "b")
+    alice = net["a"].connect("alice")
+    net.stall("b", "a")
+    subscribe_unasked(alice.connection, [(b"t", 1)])
+    net.advance(PATIENCE)
+    assert net["a"].witness.told("unannounced") == [("alice", 1, "b")]
 
 
 def test_a_suback_does_not_wait_for_a_node_whose_link_is_lost() -> None:
