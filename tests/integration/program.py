@@ -63,6 +63,15 @@ class Program:
             if match:
                 return match
 
+    def catch_up(self) -> None:
+        """Pass over the lines that are there."""
+        while not self._lines.empty():
+            line = self._lines.get()
+            if line is None:
+                self._lines.put(None)
+                return
+            self.output.append(line)
+
     def _without(self, pattern: str, when: str) -> str:
         shown = "\n".join(line[:500] for line in self.output[-50:])
         return f"no line {pattern!r} {when} from {self._process.args!r}:\n{shown}"

@@ -92,9 +92,10 @@ class Publisher(Worker):
 
 
 class Subscriber(Worker):
-    """A persistent session that hears all below `t/`: `heard` has the payloads with their QoS by topic, as they came."""
+    """A persistent session with one subscription: `heard` has the payloads with their QoS by topic, as they came."""
 
-    def __init__(self, where: Path, client_id: str) -> None:
+    def __init__(self, where: Path, client_id: str, topic_filter: bytes = b"t/#") -> None:
+        self.topic_filter = topic_filter
         self.heard: dict[bytes, list[tuple[int, int]]] = {}
         self._known: set[int] = set()  # identifiers of QoS 2 that were not released
         super().__init__(where, client_id)
@@ -104,7 +105,7 @@ class Subscriber(Worker):
         assert connack.reason_code == 0
         if not connack.session_present:
             self._known.clear()
-            client.send(Subscribe(1, [(b"t/#", 2)]))
+            client.send(Subscribe(1, [(self.topic_filter, 2)]))
             assert client.next(Suback).reason_codes == [2]
             with self.moved:
                 self.heard.setdefault(b"", [])

@@ -31,21 +31,31 @@ class RunningNode:
         self.start()
 
     def start(self) -> None:
+        self._since = 0  # lines that do not count any more
         self.broker = RunningBroker(self.folder, f"[node]\nname = {self.name}\n[cluster]\nbind = {self.place}\n{self._lines}",
                                     self._before)
         self.place = next(found[1] for line in self.broker.program.output
                           if (found := re.search(r"nodes are taken at (\S+)", line)))
 
     def until_said(self, pattern: str) -> str:
-        """The first line with it; what was said already counts."""
-        for line in self.broker.program.output:
+        """The first line with it; what was said already counts, but for what is to be forgotten."""
+        for line in self.broker.program.output[self._since:]:
             if re.search(pattern, line):
                 return line
         return self.broker.program.next(pattern).string
 
+    def forget(self) -> None:
+        """What it has said up to now is waited for by nobody."""
+        self.broker.program.catch_up()
+        self._since = len(self.broker.program.output)
+
     def until_linked(self, *others: "RunningNode") -> None:
         for other in others:
             self.until_said(f"linked with {other.name}")
+
+    def until_without(self, *others: "RunningNode") -> None:
+        for other in others:
+            self.until_said(f"no link with {other.name} any more")
 
     def client(self, client_id: str) -> RawClient:
         client = RawClient(self.broker.port)

@@ -1,5 +1,4 @@
 """Three nodes on machines of their own, whose cables are pulled, and who are killed, under load."""
-import subprocess
 from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
@@ -7,32 +6,18 @@ from pathlib import Path
 import pytest
 
 from tests.integration.cluster.load import Publisher, Subscriber, check
-from tests.integration.cluster.namespaces import Machines, machines
-from tests.integration.cluster.nodes import COOKIE, RunningNode
+from tests.integration.cluster.three import Three, three
 from tests.integration.program import Program, run
 
-LINES = f"""cookie = {COOKIE}
-heartbeat = 200ms
-timeout = 1s
-[listener.unix.local]
-bind = mqtt.sock
-"""
 SOME = 40  # messages
 
 
-class Cluster:
-    """Nodes a, b, c; a persistent session on each, and a publisher whose messages are for all of them."""
+class Load:
+    """A persistent session on each node, and a publisher whose messages are for all of them."""
 
-    def __init__(self, folder: Path, hall: Machines, stack: ExitStack) -> None:
-        self.hall = hall
-        self.nodes: dict[str, RunningNode] = {}
-        for name, host in hall.hosts.items():
-            node = self.nodes[name] = RunningNode(folder, name, *self.nodes.values(), lines=LINES, host=host,
-                                                  before=hall.within(name))
-            stack.callback(node.end)
-        for name, node in self.nodes.items():
-            node.until_linked(*[other for each, other in self.nodes.items() if each != name])
-        sockets = {name: node.folder / "mqtt.sock" for name, node in self.nodes.items()}
+    def __init__(self, nodes: Three, stack: ExitStack) -> None:
+        self.nodes = nodes
+        sockets = nodes.sockets
         self.subscribers = {name: Subscriber(where, f"subscriber-{name}") for name, where in sockets.items()}
         for subscriber in self.subscribers.values():
             stack.callback(subscriber.end)
@@ -55,76 +40,57 @@ class Cluster:
             for publisher in self.publishers.values():
                 subscriber.until_it_has(publisher.topic, publisher.acknowledged)
                 check(subscriber, publisher)
-        for node in self.nodes.values():
-            assert "outbox=0" in node.ask("cluster", "status")
+        self.nodes.until_agreed()
 
 
 @pytest.fixture
-def hall() -> Iterator[Machines]:
-    try:
-        with machines("a", "b", "c") as made:
-            yield made
-    except (OSError, subprocess.CalledProcessError) as error:
-        pytest.skip(f"network namespaces cannot be made here: {error}")
+def load(tmp_path: Path) -> Iterator[Load]:
+    with three(tmp_path) as nodes, ExitStack() as stack:
+        yield Load(nodes, stack)
 
 
-@pytest.fixture
-def cluster(tmp_path: Path, hall: Machines) -> Iterator[Cluster]:
-    with ExitStack() as stack:
-        yield Cluster(tmp_path, hall, stack)
+def test_a_node_whose_cable_is_pulled_serves_on_and_has_all_when_it_is_back(load: Load) -> None:
+    load.go_on()
+    with load.nodes.cut_off("c"):
+        load.go_on()
+    load.go_on()
+    load.settle()
 
 
-def test_a_node_whose_cable_is_pulled_serves_on_and_has_all_when_it_is_back(cluster: Cluster) -> None:
-    cluster.go_on()
-    cluster.hall.unplug("c")
-    cluster.nodes["a"].until_said("no link with c@")
-    cluster.go_on()
-    cluster.hall.plug_in("c")
-    cluster.nodes["c"].until_said("linked with")
-    cluster.go_on()
-    cluster.settle()
+def test_a_node_that_is_heard_by_one_alone(load: Load) -> None:
+    load.go_on()
+    with load.nodes.muted("a", towards="b"):
+        load.go_on()
+    load.settle()
 
 
-def test_a_node_that_is_heard_by_one_alone(cluster: Cluster) -> None:
-    cluster.go_on()
-    cluster.hall.mute("a", towards="b")
-    cluster.nodes["b"].until_said("no link with a@")
-    cluster.go_on()
-    cluster.hall.unmute("a", towards="b")
-    cluster.settle()
-
-
-def test_nodes_that_are_killed_under_load(cluster: Cluster) -> None:
+def test_nodes_that_are_killed_under_load(load: Load) -> None:
     for name in ("b", "a", "c"):
-        cluster.go_on()
-        cluster.nodes[name].broker.program.kill()
-        cluster.go_on(name)
-        cluster.nodes[name].start()
-    cluster.go_on()
-    cluster.settle()
+        load.go_on()
+        with load.nodes.killed(name):
+            load.go_on(name)
+    load.go_on()
+    load.settle()
 
 
-def test_a_node_is_killed_while_another_is_cut_off(cluster: Cluster) -> None:
-    cluster.go_on()
-    cluster.hall.unplug("c")
-    cluster.nodes["a"].until_said("no link with c@")
-    cluster.go_on()
-    cluster.nodes["b"].broker.program.kill()
-    cluster.go_on("b")
-    cluster.nodes["b"].start()
-    cluster.go_on()
-    cluster.hall.plug_in("c")
-    cluster.settle()
+def test_a_node_is_killed_while_another_is_cut_off(load: Load) -> None:
+    load.go_on()
+    with load.nodes.cut_off("c"):
+        load.go_on()
+        with load.nodes.killed("b"):
+            load.go_on("b")
+        load.go_on()
+    load.settle()
 
 
-def test_clients_of_mosquitto_meet_across_machines(cluster: Cluster) -> None:
-    reader = Program("stdbuf", "-oL", "mosquitto_sub", "--unix", cluster.nodes["c"].folder / "mqtt.sock", "-t", "greetings/#",
-                     "-q", "1", "-C", "2", "-v", "-W", "30", "-d")
+def test_clients_of_mosquitto_meet_across_machines(load: Load) -> None:
+    sockets = load.nodes.sockets
+    reader = Program("stdbuf", "-oL", "mosquitto_sub", "--unix", sockets["c"], "-t", "greetings/#", "-q", "1", "-C", "2", "-v",
+                     "-W", "30", "-d")
     reader.next("SUBACK")
     for name in ("a", "b"):
-        sent = run("mosquitto_pub", "--unix", cluster.nodes[name].folder / "mqtt.sock", "-t", f"greetings/{name}", "-m", "hello",
-                   "-q", "2")
+        sent = run("mosquitto_pub", "--unix", sockets[name], "-t", f"greetings/{name}", "-m", "hello", "-q", "2")
         assert sent.returncode == 0
         reader.next(f"greetings/{name} hello")
     reader.wait()
-    cluster.settle()
+    load.settle()
