@@ -201,33 +201,50 @@ def test_of_a_client_on_both_sides_the_session_stays_that_began_last(nodes: Thre
     nodes.until_agreed()
 
 
-def test_a_group_has_each_message_once_while_a_node_of_it_is_killed(nodes: Three) -> None:
-    with ExitStack() as stack:
-        members = [Subscriber(nodes.sockets[name], f"member-{name}", b"$share/workers/work") for name in ("a", "c")]
-        for member in members:
+class Crew:
+    """Members of a group at nodes a and c, and publishers at a and b; they go on until the stack ends."""
+
+    def __init__(self, nodes: Three, stack: ExitStack) -> None:
+        self.members = {name: Subscriber(nodes.sockets[name], f"member-{name}", b"$share/crew/work/#") for name in ("a", "c")}
+        for member in self.members.values():
             stack.callback(member.end)
             member.until(member.is_there)
-        publisher = Publisher(nodes.sockets["b"], "foreman", b"work")
-        stack.callback(publisher.end)
-        stays, dies = members
+        self.publishers = [Publisher(nodes.sockets[name], f"foreman-{name}", b"work/" + name.encode()) for name in ("a", "b")]
+        for publisher in self.publishers:
+            stack.callback(publisher.end)
 
-        def heard_by(*some: Subscriber) -> list[tuple[int, int]]:
-            return [one for each in some for one in each.heard.get(b"work", [])]
+    def heard(self, topic: bytes, *names: str) -> list[tuple[int, int]]:
+        """Numbers with their QoS."""
+        return [one for name in names for one in list(self.members[name].heard.get(topic, []))]
 
-        def missing() -> set[int]:
-            return set(range(publisher.acknowledged)) - {number for number, _ in heard_by(*members)}
+    def until_more(self, name: str) -> None:
+        """A member gets messages of each publisher."""
+        least = {publisher.topic: len(self.heard(publisher.topic, name)) + SOME for publisher in self.publishers}
+        self.members[name].until(lambda: all(len(self.heard(topic, name)) >= count for topic, count in least.items()))
 
-        for member in members:
-            member.until(lambda: len(heard_by(stays)) > SOME and len(heard_by(dies)) > SOME)
+    def until_heard(self, topic: bytes, numbers: range, *names: str) -> None:
+        """These members have all of it."""
+        until(set(), lambda: set(numbers) - {number for number, _ in self.heard(topic, *names)})
+
+
+def test_a_group_has_each_message_once_while_a_node_of_it_is_killed(nodes: Three) -> None:
+    with ExitStack() as stack:
+        crew = Crew(nodes, stack)
+        crew.until_more("a")
+        crew.until_more("c")
         with nodes.killed("c"):
-            publisher.advance(SOME)
-        before = len(heard_by(dies))
-        dies.until(lambda: len(heard_by(dies)) > before + SOME)  # it is a member again
-        publisher.end()
-        until(set(), missing)
+            alone = [publisher.acknowledged + 1 for publisher in crew.publishers]  # the one before may be on its way
+            for publisher, first in zip(crew.publishers, alone, strict=True):
+                publisher.advance(SOME)
+                crew.until_heard(publisher.topic, range(first, publisher.acknowledged), "a")
+        crew.until_more("c")
+        for publisher in crew.publishers:
+            publisher.end()
+            crew.until_heard(publisher.topic, range(publisher.acknowledged), "a", "c")
         nodes.until_agreed()
-        at_qos_2 = sorted(number for number, qos in heard_by(*members) if qos == 2)
-        assert at_qos_2 == list(range(1, publisher.acknowledged, 2))
+        for publisher in crew.publishers:
+            at_qos_2 = sorted(number for number, qos in crew.heard(publisher.topic, "a", "c") if qos == 2)
+            assert at_qos_2 == list(range(1, publisher.acknowledged, 2))
 
 
 def retain(client: RawClient, topic: bytes, payload: bytes) -> None:
