@@ -1,4 +1,5 @@
 """Clients that go from node to node, groups and retained messages, while nodes are cut off and killed: three for all of it."""
+import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
@@ -33,6 +34,7 @@ from tests.integration.keeping import connect
 from tests.integration.raw import RawClient
 
 SOME = 40  # messages
+APART = 0.5  # seconds by which one is surely newer: what nodes take for the time differs by some milliseconds
 
 
 @pytest.fixture(scope="module")
@@ -274,13 +276,14 @@ def test_retained_messages_are_the_same_everywhere_after_a_partition_and_deleted
         with nodes.cut_off("c"):
             retain(there, b"kept/there", b"x")
             retain(cut_off, b"kept/cut-off", b"y")
-            retain(there, b"kept/both", b"older")
-            retain(cut_off, b"kept/both", b"newer")
             retain(there, b"kept/gone", b"")
-            retain(cut_off, b"kept/gone-late", b"again")
-            retain(there, b"kept/gone-late", b"")
+            retain(there, b"kept/both", b"older")
             retain(there, b"kept/back", b"")
+            retain(cut_off, b"kept/gone-late", b"again")
+            time.sleep(APART)
+            retain(cut_off, b"kept/both", b"newer")
             retain(cut_off, b"kept/back", b"again")
+            retain(there, b"kept/gone-late", b"")
     expected = {b"kept/back": b"again", b"kept/both": b"newer", b"kept/cut-off": b"y", b"kept/there": b"x"}
     for name, where in nodes.sockets.items():
         until(sorted(expected), topics, name)
