@@ -97,6 +97,7 @@ docs: $(VENV)/.dev
 
 # Needs mosquitto, a C compiler, two idle cores, and the folder of compare.py and mqload.c in BENCH.
 BENCH ?= ../shared/bench
+SUITE ?= quick
 MOSQUITTO := listener {port} 127.0.0.1\nallow_anonymous true\nset_tcp_nodelay true\n
 MOSQUITTO := $(MOSQUITTO)max_queued_messages 0\nmax_inflight_messages 0\n
 DURABILITY ?= always
@@ -113,10 +114,10 @@ endif
 ifneq ($(filter compiled,$(FORM)),)
 WHEEL := $(COMPILED)/.built
 endif
-## bench         beside Mosquitto; ARGS="--only stream" for some, TLS=1 over TLS, FORM=compiled beside it
+## bench         beside Mosquitto; ARGS="--only stream" for some, SUITE=full for more, TLS=1 over TLS, FORM=compiled beside it
 bench: $(VENV)/.run $(PEM) $(WHEEL)
 	@$(CC) -O2 $(LOAD) -o $(VENV)/mqload $(BENCH)/mqload.c $(LIBRARIES)
-	@$(BIN)/python $(BENCH)/compare.py --mqload $(VENV)/mqload --suite quick --baseline mosquitto \
+	@$(BIN)/python $(BENCH)/compare.py --mqload $(VENV)/mqload --suite $(SUITE) --baseline mosquitto \
 	  --file 'mosquitto:m.conf=$(MOSQUITTO)' \
 	  --start 'mosquitto=mosquitto -c {dir}/m.conf' \
 	  --file 'emqtwist:b.ini=$(EMQTWIST)' \
