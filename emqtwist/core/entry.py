@@ -65,16 +65,21 @@ class Entry(Job):
     def run(self) -> None:
         """Where there are other nodes, one of them may have the session."""
         cluster = self.connection.broker.cluster
-        claim = None if cluster is None else cluster.claim(self.connection.client_id, self.packet.clean_start)
+        claim = None if cluster is None else cluster.claim(self.connection.client_id, self.packet.clean_start,
+                                                               self._is_wanted)
         if claim is None:
             self._begin()
         else:
             self.wait(claim, self._claimed)
 
+    def _is_wanted(self) -> bool:
+        """Whether the client is still here."""
+        return self.connection.state != CLOSED
+
     def _claimed(self, link: Link, claim: Claim) -> None:
         if claim.refusal:
             self.connection.refuse(MQTTError(claim.refusal, c.SERVER_UNAVAILABLE))
-        elif self.connection.state != CLOSED:
+        elif self._is_wanted():
             self._begin()
 
     def _begin(self) -> None:

@@ -1,4 +1,6 @@
 """The other nodes of a cluster, as far as a Broker knows of them."""
+from collections.abc import Callable
+
 from emqtwist.core.move import Claim
 from emqtwist.core.pending import Pending
 from emqtwist.core.records import Fetch, Record, Snapshot
@@ -34,8 +36,11 @@ class Neighbours:
     def page(self, fetch: Fetch, rows: list[Record], more: bool) -> None:
         """Rows of a queue that is no session's have come from the store; `more`: there are rows behind them."""
 
-    def claim(self, client_id: str, clean_start: bool) -> Pending[Claim] | None:
-        """A client is here and wants its session: decided when it can be looked for here. None when that is so already."""
+    def claim(self, client_id: str, clean_start: bool, is_wanted: Callable[[], bool]) -> Pending[Claim] | None:
+        """A client is here and wants its session: decided when it can be looked for here. None when that is so already.
+
+        `is_wanted` tells whether the client is still here.
+        """
         return None
 
     def session_opened(self, session: Session, clean_start: bool) -> None:

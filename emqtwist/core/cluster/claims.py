@@ -24,17 +24,18 @@ def nobody(peer: Peer, frame: Frame) -> None:
 
 
 class Claiming:
-    """A client that waits. `asked` is who was asked for its session, under which `epoch`, `awaited` who would be, but is away;
-    `told` was named.
+    """A client that waits, for as long as it `is_wanted`. `asked` is who was asked for its session, under which `epoch`,
+    `awaited` who would be, but is away; `told` was named.
 
     Who was asked shortly before is in `visited`: when they name each other, they are asked again later.
     """
 
-    __slots__ = ("client_id", "pending", "began", "away_since", "asked", "epoch", "awaited", "told", "visited", "without",
-                 "waiting")
+    __slots__ = ("client_id", "is_wanted", "pending", "began", "away_since", "asked", "epoch", "awaited", "told", "visited",
+                 "without", "waiting")
 
-    def __init__(self, client_id: str, now: float) -> None:
+    def __init__(self, client_id: str, is_wanted: Callable[[], bool], now: float) -> None:
         self.client_id = client_id
+        self.is_wanted = is_wanted
         self.pending: Pending[Claim] = Pending()
         self.began = now
         self.away_since = 0.0  # since when the node in question is away, 0 while it is not
@@ -70,7 +71,7 @@ class Claims:
         self._registry = registry
         self._send = send
 
-    def claim(self, client_id: str, clean_start: bool) -> Pending[Claim] | None:
+    def claim(self, client_id: str, clean_start: bool, is_wanted: Callable[[], bool]) -> Pending[Claim] | None:
         """As `Neighbours.claim`."""
         session = self._broker.sessions.by_id.get(client_id)
         if clean_start:
@@ -81,7 +82,7 @@ class Claims:
             return None
         if not self._is_elsewhere(client_id, session):
             return None
-        claiming = self.under_way[client_id] = Claiming(client_id, self._broker.turn.now)
+        claiming = self.under_way[client_id] = Claiming(client_id, is_wanted, self._broker.turn.now)
         self.pursue(claiming)
         return claiming.pending
 
@@ -191,6 +192,8 @@ class Claims:
     def _ask(self, claiming: Claiming, holder: Peer) -> None:
         """What is known of an earlier process of the holder need not hold any more: it may have crashed before it had stored what
         it took, and would give what it had before.
+
+        Nobody is asked for a client that has gone meanwhile: it may be where its session is by now.
         """
         if not self._registry.knows(holder):
             claiming.awaited = holder
@@ -198,6 +201,9 @@ class Claims:
             return
         claiming.away_since = 0.0
         if claiming.asked is not holder and claiming.client_id not in self.takings:
+            if not claiming.is_wanted():
+                self._let_in(claiming)
+                return
             claiming.asked = holder
             claiming.visited.add(holder)
             claiming.epoch = self._registry.highest(claiming.client_id) + 1

@@ -216,8 +216,8 @@ class Cluster(Neighbours):
     def expired(self, topic: bytes) -> None:
         self.replicas.expired(topic)
 
-    def claim(self, client_id: str, clean_start: bool) -> Pending[Claim] | None:
-        return self.takeover.claim(client_id, clean_start)
+    def claim(self, client_id: str, clean_start: bool, is_wanted: Callable[[], bool]) -> Pending[Claim] | None:
+        return self.takeover.claim(client_id, clean_start, is_wanted)
 
     def session_opened(self, session: Session, clean_start: bool) -> None:
         self.takeover.session_opened(session, clean_start)

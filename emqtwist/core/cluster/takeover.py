@@ -68,8 +68,8 @@ class Takeover(Part):
 
     # What the broker says.
 
-    def claim(self, client_id: str, clean_start: bool) -> Pending[Claim] | None:
-        return self.claims.claim(client_id, clean_start)
+    def claim(self, client_id: str, clean_start: bool, is_wanted: Callable[[], bool]) -> Pending[Claim] | None:
+        return self.claims.claim(client_id, clean_start, is_wanted)
 
     def session_opened(self, session: Session, clean_start: bool) -> None:
         """Who does not know of all nodes whether they have a session of the client begins one that gives way to theirs, unless

@@ -240,6 +240,33 @@ def test_a_client_whose_session_is_at_a_node_that_comes_back_in_time_gets_it() -
     assert take_all(peer) == [b"1"]
 
 
+def test_a_session_stays_with_its_client_when_one_that_has_given_up_is_told_where_it_is() -> None:
+    net = Net("a", "b", "c")
+    absent_session(net, "a")
+    net.stall("b", "a")
+    ask(net, "b").drop()
+    alice = ask(net, "c")
+    assert alice.one(Connack).session_present
+    net.stall("b", "a", False)
+    net.advance(1)
+    assert not alice.closed
+    assert net["c"].broker.sessions.by_id["alice"].opener is not None
+    assert "alice" not in net["b"].broker.sessions.by_id
+
+
+def test_a_client_that_has_given_up_does_not_get_its_session_when_the_node_is_back() -> None:
+    net = Net("a", "b", "c")
+    absent_session(net, "a")
+    net.isolate("a")
+    ask(net, "b").drop()
+    net.join("a", "c")
+    alice = ask(net, "c")
+    assert alice.one(Connack).session_present
+    net.advance(0.1)
+    net.join("a", "b")
+    assert not alice.closed
+
+
 def test_a_client_may_have_a_new_session_while_its_node_is_away() -> None:
     net = Net("a", "b")
     absent_session(net, "a")
