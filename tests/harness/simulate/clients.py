@@ -44,6 +44,7 @@ class SimClient(Client):
         self.account = account
         self._looks = False
         self._life = 0  # of the connection
+        self.start = 0  # of the process that it is connected with, or was
         account.joins(self)
 
     # What it does by itself.
@@ -124,6 +125,7 @@ class SimClient(Client):
             self.outgoing.clear()
             self.known.clear()
         self._life += 1
+        self.start = self.node.starts
         self.peer = peer = self.node.peer()
         peer.reader = self
         self.sim.say(self.client_id, f"connects to {self.node.name}")

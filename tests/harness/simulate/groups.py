@@ -27,7 +27,7 @@ MIXED: Final = "$share/mixed/$s/+"
 
 @dataclass
 class Taken:
-    """Who got a message of a group last, at which QoS, and in which process of its node."""
+    """Who got a message of a group last, at which QoS, and of which process of its node: it may have ended before that came."""
 
     client: "SimClient"
     qos: int
@@ -105,7 +105,7 @@ class Groups(Knowing):
         if taken is not None and not self._may_repeat(mail, taken, client):
             raise Found(f"G8: {name} gets {mail.name} at {arrival.qos}, which {taken.client.client_id} got at {taken.qos}", name,
                         mail.name, taken.client.client_id)
-        self.taken[group][mail.number] = Taken(client, arrival.qos, client.node, client.node.starts)
+        self.taken[group][mail.number] = Taken(client, arrival.qos, client.node, client.start)
 
     def _may_repeat(self, mail: Owed, taken: Taken, client: "SimClient") -> bool:
         began = self._began[mail.number]
