@@ -27,7 +27,7 @@ BATCH_BYTES = 512 * 1024  # bytes after which a batch leaves the other sockets t
 
 # Where many sockets bring a run of messages each, who comes back for the next piece as soon as it is there meets their senders at
 # the same sockets all the time, and each waits for the other in the system. So such a batch is followed by a rest (decision 32).
-RUNS = 8  # sockets, and more
+RUNS = 2  # sockets, and more
 RUN = 512  # bytes of each, in the mean: more than one at a time sends
 REST = 50e-6  # seconds
 
