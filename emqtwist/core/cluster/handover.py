@@ -135,10 +135,10 @@ class Handover:
         return None
 
     def _has_nothing(self, giving: Giving) -> bool:
-        """Whether the node that takes a session was away, and is back without it."""
+        """Whether the node that takes a session was away, and is back without it: with none, or with one that is older."""
         if not giving.stale or giving.peer is None or not self.registry.knows(giving.peer):
             return False
-        return not self.registry.epoch_at(giving.peer, giving.session.client_id)
+        return self.registry.epoch_at(giving.peer, giving.session.client_id) < giving.epoch
 
 
 class Leaving(Job):

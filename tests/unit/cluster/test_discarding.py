@@ -1,5 +1,6 @@
 """A client who has begun anew at one node, and comes to another that has an older session of it and has not heard of that."""
 from emqtwist.core.cluster import frames as f
+from emqtwist.core.cluster.epochs import HERE, state_of
 from emqtwist.mqtt.packets import Connack
 from tests.clusters import Net
 from tests.peers import Peer
@@ -51,3 +52,25 @@ def test_a_client_that_waits_in_vain_finds_the_newer_session_when_it_comes_again
     publish(net, "a", b"1")
     assert take_all(again) == [b"1"]
     assert rest(net) == ["b"]
+
+
+def test_a_session_that_was_given_in_vain_is_taken_back_though_the_other_node_has_an_older_one() -> None:
+    net = Net("a", "b", "c")
+    net.isolate("c")
+    net["b"].connect("alice", clean_start=False, session_expiry_interval=3600).drop()
+    net.advance(60)
+    net["c"].connect("alice", clean_start=True, session_expiry_interval=3600).drop()
+    net.isolate("a")
+    net.join("a", "c")
+    net.halt_before(f.SESSION, "c")
+    ask(net, "a")
+    assert net.halted == "c"
+    net["a"].crash()
+    net.go_on()
+    net.join("a", "b")
+    ask(net, "a").drop()  # it gets the older one
+    net.join_all()
+    net.advance(30)
+    net.advance(30)
+    assert [name for name in "abc" if "alice" in net[name].broker.sessions.by_id] == ["c"]
+    assert state_of(net["c"].broker.sessions.by_id["alice"]) == HERE
