@@ -110,7 +110,9 @@ class Links:
 
     def _unreachable(self, address: str, refused: Refused) -> None:
         self.begin()
-        self.problems.note(address, refused, self._turn.now)
+        # A refusal is told late, as there may have been another way to the host: who is linked by now has come meanwhile.
+        if not any(address in names_of(protocol) for protocol in self.up.values()):
+            self.problems.note(address, refused, self._turn.now)
 
     # What connections tell.
 
@@ -158,7 +160,7 @@ class Links:
         name = protocol.node
         self.strangers.discard(protocol)
         self.up[name] = protocol
-        self.problems.solve(name, protocol.whom, protocol.greeting.address if protocol.greeting else "")
+        self.problems.solve(*names_of(protocol))
         self.log.info("linked with {node} at {where}", node=name, where=protocol.where)
         return self.cluster.opened(name, protocol.incarnation, protocol.link)
 
@@ -185,6 +187,11 @@ class Links:
     def lost(self, protocol: LinkProtocol) -> None:
         """The connection is closed."""
         self.closing.discard(protocol)
+
+
+def names_of(protocol: LinkProtocol) -> tuple[str, str, str]:
+    """What problems with the node of a link are about: its name, where it was found, where it says that it is."""
+    return protocol.node, protocol.whom, protocol.greeting.address if protocol.greeting else ""
 
 
 def see(protocol: LinkProtocol, terms: Terms, now: float) -> None:

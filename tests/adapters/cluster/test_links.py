@@ -2,6 +2,8 @@
 from typing import Any
 
 import pytest
+from twisted.internet.defer import Deferred
+from twisted.internet.error import ConnectionRefusedError
 
 from emqtwist.cluster.links import MOST_STRANGERS, TICK
 from tests.linked import LinkedNode, Wires
@@ -203,6 +205,19 @@ def test_pauses_between_attempts_grow_and_differ() -> None:
     a = net.node("a@x")
     net.run(11)
     assert a.linked() == ["b@x"]
+    assert b.problems() == []
+
+
+def test_a_refusal_that_is_told_late_is_no_problem_with_who_has_come_meanwhile() -> None:
+    net = Wires()
+    held: list[Deferred[Any]] = []
+    net.held = held
+    b = net.node("b@x", seeds=("a@x",))
+    net.held = None
+    net.node("a@x", seeds=("b@x",))
+    net.run(1)
+    assert b.linked() == ["a@x"]
+    held[0].errback(ConnectionRefusedError())
     assert b.problems() == []
 
 
