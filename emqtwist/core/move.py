@@ -6,9 +6,11 @@ from emqtwist.core.subscriber import Subscriber
 
 
 class Move:
-    """Stands in a session on its way, at the node that gives it as at the one that takes it."""
+    """Stands in a session on its way, at the node that gives it as at the one that takes it, where it has this `epoch`."""
 
-    __slots__ = ()
+    __slots__ = ("epoch",)
+
+    epoch: int
 
     def collect(self, message: Message, first_byte: int, identifiers: tuple[int, ...]) -> None:
         """Take a message that comes for the session."""

@@ -5,6 +5,7 @@ one moment what it has for each other node. What is before the mark comes by whe
 """
 from emqtwist.core.cluster.addressed import CUT, LEFT, RELAYED, Address, address_of, cut, send_cut, send_left
 from emqtwist.core.cluster.course import Course
+from emqtwist.core.cluster.epochs import began, epoch_of
 from emqtwist.core.cluster.groups import trail_of
 from emqtwist.core.cluster.inbox import Inbox, To
 from emqtwist.core.cluster.origin import ForwardedMessage, Origin, Origins
@@ -32,7 +33,7 @@ class Aftermath(Move):
     way.
     """
 
-    __slots__ = ("session", "epoch", "sources", "nodes", "fading", "gone_to", "filters", "since", "asked", "passing",
+    __slots__ = ("session", "sources", "nodes", "fading", "gone_to", "filters", "since", "asked", "passing",
                  "_origins")
 
     def __init__(self, session: Session, epoch: int, sources: dict[str, int], nodes: set[str], fading: set[str],
@@ -130,6 +131,14 @@ def deliver_relayed(session: Session, message: Message) -> None:
             return
 
 
+def is_of(address: Address, session: Session) -> bool:
+    """Whether it is for this session of its client, under whichever epoch. At the other node it may go on as a later one, if that
+    node knows of one that has ended.
+    """
+    epochs = [epoch_of(session)] if session.move is None else [epoch_of(session), session.move.epoch]
+    return began(address.epoch) in [began(epoch) for epoch in epochs]
+
+
 class ToClient(To):
     """Takes what is for one session."""
 
@@ -139,14 +148,16 @@ class ToClient(To):
         self._sessions = sessions
         self._inbox = inbox
 
-    def session(self, client_id: str) -> Session | None:
-        return self._sessions.by_id.get(client_id)
+    def session(self, address: Address) -> Session | None:
+        """That of this address, if it is here: another of its client may have begun since."""
+        session = self._sessions.by_id.get(address.client_id)
+        return session if session is not None and is_of(address, session) else None
 
     def take(self, peer: Peer, message: ForwardedMessage, group: bytes) -> None:
         address = address_of(group)
         if address is None:
             return
-        session = self.session(address.client_id)
+        session = self.session(address)
         if address.what == RELAYED and address.group and (session is None or address.group not in session.subscriptions):
             self._to_group(peer, message, address)
         elif session is None:
@@ -167,10 +178,10 @@ class ToClient(To):
 
     def _to_group(self, peer: Peer, message: ForwardedMessage, address: Address) -> None:
         """The client has left: another member gets it. Before it can come back to that node, the copy there leaves too."""
-        send_left(peer, address.client_id, address.group)
+        send_left(peer, address.client_id, address.epoch, address.group)
         if self._inbox.to_group is not None:
             self._inbox.to_group.take(peer, message, trail_of(address.group).behind(peer.name, True))
 
     def cut(self, session: Session, address: Address, direct: bool) -> None:
         if session.move is not None:
-            session.move.cut(address.node, address.number, direct)
+            session.move.cut(address.node, address.epoch, direct)

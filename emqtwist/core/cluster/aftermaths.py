@@ -136,6 +136,7 @@ class Aftermaths:
                 return  # we are asked again
         for holder in holders:
             send_cut(holder, message)
-        session = self._to_client.session(client_id)
+        address = Address(CUT, client_id, epoch, self._origins.node)
+        session = self._to_client.session(address)
         if session is not None:
-            self._to_client.cut(session, Address(CUT, client_id, self._origins.node, epoch), True)
+            self._to_client.cut(session, address, True)

@@ -45,7 +45,7 @@ class Giving(Move):
     It is `stale` when the other node was away, and has not asked for it again.
     """
 
-    __slots__ = ("session", "peer", "epoch", "due", "over", "done", "stale", "nodes", "before", "_sessions", "_origins",
+    __slots__ = ("session", "peer", "due", "over", "done", "stale", "nodes", "before", "_sessions", "_origins",
                  "_send", "_send_stored", "_memory", "_next", "_sent", "_late", "_rows", "_cursor", "_doubtful", "_end",
                  "_page", "_read", "_place", "_last", "_under_way", "_level", "_flushed", "_asked",
                  "_began", "_by_number", "_late_nodes", "_claimed", "_flush")
@@ -139,7 +139,7 @@ class Giving(Move):
 
     def _send_on(self, message: Message, first_byte: int, origin: Origin) -> None:
         if self.peer is not None and first_byte & QOS_BITS:
-            send_on(self.peer, self.session.client_id, message, first_byte, origin)
+            send_on(self.peer, self.session.client_id, self.epoch, message, first_byte, origin)
 
     def _add(self, message: Message, first_byte: int, identifiers: tuple[int, ...], origin: Origin) -> None:
         if self.done:

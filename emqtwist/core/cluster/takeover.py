@@ -9,7 +9,7 @@ from emqtwist.core.cluster.claims import Claims
 from emqtwist.core.cluster.clock import COUNTER, Clock
 from emqtwist.core.cluster.course import Course, course_of, note_here
 from emqtwist.core.cluster.discarding import Discarding
-from emqtwist.core.cluster.epochs import COMING, FIRST, GIVEN, HERE, epoch_of, set_epoch, state_of
+from emqtwist.core.cluster.epochs import COMING, FIRST, GIVEN, HERE, epoch_of, new_epoch, set_epoch, state_of
 from emqtwist.core.cluster.flushing import Flushing
 from emqtwist.core.cluster.frames import Frame
 from emqtwist.core.cluster.giving import Giving
@@ -76,8 +76,8 @@ class Takeover(Part):
         the client gives those up."""
         if not epoch_of(session):
             least = FIRST if clean_start or self.claims.knows_all() else 0
-            began = self._clock.stamp() >> COUNTER
-            set_epoch(session, max(self.registry.highest(session.client_id) + 1, least + began), HERE)
+            now = self._clock.stamp() >> COUNTER
+            set_epoch(session, new_epoch(least, now, self.registry.highest(session.client_id)), HERE)
         self.registry.put(session)
 
     def session_ended(self, session: Session) -> None:

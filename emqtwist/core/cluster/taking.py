@@ -77,7 +77,7 @@ class Taking(Move):
     is for what was sent on to here then, and still is.
     """
 
-    __slots__ = ("session", "epoch", "peer", "lost_at", "waiting", "level", "ended", "stopped", "ending", "there", "ready",
+    __slots__ = ("session", "peer", "lost_at", "waiting", "level", "ended", "stopped", "ending", "there", "ready",
                  "again", "late", "whole", "back", "before", "gone_to", "_around", "_late", "_known", "_next")
 
     def __init__(self, session: Session, around: Surroundings, peer: Peer | None, back: set[str], before: Aftermath | None,
@@ -218,7 +218,7 @@ class Taking(Move):
     def _send_back(self, message: Message, first_byte: int, origin: Origin) -> None:
         """Have it come from the other node, behind what there is."""
         if self.peer is not None:
-            send_on(self.peer, self.session.client_id, message, first_byte, origin)
+            send_on(self.peer, self.session.client_id, self.epoch, message, first_byte, origin)
         else:
             self._take(message, first_byte)
 

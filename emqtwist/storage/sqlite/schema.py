@@ -56,8 +56,16 @@ VERSION_5: Final = (
     "WITHOUT ROWID",
 )
 VERSION_6: Final = ("ALTER TABLE session ADD COLUMN move TEXT NOT NULL DEFAULT ''",)
+# Epochs count takeovers in 16 bits of their own. In `move` are at 1 the epoch of a session where it was given to (or, of one that
+# comes, the rows that are here), at 5 that under which it came, at 6 those under which the sources gave it, by node.
+VERSION_7: Final = (
+    "UPDATE session SET move = json_set(move, '$[1]', json_extract(move, '$[1]') << 16) WHERE move <> '' AND epoch & 3 = 1",
+    "UPDATE session SET move = json_set(move, '$[5]', json_extract(move, '$[5]') << 16, '$[6]', json((SELECT "
+    "json_group_object(key, value << 16) FROM json_each(move, '$[6]')))) WHERE move <> ''",
+    "UPDATE session SET epoch = (epoch >> 2 << 18) | (epoch & 3)",
+)
 MIGRATIONS: Final[Mapping[int, Sequence[str]]] = {
-    0: VERSION_1, 1: VERSION_2, 2: VERSION_3, 3: VERSION_4, 4: VERSION_5, 5: VERSION_6}
+    0: VERSION_1, 1: VERSION_2, 2: VERSION_3, 3: VERSION_4, 4: VERSION_5, 5: VERSION_6, 6: VERSION_7}
 VERSION: Final = max(MIGRATIONS) + 1
 
 

@@ -24,7 +24,7 @@ LOST_ROUTES: Final = Bug("routes of persistent sessions are forgotten in a resta
 NO_EPOCH: Final = Bug("a session is ended by a node that has an older one: the check of the epoch is dropped",
                       "core.cluster.discarding:Discarding.compare", "if (epoch, peer.name) < mine:", "if False:")
 NOT_THE_LAST: Final = Bug("of two sessions that a client began the one of the node whose name comes last stays",
-                          "core.cluster.takeover:Takeover.session_opened", "least + began", "least")
+                          "core.cluster.takeover:Takeover.session_opened", "new_epoch(least, now,", "new_epoch(least, 0,")
 NOT_NOTED: Final = Bug("where a session has gone to is forgotten in a restart", "core.cluster.takeover:Takeover.recover",
                        "for record in snapshot.sessions if record[9]", "for record in snapshot.sessions if False")
 NO_CUT: Final = Bug("what comes directly is taken before its node has cut", "core.cluster.aftermath:Aftermath.wants",

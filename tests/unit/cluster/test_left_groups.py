@@ -4,6 +4,7 @@ import pytest
 from emqtwist.core import causes
 from emqtwist.core.cluster import frames as f
 from emqtwist.core.cluster.addressed import send_left
+from emqtwist.core.cluster.epochs import epoch_of
 from tests.clusters import Net
 from tests.peers import Peer
 from tests.scenes import LASTING
@@ -121,7 +122,7 @@ def test_the_copy_leaves_when_the_node_says_so_that_the_session_went_to(phase: i
     alice.drop()
     net.halt_before(phase)
     ask(net, "b")
-    send_left(net[node].cluster.peer("a"), "alice", GROUP.encode())
+    send_left(net[node].cluster.peer("a"), "alice", epoch_of(net["a"].session("alice")), GROUP.encode())
     net[node].flush()
     net.settle()
     assert is_member(net, "a") != leaves

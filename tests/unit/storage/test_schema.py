@@ -6,6 +6,8 @@ from pathlib import Path
 import pytest
 
 from emqtwist.core import records as r
+from emqtwist.core.cluster.course import Course, course_of
+from emqtwist.core.cluster.epochs import COMING, GIVEN, HERE
 from emqtwist.storage.errors import Corrupt, Schema
 from emqtwist.storage.sqlite import reader, schema
 from emqtwist.storage.sqlite.database import connect, translated
@@ -81,6 +83,26 @@ def test_a_file_of_version_4_keeps_all_that_it_has(tmp_path: Path) -> None:
         assert lists == {0: [(3, "meter", 3600.0, 5, None, 0, 0, 9, 0, "")],
                          4: [(b"r", b"kept", 1, b"", 5.0, "meter", 6.0, 0, "")],
                          7: [(1, 2.0, b"t", b"x", 1, 0, b"", None, "p")]}
+
+
+def test_epochs_of_version_6_have_room_for_takeovers(tmp_path: Path) -> None:
+    path = tmp_path / "store.db"
+    with closing(sqlite3.connect(path, isolation_level=None)) as db:
+        schema.migrate(db, {version: schema.MIGRATIONS[version] for version in range(6)})
+        course = Course()
+        course.other, course.number, course.come, course.sources, course.via = "b@x", 9, 8, {"c@x": 7, "d@x": 8}, {"d@x"}
+        course.filters = {"d@x": [b"t/#"]}
+        for number, state, move in ((1, HERE, ""), (2, GIVEN, course.text()), (3, COMING, course.text())):
+            db.execute("INSERT INTO session VALUES (?, 'meter', 3600.0, 5, NULL, 0, 0, 9, ?, ?)", (number, 8 << 2 | state, move))
+    with closing(connect(path)) as db:
+        rows = dict(reader.parts(db))[0]
+    assert [row[8] for row in rows] == [8 << 18 | HERE, 8 << 18 | GIVEN, 8 << 18 | COMING]
+    assert rows[0][9] == ""
+    given, coming = course_of(rows[1][9]), course_of(rows[2][9])
+    assert (given.other, given.number, coming.number) == ("b@x", 9 << 16, 9)  # rows that are here are no epoch
+    for moved in (given, coming):
+        assert (moved.come, moved.sources, moved.via) == (8 << 16, {"c@x": 7 << 16, "d@x": 8 << 16}, {"d@x"})
+        assert moved.filters == {"d@x": [b"t/#"]}
 
 
 def test_an_older_file_is_migrated_step_by_step(tmp_path: Path) -> None:
