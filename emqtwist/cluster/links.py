@@ -7,7 +7,7 @@ from twisted.internet.protocol import Factory
 from twisted.logger import Logger
 
 from emqtwist.cluster.dialer import Dialer, Endpoint, Wanted
-from emqtwist.cluster.problems import Problems
+from emqtwist.cluster.problems import CALM, Problems
 from emqtwist.cluster.protocol import LinkProtocol, Registry
 from emqtwist.cluster.refusals import CROWD, GOODBYE, ITSELF, NO_NODE, SAME_NAME, SECOND_LINK, SILENT, Refused
 from emqtwist.cluster.terms import Terms
@@ -97,6 +97,9 @@ class Links:
             if gap > GAP:
                 protocol.heard_at += gap  # what came meanwhile was not read
             see(protocol, self.terms, now)
+        for name, protocol in self.up.items():
+            if now - protocol.since >= CALM:
+                self.problems.held(name)
         self.problems.tick(now)
         self.dialer.look()
 

@@ -78,6 +78,10 @@ class Problems:
         for cause in [cause for cause in self._raised if cause not in kept]:
             self._clear(cause)
 
+    def held(self, node: str) -> None:
+        """The link with this node has held for some time: whatever was between is over. The log has told of it."""
+        self._kept.pop((r.SILENT, node), None)
+
     def tick(self, now: float) -> None:
         """What has not come for long is over."""
         for key in [key for key, problem in self._kept.items() if now - problem.at >= KEPT]:

@@ -108,6 +108,10 @@ def test_a_link_on_which_nothing_is_heard_ends() -> None:
     assert a.problems() == [("silent", "b@x")]
     assert b.problems() == [("silent", "a@x")]
     assert a.to("b@x") is not link  # there is another way
+    net.run(50)
+    assert a.problems() == [("silent", "b@x")]
+    net.run(10)
+    assert a.problems() == b.problems() == []  # it has held
 
 
 def test_a_process_that_did_not_run_does_not_blame_the_others() -> None:

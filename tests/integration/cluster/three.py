@@ -23,7 +23,7 @@ bind = mqtt.sock
 socket = ctl.sock
 """
 PAUSE = 0.1  # seconds between two looks
-HEALED = "nothing was heard for too long"  # the doctor says that for an hour
+HEALED = "nothing was heard for too long"  # the doctor says that until the next link has held for a minute
 
 
 class Three:
