@@ -38,6 +38,11 @@ class Taken:
         """Whether its session has gone with its node."""
         return not self.client.persistent and not (self.node.alive and self.node.starts == self.start)
 
+    def is_closed(self) -> bool:
+        """Whether its node has closed its connection, and it has not seen that yet: what it acknowledges is read by nobody."""
+        peer = self.client.peer
+        return self.client.start == self.start and peer is not None and peer.closed
+
     def is_ended(self) -> bool:
         """Whether its node has ended its session, of which it need not have heard yet: by the clocks another one began later."""
         return self.node.alive and self.client.client_id not in self.node.broker.sessions.by_id
@@ -115,7 +120,7 @@ class Groups(Knowing):
             return True
         if mail.qos != 1 and taken.qos != 1:
             return False
-        return taken.is_ended() or max(self._trouble, *self.network.trouble.values()) >= began
+        return taken.is_ended() or taken.is_closed() or max(self._trouble, *self.network.trouble.values()) >= began
 
     def epilogue(self, play: "Simulation") -> None:
         """Some are away: nothing is for them."""
