@@ -260,7 +260,8 @@ class Wills(Knowing):
 
     def _end(self, life: Life) -> None:
         life.ended = self.world.now
-        if self.readers[life.client.client_id].stale:
+        reader = self.readers[life.client.client_id]
+        if reader.stale or (not life.begun and reader.began not in (None, life.node)):
             life.open = True  # its session may be one that is about to end
         else:
             life.until = self.world.now + life.delay
