@@ -81,6 +81,14 @@ class Aftermath(Move):
         if direct and self.passes(node, epoch):
             self.note()
 
+    def is_to_ask(self, node: str, now: float, again: float) -> bool:
+        """Whether this node has not been asked for so many seconds; it is now."""
+        asked = self.asked.get(node)
+        if asked is not None and now - asked < again:
+            return False
+        self.asked[node] = now
+        return True
+
     def awaited(self) -> set[str]:
         """The nodes of which something comes by the sources, or will."""
         return self.nodes | self.fading

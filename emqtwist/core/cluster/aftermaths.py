@@ -89,13 +89,20 @@ class Aftermaths:
             self._look_at_sources(client_id, aftermath, now)
 
     def _look_at_sources(self, client_id: str, aftermath: Aftermath, now: float) -> None:
-        """One that is there still waits for a mark: who made that for this node may not have known of the source then."""
+        """One that is there still waits for a mark: who made that for this node may not have known of the source then. That may
+        have been this node itself.
+        """
         here = [peer for peer in self._peers.values() if self._registry.knows(peer)]
         waiting = [peer for peer in here if peer.name in aftermath.sources and peer.name not in aftermath.passing]
-        for peer in here if waiting else []:
+        if not waiting:
+            return
+        for peer in here:
             if peer not in waiting:
                 aftermath.asked.setdefault(peer.name, now)
                 self._ask(client_id, aftermath, peer, now, LATER)
+        aftermath.asked.setdefault(self._origins.node, now)
+        if aftermath.is_to_ask(self._origins.node, now, LATER):
+            self._cut(client_id, aftermath.epoch, None)
 
     def _note(self, aftermath: Aftermath, giving: Giving | None) -> None:
         if giving is not None:
@@ -117,9 +124,7 @@ class Aftermaths:
                 self._ask(client_id, aftermath, peer, now)
 
     def _ask(self, client_id: str, aftermath: Aftermath, peer: Peer, now: float, again: float = AGAIN) -> None:
-        asked = aftermath.asked.get(peer.name)
-        if (asked is None or now - asked >= again) and self._routes.is_known_to(peer, aftermath.since):
-            aftermath.asked[peer.name] = now
+        if self._routes.is_known_to(peer, aftermath.since) and aftermath.is_to_ask(peer.name, now, again):
             self._send(peer, (f.CUT, client_id, aftermath.epoch))
 
     # What other nodes say.
@@ -131,10 +136,12 @@ class Aftermaths:
     def _cut(self, client_id: str, epoch: int, new: Peer | None) -> None:
         message = cut(client_id, self._origins.node, epoch)
         holders = [peer for peer in self._peers.values() if peer is new or self._registry.may_have(peer, client_id)]
+        # One that is away may have had it since: what waits for it from now on comes to the new node too.
+        away = [peer for peer in self._peers.values() if peer not in holders and not self._registry.knows(peer)]
         for holder in holders:
             if holder.full(message):
                 return  # we are asked again
-        for holder in holders:
+        for holder in [*holders, *(peer for peer in away if not peer.full(message))]:
             send_cut(holder, message)
         address = Address(CUT, client_id, epoch, self._origins.node)
         session = self._to_client.session(address)

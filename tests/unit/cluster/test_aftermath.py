@@ -434,3 +434,46 @@ def test_a_client_that_comes_to_a_node_that_is_just_told_of_sessions_waits_for_t
     net.go_on()
     net.advance(0.1)
     assert alice.one(Connack).session_present
+
+
+def test_a_mark_comes_before_all_else_to_where_the_session_was_unheard_of() -> None:
+    net = Net("a", "b", "c")
+    net.stall("a", "b")
+    alice = ask(net, "a")
+    net.advance(1.0)
+    alice.subscribe("t/#", qos=2)
+    net.advance(1.0)  # b does not hear of it, and is cut off
+    alice.drop()
+    alice = arrive(net, "c")
+    for _ in range(10):
+        net.advance(0.5)
+    assert not net["c"].cluster.takeover.aftermaths.known["alice"].awaited()  # b has made its mark
+    net.join("a", "b")
+    publish(net, "b", b"1")
+    assert take_all(alice) == [b"1"]
+    assert rest(net) == ["c"]
+
+
+def test_a_node_that_had_no_room_for_its_own_mark_makes_another() -> None:
+    net = Net("a", "b", "c", lines=("mqtt.mqueue.max_length = 1",))
+    bob = net["c"].connect("bob", session_expiry_interval=3600)
+    bob.subscribe("u", qos=1)
+    bob.drop()
+    without(net, "a")
+    net["a"].connect("publisher").publish("u", b"x", qos=1)
+    alice = arrive(net, "c")
+    alice.subscribe("t/#", qos=2)
+    alice.drop()
+    arrive(net, "b").drop()
+    net.cut("b", "c")
+    net.join("a", "b")
+    net.advance(0.5)
+    assert not net["b"].cluster.takeover.aftermaths.known["alice"].awaited()  # a has made its mark, but not for c
+    alice = arrive(net, "a")
+    net.join_all()
+    net.advance(1.0)
+    assert net["c"].cluster.takeover.claims.givings["alice"].nodes == {"a"}
+    net.advance(LATER)
+    assert rest(net) == ["a"]
+    publish(net, "c", b"1")
+    assert take_all(alice) == [b"1"]
