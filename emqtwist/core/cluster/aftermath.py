@@ -75,7 +75,7 @@ class Aftermath(Move):
         return True
 
     def relayed(self, message: Message, origin: Origin, peer: Subscriber) -> None:
-        deliver_relayed(self.session, message)
+        take_past(self.session, message, PUBLISH_BYTE | message.qos << 1, NO_IDENTIFIERS)
 
     def cut(self, node: str, epoch: int, direct: bool) -> None:
         if direct and self.passes(node, epoch):
@@ -131,12 +131,12 @@ def take_past(session: Session, message: Message, first_byte: int, identifiers: 
         session.move = move
 
 
-def deliver_relayed(session: Session, message: Message) -> None:
-    """Deliver what was sent on here, unless the session subscribes to no such thing any more."""
+def subscribes(session: Session, message: Message) -> bool:
+    """Whether it still does to such: its copies, where it was, do to all that it subscribed to there."""
     for subscription in session.subscriptions.values():
         if matches(subscription.topic_filter, message.topic):
-            take_past(session, message, PUBLISH_BYTE | message.qos << 1, NO_IDENTIFIERS)
-            return
+            return True
+    return False
 
 
 def is_of(address: Address, session: Session) -> bool:
@@ -170,7 +170,7 @@ class ToClient(To):
             self._to_group(peer, message, address)
         elif session is None:
             return
-        elif address.what == RELAYED:
+        elif address.what == RELAYED and subscribes(session, message):
             message.origin = address.node, address.number
             self._relayed(peer, session, SharedMessage(message, address.group) if address.group else message, message.origin)
         elif address.what == CUT:
@@ -182,7 +182,7 @@ class ToClient(To):
         if session.move is not None:
             session.move.relayed(message, origin, peer)
         else:
-            deliver_relayed(session, message)
+            session.deliver(message, PUBLISH_BYTE | message.qos << 1, NO_IDENTIFIERS)
 
     def _to_group(self, peer: Peer, message: ForwardedMessage, address: Address) -> None:
         """The client has left: another member gets it. Before it can come back to that node, the copy there leaves too."""
