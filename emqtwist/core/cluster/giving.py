@@ -48,7 +48,7 @@ class Giving(Move):
     __slots__ = ("session", "peer", "due", "over", "done", "stale", "nodes", "before", "_sessions", "_origins",
                  "_send", "_send_stored", "_memory", "_next", "_sent", "_late", "_rows", "_cursor", "_doubtful", "_end",
                  "_page", "_read", "_place", "_last", "_under_way", "_level", "_flushed", "_asked",
-                 "_began", "_by_number", "_late_nodes", "_claimed", "_flush")
+                 "_began", "_by_number", "_late_nodes", "_claimed", "_flush", "_late_origins")
 
     def __init__(self, session: Session, sessions: Sessions, origins: Origins, send: Send, send_stored: Send) -> None:
         self.session = session
@@ -68,6 +68,7 @@ class Giving(Move):
         if session.ledger is not None:
             self._sent |= session.ledger.repeated
         self._late: list[Moved] = []  # what came since
+        self._late_origins: set[Origin] = set()  # of that
         self._by_number = session.circle.settings.queue.kind != "simple"  # the store has them in another order
         self._asked: Pending[bool] | None = None
         self._flush: Flush | None = None  # for what is still to come here
@@ -142,8 +143,8 @@ class Giving(Move):
             send_on(self.peer, self.session.client_id, self.epoch, message, first_byte, origin)
 
     def _add(self, message: Message, first_byte: int, identifiers: tuple[int, ...], origin: Origin) -> None:
-        if self.done:
-            return  # it goes to the other node too
+        if self.done or origin in self._late_origins:
+            return  # it goes to the other node too, or has come directly and by where it is sent on
         session, ledger = self.session, self.session.ledger
         before = _taken(session) if ledger is None else ledger.next_seq
         session.wait((message, first_byte, identifiers, 0))
@@ -152,6 +153,8 @@ class Giving(Move):
         seq = self._next if ledger is None else before
         self._next += 1
         self._late.append(Moved(seq, 0, False, (message, first_byte, identifiers, seq), origin))
+        if origin != NO_ORIGIN:
+            self._late_origins.add(origin)
         if self.peer is not None:
             self.peer.stir()
 
@@ -203,6 +206,7 @@ class Giving(Move):
         self.done = True
         forget_rows(self.session)
         self._late.clear()
+        self._late_origins.clear()
         self.look()
 
     def cut(self, node: str, epoch: int, direct: bool) -> None:

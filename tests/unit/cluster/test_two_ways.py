@@ -8,7 +8,7 @@ from tests.clusters import Net
 from tests.peers import Peer
 from tests.unit.cluster.takeovers import ask
 from tests.unit.cluster.test_aftermath import absent, rest
-from tests.unit.cluster.test_takeover import arrive, publish, take_all
+from tests.unit.cluster.test_takeover import arrive, publish, take_all, without
 
 
 def on_two_ways() -> tuple[Net, Peer]:
@@ -64,3 +64,25 @@ def test_a_session_that_comes_back_has_what_comes_directly_behind_a_mark(halt: i
     net.advance(0.1)
     assert sorted(take_all(alice)) == [b"1", b"3", b"4", b"5", b"6", b"7", b"8"]
     assert rest(net) == ["b"]
+
+
+def test_what_comes_directly_and_is_sent_back_by_the_node_that_takes_the_session_comes_once() -> None:
+    net = Net("a", "b", "c")
+    arrive(net, "a").drop()
+    without(net, "b")
+    alice = arrive(net, "c")
+    alice.subscribe("t/#", qos=2)
+    net.advance(1.0)
+    alice.drop()
+    net.halt_before(f.CUT, "c")
+    net.join("b", "c")
+    assert net.halted  # b knows where she subscribes, and has not made its mark
+    net.join("a", "b")
+    net.halt_before(f.READY)
+    alice = ask(net, "a")
+    assert net.halted
+    publish(net, "b", b"1")
+    publish(net, "b", b"2")
+    net.go_on()
+    assert rest(net) == ["a"]
+    assert take_all(alice) == [b"1", b"2"]
