@@ -113,8 +113,8 @@ class Three:
         return ask(self.nodes[name].folder / "ctl.sock", *words)
 
     def sessions(self, client_id: str) -> list[object]:
-        """The nodes at which there is one of this client."""
-        return [row["node"] for row in self.ask("a", "sessions", "list") if row["client_id"] == client_id]
+        """The nodes at which there is one of this client, and those that do not answer, where there may be one."""
+        return [row["node"] for row in self.ask("a", "sessions", "list") if row.get("client_id", client_id) == client_id]
 
     def until_agreed(self) -> None:
         """Wait until each node is linked with the others, nothing waits for any, and all know the same."""
@@ -133,7 +133,7 @@ class Three:
         """Tables of routes and sessions that are not the same at all nodes: by author and name, as they are at each."""
         tables: dict[tuple[object, object], list[tuple[object, object]]] = {}
         for row in self.ask("a", "cluster", "view"):
-            if row["kind"] == "table":
+            if row.get("kind") == "table":  # else it is about something else, or a node does not answer
                 tables.setdefault((row["author"], row["name"]), []).append((row["number"], row["digest"]))
         assert len(tables) == 2 * len(self.nodes)
         return {table: states for table, states in tables.items() if len(states) < len(self.nodes) or len(set(states)) > 1}
