@@ -34,9 +34,13 @@ class Taken:
     node: "Node"
     start: int
 
+    def is_past(self) -> bool:
+        """Whether the process of its node is gone."""
+        return not (self.node.alive and self.node.starts == self.start)
+
     def is_gone(self) -> bool:
         """Whether its session has gone with its node."""
-        return not self.client.persistent and not (self.node.alive and self.node.starts == self.start)
+        return not self.client.persistent and self.is_past()
 
     def is_closed(self) -> bool:
         """Whether its node has closed its connection, and it has not seen that yet: what it acknowledges is read by nobody."""
@@ -114,8 +118,9 @@ class Groups(Knowing):
 
     def _may_repeat(self, mail: Owed, taken: Taken, client: "SimClient") -> bool:
         began = self._began[mail.number]
-        if taken.qos == 0 and taken.client is client and client.persistent and self._crash >= began:
-            return True  # it waited for this one, and its node did not store that it was sent
+        if taken.qos == 0 and client.persistent and self._crash >= began:
+            if taken.client is client or (taken.node is client.node and taken.is_past()):
+                return True  # it waited for this one, and its node did not store that it was sent, or given to another
         if taken.is_gone():
             return True
         if mail.qos != 1 and taken.qos != 1:
