@@ -145,7 +145,7 @@ ALL: Final = [
     (Loads(takeover=True), 100, WAY_BUGS),
     (Loads(retained=True), 0, RETAINED_BUGS),
     (Loads(shared=True), 0, SHARED_BUGS),
-    (Loads(takeover=True, anew=True), 100, ANEW_BUGS),
+    (Loads(takeover=True, anew=True), 260, ANEW_BUGS),
     (Loads(takeover=True, expiry=True), 0, EXPIRY_BUGS),
     (Loads(takeover=True, wills=True), 0, WILL_BUGS),
     (Loads(takeover=True, crashes=False, partitions=False, pauses=True), 0, PAUSE_BUGS),
